@@ -1,0 +1,47 @@
+# `make help` lists the targets. `demo`, `test` and the rest make .venv themselves; a change of
+# pyproject.toml brings it up to date. ARGS goes to the command: make test ARGS="-k bucket".
+
+PYTHON ?= python3
+ARGS ?=
+
+bin := .venv/bin
+
+# `make` runs a recipe's line in a shell. `exec` puts the command in that shell's place, so that
+# Ctrl-C and SIGTERM reach it and nothing in between.
+.PHONY: help demo test lint typecheck docs dist clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+demo: .venv/installed-demo ## JupyterLab with real-time collaboration on an embedded S3
+	@PATH="$(CURDIR)/$(bin):$$PATH" exec $(bin)/jupyter bookstore demo $(ARGS)
+
+test: .venv/installed-test ## all tests that can run on this machine
+	@exec $(bin)/pytest $(ARGS)
+
+lint: .venv/installed-dev ## ruff: rules and formatting
+	@$(bin)/ruff check . && exec $(bin)/ruff format --check .
+
+typecheck: .venv/installed-dev ## mypy --strict
+	@exec $(bin)/mypy $(ARGS)
+
+docs: .venv/installed-docs ## the documentation, into docs/_build/html
+	@exec $(bin)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+dist: .venv/installed-dev ## the sdist and the wheel, into dist/
+	@exec $(bin)/python -m build
+
+clean: ## remove what was made, .venv too
+	rm -rf .venv build dist docs/_build tests/js/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find bookstore_y tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What an extra needs is installed, and the package itself in editable mode.
+.venv/installed-%: pyproject.toml | .venv/bin/python
+	$(bin)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.PRECIOUS: .venv/installed-%
