@@ -1,0 +1,76 @@
+"""The embedded S3: moto's server with one versioned bucket, in a process of its own.
+
+    python -m bookstore_y.cli._embedded_s3 BUCKET ANNOUNCEMENT
+
+It listens on a free loopback port and, once the bucket is there, writes its URL to the file
+ANNOUNCEMENT. Everything it holds is in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from ._child import Child
+
+ACCESS_KEY_ID = "embedded-s3"
+SECRET_ACCESS_KEY = "embedded-s3"
+"""The key pair of the embedded S3, which accepts any: it is no secret and is printed."""
+REGION_NAME = "us-east-1"
+
+_GRACE = 2.0
+
+
+class EmbeddedS3(Child):
+    """The process, and where it listens. `directory` takes its log and its announcement."""
+
+    def __init__(self, bucket: str, directory: Path, env: Mapping[str, str]) -> None:
+        self._announcement = directory / "s3-endpoint"
+        super().__init__(
+            "The embedded S3",
+            [__name__, bucket, str(self._announcement)],
+            cwd=directory,
+            env=env,
+            log=directory / "s3.log",
+            grace=_GRACE,
+        )
+
+    def endpoint_url(self) -> str | None:
+        """Its URL, or None while it is starting."""
+        try:
+            return self._announcement.read_text()
+        except FileNotFoundError:
+            return None
+
+
+def serve(bucket: str, announcement: Path) -> None:
+    """Serve until the process is ended."""
+    import boto3
+    from botocore.config import Config
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint_url = f"http://{host}:{port}"
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        region_name=REGION_NAME,
+        config=Config(proxies={}),
+    )
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    unfinished = announcement.with_suffix(".part")
+    unfinished.write_text(endpoint_url)
+    os.replace(unfinished, announcement)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], Path(sys.argv[2]))

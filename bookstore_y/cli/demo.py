@@ -1,0 +1,332 @@
+"""`jupyter bookstore demo`: JupyterLab with RTC, archived in an S3 bucket, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._child import Child
+from ._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
+from ._errors import CommandError
+from ._instructions import instructions
+from ._lab import GRACE, Lab, LabAddress, free_port, port_is_free
+from ._signals import Signals
+
+if TYPE_CHECKING:
+    from ..settings import BookstoreSettings
+
+T = TypeVar("T")
+
+_SAMPLE = "sample.ipynb"
+_BUCKET = "notebooks"
+_START_TIMEOUT = 120.0
+_S3_STOP_TIMEOUT = 3.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of this command."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="try it: JupyterLab with real-time collaboration, archived in an embedded S3",
+        description="Start JupyterLab with real-time collaboration on bookstore_y.S3YStore, and an "
+        "embedded S3 (moto) unless a real server is named. Your Jupyter configuration is neither "
+        "read nor changed. Ctrl-C stops everything.",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="work on the files of DIR (default: a sample notebook in a temporary directory)",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="do not remove the temporary directory at the end"
+    )
+    parser.add_argument(
+        "--port", type=_port, help="loopback port of JupyterLab (default: a free one)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--checkpoint-max-delay",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long an edit may wait for its checkpoint (S3YStore.checkpoint_max_delay)",
+    )
+    parser.add_argument(
+        "--workspace-prefix",
+        metavar="PREFIX",
+        help="prefix of all keys (BookstoreSettings.workspace_prefix)",
+    )
+    server = parser.add_argument_group(
+        "a real S3 server instead of the embedded one",
+        "Each falls back to its environment variable, JPYNB_S3_BUCKET and so on, then to the "
+        "ordinary AWS chain. Prefer the environment for the secret: other users of this machine "
+        "can see the arguments of a process.",
+    )
+    server.add_argument("--s3-endpoint-url", metavar="URL", help="server (default: AWS)")
+    server.add_argument("--s3-bucket", metavar="NAME", help="versioned bucket")
+    server.add_argument("--s3-access-key-id", metavar="ID", help="access key id")
+    server.add_argument("--s3-secret-access-key", metavar="KEY", help="secret access key")
+    server.add_argument("--s3-region-name", metavar="REGION", help="region of the bucket")
+    server.add_argument(
+        "--create-bucket",
+        action="store_true",
+        help="make the bucket, with versioning on, when it does not exist",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo until a signal asks to stop; 0 then. Raises `CommandError` when it cannot."""
+    real_server = _names_a_server(args)
+    _require_packages("jupyterlab", "jupyter_collaboration", *(() if real_server else ("moto",)))
+    if args.directory is not None and not args.directory.is_dir():
+        raise CommandError(f"{args.directory} is not a directory; name one that exists.", 2)
+    if args.port is not None and not port_is_free(args.port):
+        raise CommandError(
+            f"Port {args.port} is already in use; name another, or leave --port away for a free one.",
+            2,
+        )
+    settings = _settings(args, real_server)
+    with Signals() as signals, _temporary_directory(args.keep) as directory:
+        demo = _Demo(args, settings, directory, signals, embedded=not real_server)
+        try:
+            demo.start()
+            demo.watch()
+        except _Interrupted:
+            pass
+        finally:
+            demo.stop()
+    return 0
+
+
+class _Interrupted(Exception):
+    """A signal asked to stop."""
+
+
+@dataclass
+class _Demo:
+    args: argparse.Namespace
+    settings: BookstoreSettings
+    directory: Path
+    signals: Signals
+    embedded: bool
+    s3: EmbeddedS3 | None = None
+    lab: Lab | None = None
+    notebook: str | None = None
+    address: LabAddress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.address = LabAddress(self.args.port or free_port())
+
+    def start(self) -> None:
+        """Start the S3 server, if it is ours, and JupyterLab; say where they are."""
+        _say("Starting …")
+        if self.embedded:
+            self.s3 = EmbeddedS3(_BUCKET, self.directory, self._environment())
+            self.settings.s3_endpoint_url = self._wait_for(self.s3, self.s3.endpoint_url)
+        if self.args.directory is None:
+            self.notebook = _SAMPLE
+            (self.directory / "notebooks").mkdir()
+            (self.directory / "notebooks" / _SAMPLE).write_bytes(
+                files(__package__).joinpath(_SAMPLE).read_bytes()
+            )
+        self.lab = self._start_lab(open_browser=not self.args.no_browser)
+        _say(instructions(self.lab, self.address, self.settings, self.notebook, self.embedded))
+
+    def watch(self) -> None:
+        """Wait for a signal. Starts JupyterLab again when it ends, for the crash is part of the demo.
+
+        Raises `_Interrupted` at a signal and `CommandError` when the S3 server ends.
+        """
+        assert self.lab is not None
+        while True:
+            if self.signals.wait(0.2):
+                raise _Interrupted
+            if self.s3 is not None and not self.s3.running:
+                raise CommandError(
+                    f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; the "
+                    f"end of its log:\n{self.s3.end_of_log()}"
+                )
+            if not self.lab.running:
+                _say(f"JupyterLab ended ({self.lab.how_it_ended}). Starting it again …")
+                self.lab.kill()
+                self.lab = self._start_lab(open_browser=False)
+                _say(f"JupyterLab is back as process {self.lab.pid}, at the same URL.")
+
+    def stop(self) -> None:
+        """Stop JupyterLab, which flushes to the bucket, then the S3 server."""
+        if self.lab is not None:
+            if self.lab.running:
+                _say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
+            if self._stop_child(self.lab, GRACE):
+                _say("JupyterLab was killed before it had stopped; its last edits may be lost.")
+        if self.s3 is not None:
+            self._stop_child(self.s3, _S3_STOP_TIMEOUT)
+        _say("Stopped.")
+
+    def _start_lab(self, *, open_browser: bool) -> Lab:
+        lab = self.lab = Lab(
+            self.address,
+            self.directory,
+            self.args.directory or self.directory / "notebooks",
+            self.notebook,
+            self._traits(),
+            self._environment() | self._secrets(),
+            open_browser=open_browser,
+        )
+        self._wait_for(lab, lab.answers)
+        return lab
+
+    def _wait_for(self, child: Child, ready: Callable[[], T | None]) -> T:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while (value := ready()) is None:
+            if not child.running:
+                raise CommandError(
+                    f"{child.name} ended while it was starting ({child.how_it_ended}); the end of "
+                    f"its log:\n{child.end_of_log()}"
+                )
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"{child.name} did not answer within {_START_TIMEOUT:.0f} s; the end of its "
+                    f"log:\n{child.end_of_log()}"
+                )
+            if self.signals.wait(0.1):
+                raise _Interrupted
+        return value
+
+    def _stop_child(self, child: Child, seconds: float) -> bool:
+        """Whether the child had to be killed: it took too long, or another signal came."""
+        child.terminate()
+        deadline = time.monotonic() + seconds
+        while child.running and time.monotonic() < deadline and not self.signals.wait(0.05):
+            pass
+        killed = child.running
+        child.kill()
+        return killed
+
+    def _traits(self) -> dict[str, dict[str, Any]]:
+        names = ("s3_bucket", "s3_endpoint_url", "s3_region_name", "workspace_prefix")
+        bookstore = {name: getattr(self.settings, name) for name in names}
+        bookstore["create_bucket"] = self.settings.create_bucket
+        store = {"checkpoint_max_delay": self.args.checkpoint_max_delay}
+        return {
+            "BookstoreSettings": {name: value for name, value in bookstore.items() if value},
+            "S3YStore": {name: value for name, value in store.items() if value is not None},
+        }
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(os.environ)
+        if self.embedded:  # a proxy would be asked for the loopback address otherwise
+            for name in ("no_proxy", "NO_PROXY"):
+                env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
+        return env
+
+    def _secrets(self) -> dict[str, str]:
+        pair = {
+            "JPYNB_S3_ACCESS_KEY_ID": self.settings.s3_access_key_id,
+            "JPYNB_S3_SECRET_ACCESS_KEY": self.settings.s3_secret_access_key,
+        }
+        return {name: value for name, value in pair.items() if value}
+
+
+def _names_a_server(args: argparse.Namespace) -> bool:
+    options = (
+        args.s3_endpoint_url,
+        args.s3_bucket,
+        args.s3_access_key_id,
+        args.s3_secret_access_key,
+        args.s3_region_name,
+        args.create_bucket,
+        os.environ.get("JPYNB_S3_ENDPOINT_URL"),
+        os.environ.get("JPYNB_S3_BUCKET"),
+    )
+    return any(options)
+
+
+def _settings(args: argparse.Namespace, real_server: bool) -> BookstoreSettings:
+    from ..errors import ConfigurationError
+    from ..settings import BookstoreSettings
+
+    given: dict[str, Any] = {"create_bucket": args.create_bucket}
+    if args.workspace_prefix is not None:
+        given["workspace_prefix"] = args.workspace_prefix
+    if not real_server:
+        return BookstoreSettings(
+            s3_bucket=_BUCKET,
+            s3_region_name=REGION_NAME,
+            s3_access_key_id=ACCESS_KEY_ID,
+            s3_secret_access_key=SECRET_ACCESS_KEY,
+            **given,
+        )
+    for name in (
+        "s3_bucket",
+        "s3_endpoint_url",
+        "s3_region_name",
+        "s3_access_key_id",
+        "s3_secret_access_key",
+    ):
+        if (value := getattr(args, name)) is not None:
+            given[name] = value
+    settings = BookstoreSettings(**given)
+    if not settings.s3_bucket:
+        raise CommandError(
+            "A real S3 server is asked for, but no bucket; add --s3-bucket NAME or set "
+            "JPYNB_S3_BUCKET, or leave all S3 options away for the embedded S3.",
+            2,
+        )
+    try:
+        settings.require_bucket()
+    except ConfigurationError as error:
+        raise CommandError(str(error), 2) from error
+    return settings
+
+
+def _require_packages(*names: str) -> None:
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"The demo needs {' and '.join(missing)}, which is not installed here; run\n"
+            '    pip install "bookstore-y[demo]"',
+            2,
+        )
+
+
+@contextlib.contextmanager
+def _temporary_directory(keep: bool) -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="bookstore-demo-"))
+    try:
+        yield directory
+    finally:
+        if keep:
+            _say(f"Kept {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{port} is not a port; name one from 1 to 65535")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+    return seconds
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # a closed terminal must not keep things from stopping
+        print(text, flush=True)
