@@ -1,4 +1,4 @@
-"""The commands of `jupyter bookstore`: one module each, which imports what is heavy when it runs."""
+"""The commands of `jupyter bookstore`: one module each, importing what is heavy when it runs."""
 
 from __future__ import annotations
 

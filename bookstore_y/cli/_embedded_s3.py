@@ -8,7 +8,6 @@ ANNOUNCEMENT. Everything it holds is in memory.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 from ._child import Child
 
 ACCESS_KEY_ID = "embedded-s3"
-SECRET_ACCESS_KEY = "embedded-s3"
+SECRET_ACCESS_KEY = "embedded-s3"  # noqa: S105
 """The key pair of the embedded S3, which accepts any: it is no secret and is printed."""
 REGION_NAME = "us-east-1"
 
@@ -68,7 +67,7 @@ def serve(bucket: str, announcement: Path) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     unfinished = announcement.with_suffix(".part")
     unfinished.write_text(endpoint_url)
-    os.replace(unfinished, announcement)
+    unfinished.replace(announcement)
     threading.Event().wait()
 
 

@@ -37,7 +37,7 @@ class Signals:
             signal.signal(number, handler)
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds`; True as soon as a signal has arrived that was not waited for yet."""
+        """Wait up to `seconds`; True as soon as one more signal has arrived."""
         try:
             self._arrived.get(timeout=seconds)
         except queue.Empty:

@@ -93,15 +93,15 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"{args.directory} is not a directory; name one that exists.", 2)
     if args.port is not None and not port_is_free(args.port):
         raise CommandError(
-            f"Port {args.port} is already in use; name another, or leave --port away for a free one.",
+            f"Port {args.port} is already in use; name another, or leave --port away to get a "
+            "free one.",
             2,
         )
     settings = _settings(args, real_server)
     with Signals() as signals, _temporary_directory(args.keep) as directory:
         demo = _Demo(args, settings, directory, signals, embedded=not real_server)
         try:
-            demo.start()
-            demo.watch()
+            demo.watch(demo.start())
         except _Interrupted:
             pass
         finally:
@@ -128,7 +128,7 @@ class _Demo:
     def __post_init__(self) -> None:
         self.address = LabAddress(self.args.port or free_port())
 
-    def start(self) -> None:
+    def start(self) -> Lab:
         """Start the S3 server, if it is ours, and JupyterLab; say where they are."""
         _say("Starting …")
         if self.embedded:
@@ -140,28 +140,28 @@ class _Demo:
             (self.directory / "notebooks" / _SAMPLE).write_bytes(
                 files(__package__).joinpath(_SAMPLE).read_bytes()
             )
-        self.lab = self._start_lab(open_browser=not self.args.no_browser)
-        _say(instructions(self.lab, self.address, self.settings, self.notebook, self.embedded))
+        lab = self._start_lab(open_browser=not self.args.no_browser)
+        _say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
+        return lab
 
-    def watch(self) -> None:
-        """Wait for a signal. Starts JupyterLab again when it ends, for the crash is part of the demo.
+    def watch(self, lab: Lab) -> None:
+        """Wait for a signal. Start JupyterLab again when it ends: a crash is part of the demo.
 
         Raises `_Interrupted` at a signal and `CommandError` when the S3 server ends.
         """
-        assert self.lab is not None
         while True:
             if self.signals.wait(0.2):
                 raise _Interrupted
             if self.s3 is not None and not self.s3.running:
                 raise CommandError(
-                    f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; the "
-                    f"end of its log:\n{self.s3.end_of_log()}"
+                    f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; "
+                    f"the end of its log:\n{self.s3.end_of_log()}"
                 )
-            if not self.lab.running:
-                _say(f"JupyterLab ended ({self.lab.how_it_ended}). Starting it again …")
-                self.lab.kill()
-                self.lab = self._start_lab(open_browser=False)
-                _say(f"JupyterLab is back as process {self.lab.pid}, at the same URL.")
+            if not lab.running:
+                _say(f"JupyterLab ended ({lab.how_it_ended}). Starting it again …")
+                lab.kill()
+                lab = self._start_lab(open_browser=False)
+                _say(f"JupyterLab is back as process {lab.pid}, at the same URL.")
 
     def stop(self) -> None:
         """Stop JupyterLab, which flushes to the bucket, then the S3 server."""
