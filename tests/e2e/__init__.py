@@ -1,0 +1,1 @@
+"""End-to-end tests: real Jupyter servers, real clients; nothing mocked but the S3."""

@@ -1,0 +1,112 @@
+"""How much of what was typed is visible after a restart, with either YStore, as measured.
+
+Run it from the repository's root:
+
+    python -m tests.e2e.compare_stale_file --marks 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .disk import Disk
+from .jupyter_process import JupyterProcess
+from .local_s3 import local_s3
+from .marks import doubled
+from .notebooks import sample_notebook
+from .people import people
+from .stale_file import Stopped, seen_by_a_newcomer, type_until_sigterm
+from .stores import Config, s3_store, sqlite_store
+
+_PATH = "work/tides.ipynb"
+_EXIT_WITHIN = 10.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One row of the table."""
+
+    store: str
+    restart: str
+    stopped: Stopped
+    visible: Counter[str]
+
+    def cells(self) -> list[str]:
+        """The row's cells, in the order of `HEADINGS`."""
+        accepted = self.stopped.accepted
+        seconds = self.stopped.seconds
+        return [
+            self.store,
+            self.restart,
+            f"{len(accepted & self.visible.keys()):,} of {len(accepted):,}",
+            f"{len(doubled(self.visible)):,}",
+            f"not within {_EXIT_WITHIN:g} s" if seconds is None else f"after {seconds:.2f} s",
+        ]
+
+
+HEADINGS = [
+    "YStore",
+    "restart on",
+    "accepted marks visible after it",
+    "doubled",
+    "exits at SIGTERM",
+]
+
+
+async def play(store: str, config: Config, restart: str, marks: int) -> Scene:
+    """Type `marks` marks into a notebook, stop the server, restart it, and look."""
+    with _scratch() as scratch:
+        disk = Disk(scratch / "disk")
+        disk.place(_PATH, sample_notebook())
+        async with people("abc", _PATH) as clients, JupyterProcess(disk, config) as server:
+            stopped = await type_until_sigterm(server, clients, marks, exit_within=_EXIT_WITHIN)
+        if restart != "kept disk":
+            disk = Disk(scratch / "fresh")
+        if restart == "fresh disk, original file":
+            disk.place(_PATH, sample_notebook())
+        async with JupyterProcess(disk, config) as server:
+            visible = await seen_by_a_newcomer(server, _PATH)
+    return Scene(store, restart, stopped, visible)
+
+
+async def measure(marks: int) -> list[Scene]:
+    """All rows of the table, one after the other."""
+    sqlite = ("SQLiteYStore", sqlite_store())
+    scenes = [await play(*sqlite, "kept disk", marks)]
+    with local_s3() as s3:
+        for restart in ("kept disk", "fresh disk, original file", "fresh disk, no file"):
+            bucket = s3.make_bucket()
+            scenes.append(await play("S3YStore", s3_store(s3, bucket), restart, marks))
+    return scenes
+
+
+def table(rows: list[list[str]]) -> str:
+    """`rows` as a Markdown table whose columns line up; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bookstore-stale-file-") as directory:
+        yield Path(directory)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--marks", type=int, default=2000, help="marks to type before the SIGTERM")
+    scenes = asyncio.run(measure(parser.parse_args().marks))
+    print(table([HEADINGS, *(scene.cells() for scene in scenes)]))
+
+
+if __name__ == "__main__":
+    main()
