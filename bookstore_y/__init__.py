@@ -1,0 +1,38 @@
+"""Archive Jupyter documents, collaborative ones above all, in a versioned S3 bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .archive import Archive, Version
+    from .errors import BookstoreError
+    from .settings import BookstoreSettings
+    from .store import S3YStore
+
+__version__ = "0.1.0"
+
+__all__ = ["Archive", "BookstoreError", "BookstoreSettings", "S3YStore", "Version", "__version__"]
+
+_HOME = {
+    "Archive": "archive",
+    "BookstoreError": "errors",
+    "BookstoreSettings": "settings",
+    "S3YStore": "store",
+    "Version": "archive",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562): aioboto3 alone takes half a second."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

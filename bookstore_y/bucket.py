@@ -1,0 +1,547 @@
+"""One versioned bucket, over aioboto3. The only module that speaks S3.
+
+Every failure becomes one of the errors of `errors.py`: what the bucket said does not exist,
+what it refused, and what could not be found out are never mixed up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import aioboto3
+import aiohttp
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+
+from .errors import (
+    AccessDenied,
+    BucketError,
+    BucketNotFound,
+    BucketUnavailable,
+    DocumentNotFound,
+    DocumentTooLarge,
+    NotFound,
+    PreconditionFailed,
+    VersioningNotEnabled,
+    VersionNotFound,
+)
+from .settings import BookstoreSettings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as it was read: one version's body (`size` bytes; empty from a HEAD) and user
+    metadata."""
+
+    key: str
+    body: bytes
+    version_id: str
+    etag: str
+    last_modified: datetime
+    size: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One line of a version listing. `size` is in bytes, and 0 for a delete marker."""
+
+    key: str
+    version_id: str
+    etag: str
+    last_modified: datetime
+    size: int
+    is_latest: bool
+    is_delete_marker: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a PUT was answered with."""
+
+    version_id: str
+    etag: str
+
+
+class Bucket:
+    """The bucket that `settings` name. Use it as an async context manager.
+
+    All buckets of one event loop with equal settings share one S3 client, which is closed when
+    the last of them is, and one limit of `max_threads` requests at a time.
+
+    Every method raises `BucketUnavailable`, `AccessDenied`, `BucketNotFound` or `BucketError`
+    when the bucket cannot be used; further errors are named where they occur.
+    """
+
+    def __init__(self, settings: BookstoreSettings) -> None:
+        self.settings = settings
+        self._connection: _Connection | None = None
+
+    @property
+    def name(self) -> str:
+        """The bucket's name. Raises `ConfigurationError` when none is set."""
+        return self.settings.require_bucket()
+
+    @property
+    def where(self) -> str:
+        """How messages call this bucket."""
+        return f"bucket {self.settings.s3_bucket!r} at {self.settings.s3_endpoint_url or 'AWS'}"
+
+    async def __aenter__(self) -> Bucket:
+        connections = _connections.setdefault(asyncio.get_running_loop(), {})
+        identity = self.settings.identity()
+        connection = connections.get(identity)
+        if connection is None:
+            connection = connections[identity] = _Connection(self.settings)
+        connection.users += 1
+        self._connection = connection
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.users -= 1
+        if connection.users == 0:
+            _connections[asyncio.get_running_loop()].pop(self.settings.identity(), None)
+            await connection.close()
+
+    # -- the bucket itself ---------------------------------------------------------------------
+
+    async def check(self) -> None:
+        """See that the bucket can be archived into; make it if `create_bucket` says so.
+
+        Raises `ConfigurationError` when no bucket is set, and `VersioningNotEnabled` when it
+        keeps no versions and `allow_unversioned` is off.
+        """
+        name = self.name
+        try:
+            await self._call("reach", lambda s3: s3.head_bucket(Bucket=name))
+        except NotFound:
+            if not self.settings.create_bucket:
+                raise BucketNotFound(
+                    f"There is no {self.where}; create it with versioning on, or set "
+                    "c.BookstoreSettings.create_bucket = True."
+                ) from None
+            await self._create()
+            return
+        answer = await self._call(
+            "read the versioning of", lambda s3: s3.get_bucket_versioning(Bucket=name)
+        )
+        if answer.get("Status") != "Enabled" and not self.settings.allow_unversioned:
+            raise VersioningNotEnabled(
+                f"Versioning is not enabled on {self.where}, so a checkpoint would overwrite the "
+                "one before; enable it, or set c.BookstoreSettings.allow_unversioned = True."
+            )
+
+    async def _create(self) -> None:
+        name, region = self.name, self.settings.s3_region_name
+
+        async def create(s3: S3Client) -> None:
+            if region and region != "us-east-1":
+                location: Any = {"LocationConstraint": region}
+                await s3.create_bucket(Bucket=name, CreateBucketConfiguration=location)
+            else:
+                await s3.create_bucket(Bucket=name)
+
+        await self._call("create", create)
+        await self._call(
+            "enable versioning on",
+            lambda s3: s3.put_bucket_versioning(
+                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+            ),
+        )
+        log.info("Created %s with versioning enabled.", self.where)
+
+    async def honours_conditions(self) -> bool:
+        """Whether a PUT with If-Match or If-None-Match is refused exactly when it should be.
+
+        Asks once a process, by writing a small object under the workspace prefix and
+        removing it again (S3 has conditional writes since 2024; Ceph 16 ignores If-None-Match
+        and fails every If-Match in versioned buckets).
+        """
+        if self.settings.conditional_writes is not None:
+            return bool(self.settings.conditional_writes)
+        connection = self._connected()
+        async with connection.probing:
+            identity = self.settings.identity()
+            if identity not in _conditional:
+                _conditional[identity] = await self._probe()
+                honours = "honours" if _conditional[identity] else "does not honour"
+                log.info("The %s %s conditional writes.", self.where, honours)
+            return _conditional[identity]
+
+    async def _probe(self) -> bool:
+        key = f"{self.settings.workspace_prefix}.bookstore_y-probe-{uuid.uuid4().hex}"
+        try:
+            first = await self.put(key, b"probe", {}, if_match="")
+            try:
+                await self.put(key, b"probe", {}, if_match="")
+                return False
+            except PreconditionFailed:
+                pass
+            try:
+                await self.put(key, b"probe again", {}, if_match=first.etag)
+                return True
+            except PreconditionFailed:
+                return False
+        finally:
+            async for version in self.list_versions(key):
+                await self.delete(key, version.version_id)
+
+    # -- objects -------------------------------------------------------------------------------
+
+    async def put(
+        self,
+        key: str,
+        body: bytes,
+        metadata: dict[str, str],
+        *,
+        content_type: str = "application/zstd",
+        if_match: str | None = None,
+    ) -> Written:
+        """Write a new version of `key`. `metadata` is ASCII, and 2 KB at most in all.
+
+        `if_match` is the ETag that the current version must have, or the empty string if there
+        must be none. Raises `PreconditionFailed` when the bucket says it is otherwise.
+        """
+        condition: dict[str, Any] = {}
+        if if_match is not None:
+            condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        answer = await self._call(
+            f"write {key!r} to",
+            lambda s3: s3.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=body,
+                Metadata=metadata,
+                ContentType=content_type,
+                # Refused by the server if a bit flips on the way; every S3 server knows it.
+                ContentMD5=base64.b64encode(digest).decode(),
+                **condition,
+            ),
+        )
+        return Written(answer.get("VersionId", "null"), answer["ETag"])
+
+    async def get(
+        self, key: str, version_id: str | None = None, *, max_size: int | None = None
+    ) -> StoredObject:
+        """Read the current version of `key`, or the one named.
+
+        Raises `DocumentNotFound` or `VersionNotFound` when the bucket says there is none, and
+        `DocumentTooLarge` when the body is over `max_size` bytes.
+        """
+        chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
+
+        async def read(s3: S3Client) -> StoredObject:
+            answer = await s3.get_object(Bucket=self.name, Key=key, **chosen)
+            size = answer["ContentLength"]
+            if max_size is not None and size > max_size:
+                answer["Body"].close()
+                raise DocumentTooLarge(
+                    f"{key!r} in {self.where} takes {size} bytes, over max_document_size "
+                    f"({max_size}); raise c.BookstoreSettings.max_document_size to read it."
+                )
+            async with answer["Body"] as stream:
+                body = await stream.read()
+            if len(body) != size:
+                raise aiohttp.ClientPayloadError(f"{len(body)} of {size} bytes arrived")
+            return StoredObject(
+                key=key,
+                body=body,
+                version_id=answer.get("VersionId", "null"),
+                etag=answer["ETag"],
+                last_modified=answer["LastModified"],
+                size=size,
+                metadata=answer["Metadata"],
+            )
+
+        # botocore retries requests, but not bodies that break off.
+        for attempt in range(self.settings.max_attempts):
+            try:
+                return await self._call(f"read {key!r} from", read)
+            except BucketUnavailable as error:
+                broke_off = isinstance(error.__cause__, aiohttp.ClientPayloadError)
+                if not broke_off or attempt + 1 == self.settings.max_attempts:
+                    raise
+        raise AssertionError("unreachable: max_attempts is at least 1")
+
+    async def head(self, key: str, version_id: str | None = None) -> StoredObject:
+        """The metadata of a version, with an empty body. Raises like `get`."""
+        chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
+        answer = await self._call(
+            f"read {key!r} from", lambda s3: s3.head_object(Bucket=self.name, Key=key, **chosen)
+        )
+        return StoredObject(
+            key=key,
+            body=b"",
+            version_id=answer.get("VersionId", "null"),
+            etag=answer["ETag"],
+            last_modified=answer["LastModified"],
+            size=answer["ContentLength"],
+            metadata=answer["Metadata"],
+        )
+
+    async def copy(
+        self, source: str, version_id: str, target: str, metadata: dict[str, str]
+    ) -> Written:
+        """Copy a version to another key inside the bucket, with new user metadata."""
+        answer = await self._call(
+            f"copy {source!r} to {target!r} in",
+            lambda s3: s3.copy_object(
+                Bucket=self.name,
+                Key=target,
+                CopySource={"Bucket": self.name, "Key": source, "VersionId": version_id},
+                Metadata=metadata,
+                MetadataDirective="REPLACE",
+                ContentType="application/zstd",
+            ),
+        )
+        return Written(answer.get("VersionId", "null"), answer["CopyObjectResult"]["ETag"])
+
+    async def delete(self, key: str, version_id: str | None = None) -> None:
+        """Put a delete marker on `key`; or, given a version id, remove that version for good."""
+        chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
+        await self._call(
+            f"delete {key!r} from",
+            lambda s3: s3.delete_object(Bucket=self.name, Key=key, **chosen),
+        )
+
+    async def list_versions(self, key: str) -> AsyncIterator[ObjectVersion]:
+        """The versions and delete markers of one key, newest first; a request a thousand."""
+        async for version in self._list(key):
+            if version.key == key:
+                yield version
+            elif version.key > key:  # keys come in order, so the rest are others' too
+                return
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        """The versions and delete markers of all keys under a prefix, by key, newest first."""
+        async for version in self._list(prefix):
+            yield version
+
+    async def _list(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        marker: dict[str, Any] = {}
+        while True:
+            answer = await self._call(
+                f"list the versions of {prefix!r} in",
+                lambda s3, marker=marker: s3.list_object_versions(
+                    Bucket=self.name, Prefix=prefix, **marker
+                ),
+            )
+            for version in _in_order(
+                [_version(entry, False) for entry in answer.get("Versions", [])],
+                [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
+            ):
+                yield version
+            if not answer.get("IsTruncated"):
+                return
+            marker = {"KeyMarker": answer["NextKeyMarker"]}
+            if answer.get("NextVersionIdMarker"):
+                marker["VersionIdMarker"] = answer["NextVersionIdMarker"]
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def _connected(self) -> _Connection:
+        if self._connection is None:
+            raise RuntimeError("The bucket is not open; use it inside `async with`.")
+        return self._connection
+
+    async def _call(self, what: str, request: Callable[[S3Client], Awaitable[T]]) -> T:
+        self.settings.require_bucket()
+        connection = self._connected()
+        client = await connection.client()
+        async with connection.slots:
+            try:
+                return await request(client)
+            except ClientError as error:
+                raise self._refused(what, error) from error
+            except (
+                NoCredentialsError,
+                PartialCredentialsError,
+                CredentialRetrievalError,
+                TokenRetrievalError,
+            ) as error:
+                raise AccessDenied(
+                    f"No usable S3 credentials to {what} {self.where} ({error}); set "
+                    "s3_access_key_id and s3_secret_access_key of BookstoreSettings, or give "
+                    "the server an AWS profile or role."
+                ) from error
+            except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+                raise BucketUnavailable(
+                    f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
+                    "endpoint URL and the network."
+                ) from error
+
+    def _refused(self, what: str, error: ClientError) -> Exception:
+        answer: Any = error.response
+        code = str(answer.get("Error", {}).get("Code", ""))
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        said = answer.get("Error", {}).get("Message", "") or code
+        failed = f"Could not {what} {self.where}"
+        operation = error.operation_name
+        if code == "NoSuchBucket":
+            return BucketNotFound(
+                f"{failed}: there is no such bucket; create it with versioning on, or set "
+                "c.BookstoreSettings.create_bucket = True."
+            )
+        if code == "NoSuchKey" or (code == "404" and operation.startswith("Head")):
+            # A HEAD's answer has no body, hence no code of its own.
+            return DocumentNotFound(f"{failed}: there is no such object.")
+        if code == "NoSuchVersion" or (
+            operation in ("GetObject", "HeadObject", "CopyObject")
+            and (
+                code in ("InvalidArgument", "MethodNotAllowed", "405") or "version" in said.lower()
+            )
+        ):
+            # AWS calls an id it never made an invalid argument, and a delete marker's id a
+            # method that is not allowed.
+            return VersionNotFound(f"{failed}: there is no such version.")
+        if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            return PreconditionFailed(f"{failed}: another version came first.")
+        if code == "RequestTimeTooSkewed":
+            return AccessDenied(f"{failed}: this machine's clock is off ({said}); set the clock.")
+        if status in (401, 403) or code in (
+            "ExpiredToken",
+            "InvalidToken",
+            "ExpiredTokenException",
+        ):
+            return AccessDenied(
+                f"{failed}: the credentials were refused ({code or status}); check the key pair "
+                "or role, and that its policy allows this on the bucket."
+            )
+        if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
+            return BucketUnavailable(f"{failed}: the server cannot do it now ({code or status}).")
+        if status in (301, 307) or code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
+            return BucketError(
+                f"{failed}: it is in another region ({said}); set "
+                "c.BookstoreSettings.s3_region_name."
+            )
+        return BucketError(f"{failed} ({code or status}): {said.rstrip('.')}.")
+
+
+class _Connection:
+    """The S3 client that all buckets with equal settings share in one event loop."""
+
+    def __init__(self, settings: BookstoreSettings) -> None:
+        self.users = 0
+        self.slots = asyncio.Semaphore(settings.max_threads)
+        self.probing = asyncio.Lock()
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._client: S3Client | None = None
+
+    async def client(self) -> S3Client:
+        if self._client is None:
+            async with self._opening:
+                if self._client is None:
+                    self._client = await self._open()
+        return self._client
+
+    async def _open(self) -> S3Client:
+        settings = self._settings
+        # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
+        checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
+        session = aioboto3.Session(
+            aws_access_key_id=settings.s3_access_key_id or None,
+            aws_secret_access_key=settings.s3_secret_access_key or None,
+            aws_session_token=settings.s3_session_token or None,
+            region_name=settings.s3_region_name or None,
+        )
+        config = Config(
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            max_pool_connections=settings.max_threads,
+            retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+        )
+        region = session.region_name or ("us-east-1" if settings.s3_endpoint_url else None)
+        client: S3Client = await self._stack.enter_async_context(
+            session.client(
+                "s3",
+                endpoint_url=settings.s3_endpoint_url or None,
+                region_name=region,
+                config=config,
+            )
+        )
+        return client
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+_conditional: dict[tuple[Any, ...], bool] = {}
+
+_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], _Connection]] = (
+    WeakKeyDictionary()
+)
+
+
+def _is_aws(endpoint_url: str) -> bool:
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        endpoint_url = endpoint_url or os.environ.get(variable, "")
+    host = urlsplit(endpoint_url).hostname or ""
+    return not endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _version(entry: Any, is_delete_marker: bool) -> ObjectVersion:
+    return ObjectVersion(
+        key=entry["Key"],
+        version_id=entry.get("VersionId") or "null",
+        etag=entry.get("ETag", ""),
+        last_modified=entry["LastModified"],
+        size=entry.get("Size", 0),
+        is_latest=entry["IsLatest"],
+        is_delete_marker=is_delete_marker,
+    )
+
+
+def _in_order(
+    versions: list[ObjectVersion], markers: list[ObjectVersion]
+) -> Iterator[ObjectVersion]:
+    """Put delete markers back between the versions that S3 lists apart from them.
+
+    Each list is in the bucket's own order, by key and newest first, which is kept: clocks are
+    too coarse to sort versions by.
+    """
+    versions, markers = versions[::-1], markers[::-1]
+    while versions and markers:
+        version, marker = versions[-1], markers[-1]
+        if version.key != marker.key:
+            marker_first = marker.key < version.key
+        else:
+            marker_first = marker.is_latest or (
+                not version.is_latest and marker.last_modified > version.last_modified
+            )
+        yield (markers if marker_first else versions).pop()
+    yield from reversed(versions or markers)

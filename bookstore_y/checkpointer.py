@@ -1,0 +1,663 @@
+"""When a document is checkpointed, retried and evicted; owns the background tasks.
+
+There is one `Checkpointer` per event loop, bucket and buffer. Stores open documents in it and
+append updates; it decides the rest. `append` never waits for the bucket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from . import archive as archives
+from . import metrics
+from .archive import Archive, Saved
+from .buffer import Buffer, Facts, Held
+from .errors import BookstoreError, BucketError, ConfigurationError, DocumentNotFound
+from .keys import Document
+from .settings import BookstoreSettings
+from .snapshot import Squashed, advance, lineage_of, state_vector
+
+FILE_HASHES = 32
+"""Loads and saves of its file that a document remembers."""
+
+RETRY_CAP = 30.0
+"""Longest wait, in seconds, between two tries of a failing checkpoint."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to checkpoint and evict, and how much history to keep. Times in seconds."""
+
+    interval: int = 200
+    max_delay: float = 30.0
+    idle_delay: float = 3.0
+    ttl: float = 300.0
+    history_updates: int = 1000
+    history_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(eq=False)
+class Entry:
+    """A document in the buffer, and where it stands with the bucket."""
+
+    id: int
+    document: Document
+    facts: Facts
+    policy: Policy
+    pending: int = 0
+    pending_bytes: int = 0
+    first_pending: float = 0.0
+    last_activity: float = 0.0
+    """Loop times in seconds, like every time here."""
+    state: bytes = b"\x00"
+    """State vector that the buffer is known to hold at least."""
+    asked: bool = False
+    """Whether the bucket has said what it holds of the document."""
+    origin: str = ""
+    """What made the next version, where it is more than a checkpoint."""
+    authors: set[str] = field(default_factory=set)
+    error: BookstoreError | None = None
+    attempts: int = 0
+    retry_at: float = 0.0
+    running: bool = False
+    timer: asyncio.TimerHandle | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    """Stores that have it open."""
+    live: list[Callable[[bytes], None]] = field(default_factory=list)
+    """Each takes an update that another writer made into a live document."""
+
+
+class Checkpointer:
+    """The documents of one buffer on their way to one bucket.
+
+    Use it as an async context manager; it may be entered several times, and what it opened is
+    closed when it is left as often. `Checkpointer.shared` gives the one for a bucket and buffer.
+    """
+
+    def __init__(self, settings: BookstoreSettings, db_path: str = ":memory:") -> None:
+        self.settings = settings
+        self.archive = Archive(settings)
+        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
+        self.buffer = Buffer(db_path)
+        self.error: BookstoreError | None = None
+        """Why the bucket cannot be used now, or None as far as is known."""
+        self.failing_since: float | None = None
+        self.last_checkpoint: float | None = None
+        """Seconds since the epoch, both."""
+        self._entries: dict[Document, Entry] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._users = 0
+        self._stack: AsyncExitStack | None = None
+        self._entering = asyncio.Lock()
+        self._renames = self.buffer.renames()
+        self._renaming = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+        self._watched = 0
+        self._policy = Policy()
+        self._closing = False
+
+    @classmethod
+    def shared(cls, settings: BookstoreSettings, db_path: str = ":memory:") -> Checkpointer:
+        """The checkpointer of this event loop for the bucket of `settings` and the buffer at
+        `db_path`. Raises `BufferError` when the buffer cannot be opened."""
+        of_loop = _shared.setdefault(asyncio.get_running_loop(), {})
+        name = (settings.identity(), db_path)
+        if name not in of_loop:
+            of_loop[name] = cls(settings, db_path)
+        return of_loop[name]
+
+    async def __aenter__(self) -> Checkpointer:
+        self._users += 1
+        try:
+            async with self._entering:
+                if self._stack is None:
+                    async with AsyncExitStack() as stack:
+                        await stack.enter_async_context(self.archive)
+                        self._closing = False
+                        self._recover()
+                        self._stack = stack.pop_all()
+        except BaseException:
+            self._users -= 1
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._users -= 1
+        if self._users == 0:
+            await self._close()
+
+    async def _close(self) -> None:
+        self._closing = True
+        for entry in self._entries.values():
+            self._disarm(entry)
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._watch = None
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+        if any(entry.pending for entry in self._entries.values()) and not self.buffer.durable:
+            return  # the buffer is the only place; whoever opens it next finds it as it is
+        self.buffer.close()
+        of_loop = _shared.get(asyncio.get_running_loop(), {})
+        for name in [name for name, checkpointer in of_loop.items() if checkpointer is self]:
+            del of_loop[name]
+
+    def _recover(self) -> None:
+        """Checkpoint what an earlier process left in the buffer."""
+        now = self._now()
+        for known in self.buffer.known():
+            if known.document in self._entries:
+                self._arm(self._entries[known.document])
+                continue
+            entry = Entry(known.id, known.document, known.facts, self._policy)
+            entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
+            entry.first_pending = entry.last_activity = now
+            self._entries[known.document] = entry
+            metrics.PENDING_UPDATES.inc(entry.pending)
+            metrics.PENDING_BYTES.inc(entry.pending_bytes)
+            self._arm(entry)
+        if self._renames:
+            self._spawn(self._retry_renames())
+
+    # -- what stores call ----------------------------------------------------------------------
+
+    async def open(self, document: Document, policy: Policy) -> Entry:
+        """The entry of a document, which is made if the buffer does not hold it."""
+        self.archive.key(document)  # raises InvalidPath while there is someone to tell
+        entry = self._entries.get(document)
+        if entry is None:
+            entry = Entry(0, document, Facts(), policy, last_activity=self._now())
+            self._entries[document] = entry
+            entry.id = await self.buffer.add(document, entry.facts)
+        entry.users += 1
+        self._policy = entry.policy = policy
+        self._arm(entry)
+        return entry
+
+    def append(
+        self, entry: Entry, update: bytes, metadata: bytes, timestamp: float
+    ) -> tuple[int, Awaitable[None] | None]:
+        """Take in an update; see `Buffer.append`. Never waits, and never for the bucket."""
+        seq, durable = self.buffer.append(entry.id, update, metadata, timestamp)
+        now = self._now()
+        entry.last_activity = now
+        entry.pending += 1
+        entry.pending_bytes += len(update)
+        metrics.UPDATES.inc()
+        metrics.PENDING_UPDATES.inc()
+        metrics.PENDING_BYTES.inc(len(update))
+        if entry.pending == 1:
+            entry.first_pending = now
+            self._note_authors(entry)
+            self._arm(entry)
+        elif entry.pending >= entry.policy.interval and not entry.running:
+            self._arm(entry)
+        return seq, durable
+
+    async def load(self, entry: Entry) -> Held:
+        """All that is known of a document: from the buffer, or else from the bucket.
+
+        Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing.
+        """
+        entry.last_activity = self._now()
+        held = await self.buffer.read(entry.id)
+        if held.base is None and not entry.asked:
+            async with entry.lock:
+                held = await self._with_base(entry)
+        if held.empty:
+            raise DocumentNotFound(
+                f"{entry.document} is neither in the buffer nor in {self.archive.bucket.where}."
+            )
+        return held
+
+    def capture(self, entry: Entry, update: bytes) -> None:
+        """Take in what a closing room's document holds beyond `entry.state`."""
+        if len(update) > 2:
+            self.append(entry, update, b"", time.time())
+
+    def close(self, entry: Entry) -> None:
+        """A store of the document has closed: checkpoint what is pending without delay."""
+        entry.users -= 1
+        if entry.pending and not self._closing and self._stack is not None:
+            self._start(entry)
+
+    def leave(self) -> None:
+        """Like leaving the context, for those who cannot wait: flushes, then closes."""
+
+        async def flush_and_leave() -> None:
+            if self._users == 1:
+                for document, reason in (await self.flush(self.settings.shutdown_timeout)).items():
+                    self.log.error("%s stays in the buffer: %s", document, reason)
+            await self.__aexit__()
+
+        task = asyncio.get_running_loop().create_task(flush_and_leave())
+        _leaving.add(task)
+        task.add_done_callback(_leaving.discard)
+
+    async def set_facts(self, entry: Entry) -> None:
+        """Keep what was changed in `entry.facts`."""
+        await self.buffer.set_facts(entry.id, entry.facts)
+
+    # -- checkpoints ---------------------------------------------------------------------------
+
+    async def checkpoint(self, entry: Entry) -> Saved | None:
+        """Write what is pending as a new version. None when there was nothing new to write.
+
+        Raises the error that kept it from the bucket; everything then stays pending.
+        """
+        async with entry.lock:
+            try:
+                saved = await self._checkpoint(entry)
+            except BookstoreError as error:
+                self._failed(entry, error)
+                raise
+            self._worked(entry)
+            self._arm(entry)
+            return saved
+
+    async def _checkpoint(self, entry: Entry) -> Saved | None:
+        if not entry.pending:
+            return None
+        self.settings.require_bucket()
+        started = time.perf_counter()
+        await self._follow_renames()
+        self._note_authors(entry)
+        held = await self._with_base(entry)
+        pending = held.pending
+        if not pending:
+            return None
+        fold = _fold_count(held, entry.policy)
+        squashed = await asyncio.to_thread(
+            advance,
+            held.base.data if held.base else None,
+            [row.data for row in held.rows if row.seq <= held.persisted],
+            [row.data for row in pending],
+            fold,
+        )
+        authors, entry.authors = entry.authors, set()
+        origin, entry.origin = entry.origin, ""
+        saved = None
+        if squashed.changed or origin:
+            try:
+                saved = await self._save(entry, held, squashed, authors, origin)
+            except BaseException:
+                entry.authors |= authors
+                entry.origin = entry.origin or origin
+                raise
+        last = pending[-1].seq
+        await self.buffer.mark_persisted(entry.id, last, entry.facts)
+        self._count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
+        entry.state = squashed.state
+        if saved is not None and saved.merged:
+            # The buffer has to hold what others wrote, or the next checkpoint would drop it.
+            await self.buffer.fold(entry.id, saved.update, last, b"", time.time())
+            self._deliver(entry, saved.merged)
+        elif fold:
+            row = held.rows[fold - 1]
+            await self.buffer.fold(entry.id, squashed.base, row.seq, row.metadata, row.timestamp)
+        written = saved is not None and saved.written
+        metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
+        if saved is not None and written:
+            metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
+            metrics.CHECKPOINT_BYTES.inc(len(saved.update))
+            self.last_checkpoint = time.time()
+        return saved
+
+    async def _save(
+        self, entry: Entry, held: Held, squashed: Squashed, authors: set[str], origin: str
+    ) -> Saved:
+        facts = entry.facts
+        if not facts.lineage:
+            facts.lineage = lineage_of(held.updates()[0])
+        saved = await self.archive.save(
+            entry.document,
+            squashed.update,
+            archives.Facts(
+                lineage=facts.lineage,
+                parent=facts.version_id,
+                updates=len(held.pending),
+                authors=tuple(sorted(authors)),
+                origin=origin or "checkpoint",
+                file_id=facts.file_id,
+                file_hashes=tuple(facts.file_hashes),
+            ),
+            parent_etag=facts.etag,
+        )
+        facts.version_id, facts.etag = saved.version_id, saved.etag
+        return saved
+
+    async def _with_base(self, entry: Entry) -> Held:
+        """What is held, with the bucket's snapshot under it where the buffer has no base."""
+        held = await self.buffer.read(entry.id)
+        if held.base is not None or entry.asked:
+            return held
+        await self._follow_renames()
+        try:
+            snapshot = await self.archive.load_snapshot(entry.document)
+        except DocumentNotFound:
+            entry.asked = True
+            return held
+        except (BucketError, ConfigurationError) as error:
+            self._note_error(error)
+            raise
+        entry.asked = True
+        facts, theirs = entry.facts, snapshot.facts
+        if facts.lineage not in ("", theirs.lineage):
+            return held  # opened without the bucket, under a history of its own
+        facts.lineage = theirs.lineage
+        facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
+        if not facts.file_hashes:
+            facts.file_id, facts.file_hashes = theirs.file_id, list(theirs.file_hashes)
+        timestamp = snapshot.last_modified.timestamp()
+        await self.buffer.set_base(entry.id, snapshot.update, timestamp)
+        await self.set_facts(entry)
+        entry.state = state_vector(snapshot.update)
+        return await self.buffer.read(entry.id)
+
+    def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
+        for update in updates:
+            for deliver in entry.live:
+                deliver(update)
+
+    def _note_authors(self, entry: Entry) -> None:
+        entry.authors.update(self.authors_of(entry.document))
+
+    # -- scheduling ----------------------------------------------------------------------------
+
+    def _arm(self, entry: Entry) -> None:
+        """Set the entry's one timer to when something is next due."""
+        self._disarm(entry)
+        if self._closing or self._stack is None or entry.running:
+            return
+        delay = self._next_due(entry) - self._now()
+        if delay <= 0:
+            self._start(entry)
+        else:
+            loop = asyncio.get_running_loop()
+            entry.timer = loop.call_later(delay, self._arm, entry)
+
+    def _disarm(self, entry: Entry) -> None:
+        if entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None
+
+    def _next_due(self, entry: Entry) -> float:
+        policy = entry.policy
+        if not entry.pending:
+            return entry.last_activity + policy.ttl
+        if entry.pending >= policy.interval:
+            due = 0.0
+        else:
+            due = min(
+                entry.first_pending + policy.max_delay, entry.last_activity + policy.idle_delay
+            )
+        return max(due, entry.retry_at)
+
+    def _start(self, entry: Entry) -> None:
+        if not entry.running:
+            entry.running = True
+            self._disarm(entry)
+            self._spawn(self._run(entry))
+
+    async def _run(self, entry: Entry) -> None:
+        try:
+            if entry.pending:
+                await self.checkpoint(entry)
+            else:
+                await self._evict(entry)
+        except BookstoreError:
+            pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
+        finally:
+            entry.running = False
+            if self._entries.get(entry.document) is entry:
+                self._arm(entry)
+
+    async def _evict(self, entry: Entry) -> None:
+        async with entry.lock:
+            if entry.pending:
+                return
+            if entry.users == 0:
+                self._entries.pop(entry.document, None)
+            # With a room open, its next update builds on what the bucket has.
+            entry.asked = False
+            entry.last_activity = self._now()
+            if await self.buffer.evict(entry.id, keep=entry.users > 0):
+                metrics.EVICTIONS.inc()
+
+    def _count_persisted(self, entry: Entry, updates: int, size: int) -> None:
+        entry.pending -= updates
+        entry.pending_bytes -= size
+        entry.first_pending = self._now()
+        metrics.PENDING_UPDATES.dec(updates)
+        metrics.PENDING_BYTES.dec(size)
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.log.error("A background task of the archive failed.", exc_info=task.exception())
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # -- trouble -------------------------------------------------------------------------------
+
+    def _failed(self, entry: Entry, error: BookstoreError) -> None:
+        entry.attempts += 1
+        # "Full jitter", so that many documents and servers do not come back all at once.
+        ceiling = min(RETRY_CAP, 0.5 * 2.0 ** min(entry.attempts, 10))
+        entry.retry_at = self._now() + random.uniform(0.05, ceiling)
+        metrics.CHECKPOINTS.labels("failed").inc()
+        if isinstance(error, (BucketError, ConfigurationError)):
+            self._note_error(error)
+        elif str(error) != str(entry.error or ""):
+            self.log.error("%s is not archived: %s", entry.document, error)
+        entry.error = error
+
+    def _worked(self, entry: Entry) -> None:
+        entry.error, entry.attempts, entry.retry_at = None, 0, 0.0
+        self._watched = 0
+
+    def _note_error(self, error: BookstoreError) -> None:
+        """The bucket cannot be used: say so once, and watch for it to come back."""
+        metrics.S3_ERRORS.labels(type(error).__name__).inc()
+        if type(error) is not type(self.error):
+            self.log.error("The archive is not working, edits stay in the buffer: %s", error)
+        if self.failing_since is None:
+            self.failing_since = time.time()
+        self.error = error
+        if self._watch is None and not self._closing:
+            self._watch = self._spawn(self._watch_bucket())
+
+    async def check(self) -> bool:
+        """See whether the bucket can be used, and note it in `error`. Never raises."""
+        try:
+            await self.archive.check()
+        except BookstoreError as error:
+            self._note_error(error)
+            return False
+        if self.error is not None:
+            self.log.warning("The archive works again, in %s.", self.archive.bucket.where)
+        self.error = self.failing_since = None
+        for entry in self._entries.values():
+            if entry.error is not None and isinstance(entry.error, BucketError):
+                entry.retry_at = 0.0
+                self._arm(entry)
+        return True
+
+    async def _watch_bucket(self) -> None:
+        try:
+            while True:
+                self._watched += 1
+                ceiling = min(RETRY_CAP, 2.0 ** min(self._watched, 10))
+                await asyncio.sleep(random.uniform(0.5, ceiling))
+                if await self.check():
+                    return
+        finally:
+            self._watch = None
+
+    def status(self) -> dict[str, Any]:
+        """The state of the archive, of JSON types; times in seconds since the epoch."""
+        pending = [entry for entry in self._entries.values() if entry.pending]
+        failing = {
+            str(entry.document): str(entry.error)
+            for entry in self._entries.values()
+            if entry.error is not None
+        }
+        if isinstance(self.error, ConfigurationError):
+            state = "not configured"
+        else:
+            state = "retrying" if self.error is not None or failing else "ok"
+        return {
+            "status": state,
+            "error": str(self.error) if self.error else None,
+            "retrying_since": self.failing_since,
+            "documents": len(self._entries),
+            "pending_documents": len(pending),
+            "pending_updates": sum(entry.pending for entry in pending),
+            "pending_bytes": sum(entry.pending_bytes for entry in pending),
+            "failing_documents": failing,
+            "last_checkpoint": self.last_checkpoint,
+            "buffer_bytes": self.buffer.size(),
+        }
+
+    # -- renames -------------------------------------------------------------------------------
+
+    async def rename(self, source: str, target: str) -> None:
+        """Follow the rename of a file or directory. The bucket follows as soon as it can."""
+        for entry in list(self._entries.values()):
+            path = _moved(entry.document.path, source, target)
+            if path is None:
+                continue
+            async with entry.lock:  # a PUT to the old key may be under way
+                new = Document(path, entry.document.type)
+                await self._make_way(new)
+                del self._entries[entry.document]
+                entry.document = new
+                self._entries[new] = entry
+                await self.buffer.set_document(entry.id, new)
+        rename = await self.buffer.add_rename(source, target)
+        self._renames.append((rename, source, target))
+        self._spawn(self._retry_renames())
+
+    async def _make_way(self, document: Document) -> None:
+        """Let go of what the buffer still holds of a file that was at this path before."""
+        former = self._entries.get(document)
+        if former is None:
+            return
+        await self.checkpoint(former)
+        await self.buffer.evict(former.id)
+        self._disarm(former)
+        self._entries.pop(document, None)
+
+    async def _retry_renames(self) -> None:
+        attempts = 0
+        while self._renames:
+            try:
+                await self._follow_renames()
+            except BookstoreError as error:
+                self._note_error(error)
+                attempts += 1
+                await asyncio.sleep(random.uniform(0.1, min(RETRY_CAP, 2.0**attempts)))
+
+    async def _follow_renames(self) -> None:
+        """Bring the bucket to where the files are. Nothing is read or written under a new key
+        before, or a document would be found missing there."""
+        if not self._renames:
+            return
+        async with self._renaming:
+            while self._renames:
+                rename, source, target = self._renames[0]
+                for old in await self.archive.documents_under(source):
+                    path = _moved(old.path, source, target)
+                    assert path is not None
+                    new = Document(path, old.type)
+                    written = await self.archive.rename(old, new)
+                    entry = self._entries.get(new)
+                    if written is not None and entry is not None:
+                        entry.facts.version_id, entry.facts.etag = written.version_id, written.etag
+                        await self.set_facts(entry)
+                await self.buffer.remove_rename(rename)
+                self._renames.pop(0)
+
+    # -- shutdown ------------------------------------------------------------------------------
+
+    async def flush(self, timeout: float) -> dict[Document, str]:
+        """Checkpoint all that is pending, trying again until `timeout` seconds have passed.
+
+        Returns what could not be flushed, with the reason.
+        """
+        deadline = self._now() + timeout
+
+        async def until_flushed(entry: Entry) -> None:
+            while entry.pending:
+                try:
+                    await self.checkpoint(entry)
+                except ConfigurationError:
+                    return
+                except BookstoreError:
+                    await asyncio.sleep(random.uniform(0.05, 0.5))
+
+        entries = [entry for entry in self._entries.values() if entry.pending]
+        tasks = [self._spawn(until_flushed(entry)) for entry in entries]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        return {
+            entry.document: str(entry.error or f"no answer within {timeout:g} s")
+            for entry in entries
+            if entry.pending
+        }
+
+
+def _fold_count(held: Held, policy: Policy) -> int:
+    """How many of the oldest updates to fold into the base, to keep within the history window.
+
+    Half the window is left, so that folding is done once in many checkpoints.
+    """
+    count, size = len(held.rows), sum(len(row.data) for row in held.rows)
+    if count <= policy.history_updates and size <= policy.history_bytes:
+        return 0
+    fold = 0
+    while fold < len(held.rows) and (
+        count > policy.history_updates // 2 or size > policy.history_bytes // 2
+    ):
+        count -= 1
+        size -= len(held.rows[fold].data)
+        fold += 1
+    return fold
+
+
+def _moved(path: str, source: str, target: str) -> str | None:
+    if path == source:
+        return target
+    if path.startswith(f"{source}/"):
+        return target + path[len(source) :]
+    return None
+
+
+_leaving: set[asyncio.Task[None]] = set()
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], Checkpointer]] = (
+    WeakKeyDictionary()
+)

@@ -1,0 +1,106 @@
+"""What a document says, apart from how it came to say it, through jupyter_ydoc."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pycrdt
+from jupyter_ydoc import ydocs
+
+from .errors import UnsupportedDocument
+
+HASH_DIGITS = 16
+"""Hexadecimal digits of a content hash: it tells states of one file apart, no more."""
+
+
+def read(type: str | None, doc: pycrdt.Doc) -> Any:
+    """The content of `doc` as a contents manager would save it.
+
+    A notebook's is its JSON as a dict, a file's a str. Raises `UnsupportedDocument` for a type
+    that no installed package has registered with jupyter_ydoc.
+    """
+    return _wrap(type, doc).get()
+
+
+def write(type: str | None, doc: pycrdt.Doc, content: Any) -> None:
+    """Make `doc` say `content`, by new edits on top of its history. Raises like `read`."""
+    _wrap(type, doc).set(content)
+
+
+def restored(type: str | None, current: bytes, old: bytes) -> bytes:
+    """The update of a document at `current` after edits that make it say what `old` says.
+
+    Moving forward, as a person would: putting `old` itself back would be undone by the first
+    client that comes back with newer history. Raises `UnsupportedDocument`.
+    """
+    past: pycrdt.Doc = pycrdt.Doc()
+    past.apply_update(old)
+    present: pycrdt.Doc = pycrdt.Doc()
+    present.apply_update(current)
+    write(type, present, read(type, past))
+    return present.get_update()
+
+
+def hash_of(content: Any) -> str:
+    """A hash that is equal for contents that save to the same file.
+
+    Leaves out what differs between a document and its file without anyone having edited either:
+    `trusted`, which the contents manager sets on loading and strips on saving.
+    """
+    if isinstance(content, dict) and "cells" in content:
+        content = {**content, "cells": [_without_trust(cell) for cell in content["cells"]]}
+    text = content if isinstance(content, (str, bytes)) else _canonical(content)
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+
+
+def base_of(doc: pycrdt.Doc) -> bytes:
+    """A description of a document's first state, equal for equal histories.
+
+    jupyter_server_ydoc builds a room's document from its file under the client id 0, so that
+    two servers make one history of one file. Its encoding is not fixed (maps inside an output
+    come in any order), hence the content and client 0's clock. The `state` root is the room's
+    own, not the file's. Without a client 0 the history is nobody else's, and its encoding will do.
+    """
+    state = doc.get_state()
+    clocks = _clock_of_client_0(state)
+    if clocks is None:
+        return doc.get_update()
+    roots = {
+        name: root.to_py() if hasattr(root, "to_py") else str(root)
+        for name, root in doc.items()
+        if root is not None and name != "state"
+    }
+    return f"{clocks} {_canonical(roots)}".encode("utf-8", "surrogatepass")
+
+
+def _wrap(type: str | None, doc: pycrdt.Doc) -> Any:
+    known = ydocs.get(type or "")
+    if known is None:
+        raise UnsupportedDocument(
+            f"A document of type {type!r} has no jupyter_ydoc class that knows its content; "
+            f"install the package that defines it, or use one of {sorted(ydocs)}."
+        )
+    return known(doc)
+
+
+def _without_trust(cell: Any) -> Any:
+    if isinstance(cell, dict) and "trusted" in cell.get("metadata", {}):
+        metadata = {name: value for name, value in cell["metadata"].items() if name != "trusted"}
+        return {**cell, "metadata": metadata}
+    return cell
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
+
+
+def _clock_of_client_0(state: bytes) -> int | None:
+    decoder = pycrdt.Decoder(state)
+    for _ in range(decoder.read_var_uint()):
+        client, clock = decoder.read_var_uint(), decoder.read_var_uint()
+        if client == 0:
+            return clock
+    return None

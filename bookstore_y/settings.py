@@ -1,0 +1,144 @@
+"""BookstoreSettings: where the bucket is and how to reach it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from traitlets import Bool, CaselessStrEnum, Float, Int, Unicode, default, validate
+from traitlets.config import LoggingConfigurable
+
+from .errors import ConfigurationError
+from .keys import normalize_prefix
+
+
+class BookstoreSettings(LoggingConfigurable):
+    """The bucket, its prefixes and the limits on using it.
+
+    Names and environment variables are those of nteract's bookstore where it has one. What is
+    left empty falls to the ordinary AWS chain (environment, shared files, container and
+    instance roles), so that credentials are renewed without a restart.
+    """
+
+    s3_bucket = Unicode(help="Name of the versioned bucket. Falls back to $JPYNB_S3_BUCKET.").tag(
+        config=True
+    )
+    s3_endpoint_url = Unicode(
+        help="URL of an S3 server other than AWS. Falls back to $JPYNB_S3_ENDPOINT_URL, then to "
+        "the AWS chain."
+    ).tag(config=True)
+    s3_region_name = Unicode(
+        help="Region of the bucket. Falls back to $JPYNB_S3_REGION_NAME, then to the AWS chain."
+    ).tag(config=True)
+    s3_access_key_id = Unicode(
+        help="Access key id. Falls back to $JPYNB_S3_ACCESS_KEY_ID, then to the AWS chain."
+    ).tag(config=True)
+    s3_secret_access_key = Unicode(
+        help="Secret access key. Falls back to $JPYNB_S3_SECRET_ACCESS_KEY, then to the AWS chain."
+    ).tag(config=True)
+    s3_session_token = Unicode(
+        help="Session token of temporary credentials that are given as a key pair above."
+    ).tag(config=True)
+
+    workspace_prefix = Unicode(
+        "workspace", help="Prefix of the keys of everything that is being worked on."
+    ).tag(config=True)
+    published_prefix = Unicode(
+        "published", help="Prefix of the keys of everything that was published."
+    ).tag(config=True)
+
+    create_bucket = Bool(
+        False, help="Make the bucket, with versioning on, when it does not exist."
+    ).tag(config=True)
+    allow_unversioned = Bool(
+        False,
+        help="Archive into a bucket without versioning. Every checkpoint then overwrites the last.",
+    ).tag(config=True)
+    conditional_writes = Bool(
+        None,
+        allow_none=True,
+        help="Whether the bucket honours If-Match and If-None-Match on PUT. None: probe it once.",
+    ).tag(config=True)
+    on_unavailable = CaselessStrEnum(
+        ["refuse", "detached"],
+        default_value="refuse",
+        help="What opening a document does while the bucket cannot be asked and nothing is held "
+        "locally. 'refuse': the document does not open, and the error says why. 'detached': it "
+        "opens from its file under a new lineage.",
+    ).tag(config=True)
+
+    max_threads = Int(16, min=1, help="Number of concurrent S3 requests.").tag(config=True)
+    connect_timeout = Float(5.0, help="Seconds to wait for a connection to the endpoint.").tag(
+        config=True
+    )
+    read_timeout = Float(30.0, help="Seconds to wait for data from the endpoint.").tag(config=True)
+    max_attempts = Int(
+        3, min=1, help="Attempts of one S3 request, by botocore's 'standard' retry mode."
+    ).tag(config=True)
+    compression_level = Int(3, help="zstd level of snapshots (1 fastest to 22 smallest).").tag(
+        config=True
+    )
+    max_document_size = Int(
+        1024**3, help="Largest snapshot that is read, in bytes after decompression."
+    ).tag(config=True)
+
+    shutdown_timeout = Float(
+        25.0, help="Seconds that a stopping server takes at most to archive what is pending."
+    ).tag(config=True)
+
+    @default("s3_bucket")
+    def _default_bucket(self) -> str:
+        return os.environ.get("JPYNB_S3_BUCKET", "")
+
+    @default("s3_endpoint_url")
+    def _default_endpoint_url(self) -> str:
+        return os.environ.get("JPYNB_S3_ENDPOINT_URL", "")
+
+    @default("s3_region_name")
+    def _default_region_name(self) -> str:
+        return os.environ.get("JPYNB_S3_REGION_NAME", "")
+
+    @default("s3_access_key_id")
+    def _default_access_key_id(self) -> str:
+        return os.environ.get("JPYNB_S3_ACCESS_KEY_ID", "")
+
+    @default("s3_secret_access_key")
+    def _default_secret_access_key(self) -> str:
+        return os.environ.get("JPYNB_S3_SECRET_ACCESS_KEY", "")
+
+    @validate("workspace_prefix", "published_prefix")
+    def _normalized_prefix(self, proposal: dict[str, Any]) -> str:
+        return normalize_prefix(proposal["value"])
+
+    @default("workspace_prefix")
+    def _default_workspace_prefix(self) -> str:
+        return "workspace/"
+
+    @default("published_prefix")
+    def _default_published_prefix(self) -> str:
+        return "published/"
+
+    def require_bucket(self) -> str:
+        """The bucket's name. Raises `ConfigurationError` when none is set."""
+        if not self.s3_bucket:
+            raise ConfigurationError(
+                "No bucket is set, so nothing is archived; set c.BookstoreSettings.s3_bucket or "
+                "the environment variable JPYNB_S3_BUCKET."
+            )
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
+            raise ConfigurationError(
+                "Only one half of the S3 key pair is set; set both s3_access_key_id and "
+                "s3_secret_access_key of BookstoreSettings, or neither."
+            )
+        return self.s3_bucket
+
+    def identity(self) -> tuple[Any, ...]:
+        """A hashable value that is equal for settings that mean the same bucket and limits.
+
+        It holds the credentials, so it must never be shown.
+        """
+        return tuple(getattr(self, name) for name in sorted(self.trait_names(config=True)))
+
+    def __repr__(self) -> str:
+        where = self.s3_endpoint_url or "AWS"
+        return f"<BookstoreSettings bucket={self.s3_bucket!r} at {where}>"

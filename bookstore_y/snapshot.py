@@ -1,0 +1,249 @@
+"""Snapshots: squashing updates into one, and the zstd frame it is archived in. Pure functions.
+
+An *update* is one binary Yjs v1 update; a *snapshot* is one squashed update that holds a whole
+document. Everything here is synchronous and touches no `Doc` of the caller's, so it can run in
+any thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pycrdt
+import zstandard
+
+from .errors import CorruptSnapshot, DocumentTooLarge
+
+EMPTY_UPDATE = b"\x00\x00"
+"""No structs and no deletions, in the Yjs v1 encoding."""
+
+
+@dataclass(frozen=True)
+class Squashed:
+    """What `advance` made of a base and the updates since."""
+
+    update: bytes
+    """The whole document, as one update."""
+    state: bytes
+    """Its state vector."""
+    changed: bool
+    """Whether the pending updates added anything to the persisted ones."""
+    base: bytes
+    """The base with the updates to be folded into it; the given one when there are none."""
+
+
+def advance(
+    base: bytes | None,
+    persisted: Sequence[bytes],
+    pending: Sequence[bytes],
+    fold: int = 0,
+) -> Squashed:
+    """Squash a document from its oldest held snapshot and the updates since.
+
+    `base` is a snapshot, `persisted` the updates since it that a checkpoint has already
+    written, `pending` those it has not. The first `fold` updates are also folded into a new
+    base, which bounds how much history a buffer holds. One `Doc` serves all of it.
+
+    Raises `CorruptSnapshot` when an update is not a Yjs v1 update.
+    """
+    updates = [*persisted, *pending]
+    doc: pycrdt.Doc = pycrdt.Doc()
+    if base is not None:
+        _apply(doc, base)
+    older = [] if base is None else [base]
+    folded = base or EMPTY_UPDATE
+    before: tuple[bytes, bytes] | None = None
+
+    for index in range(len(updates) + 1):
+        if fold and index == fold:
+            folded = _encode(doc, [*older, *updates[:fold]])
+        if index == len(persisted):
+            before = _footprint(doc)
+        if index < len(updates):
+            _apply(doc, updates[index])
+
+    assert before is not None
+    state = doc.get_state()
+    changed = (
+        (base is None and not persisted)
+        or not _same_footprint(before, _footprint(doc))
+        or any(not _is_integrated(update, state) for update in pending)
+    )
+    return Squashed(_encode(doc, [*older, *updates]), state, changed, folded)
+
+
+def squash(updates: Sequence[bytes]) -> bytes:
+    """Squash `updates`, oldest first, into one. Raises `CorruptSnapshot`.
+
+    The result holds also those updates that build on ones not given here. A `Doc` keeps such
+    updates aside and pycrdt leaves them out when it encodes the `Doc`, so they are merged in.
+    """
+    doc: pycrdt.Doc = pycrdt.Doc()
+    for update in updates:
+        _apply(doc, update)
+    return _encode(doc, updates)
+
+
+def missing(update: bytes, state: bytes) -> bytes:
+    """What `update` holds beyond a state vector. Raises `CorruptSnapshot`."""
+    try:
+        return pycrdt.get_update(update, state)
+    except ValueError as error:
+        raise _not_an_update(error) from None
+
+
+def state_vector(update: bytes) -> bytes:
+    """The state vector of `update`. Raises `CorruptSnapshot`, so it also serves as a check."""
+    try:
+        return pycrdt.get_state(update)
+    except ValueError as error:
+        raise _not_an_update(error) from None
+
+
+def lineage_of(first_state: bytes) -> str:
+    """The lineage id of a history: 32 hexadecimal digits, from its first state."""
+    return hashlib.sha256(first_state).hexdigest()[:32]
+
+
+def compress(update: bytes, level: int = 3) -> bytes:
+    """One zstd frame (RFC 8878) of `update`, with its content size and checksum written in."""
+    compressor = zstandard.ZstdCompressor(level=level, write_checksum=True, write_content_size=True)
+    return compressor.compress(update)
+
+
+def decompress(frame: bytes, max_size: int) -> bytes:
+    """The update in a zstd frame that any program may have written.
+
+    Raises `DocumentTooLarge` when it would be over `max_size` bytes, before making them, and
+    `CorruptSnapshot` when `frame` is not one whole zstd frame of one Yjs v1 update.
+    """
+    try:
+        declared = zstandard.frame_content_size(frame)
+        if declared > max_size:
+            raise DocumentTooLarge(
+                f"The snapshot decompresses to {declared} bytes, over max_document_size "
+                f"({max_size}); raise c.BookstoreSettings.max_document_size to read it."
+            )
+        if declared >= 0:
+            update = zstandard.ZstdDecompressor().decompress(
+                frame, max_output_size=declared, allow_extra_data=False
+            )
+        else:
+            update = _decompress_unsized(frame, max_size)
+    except zstandard.ZstdError as error:
+        raise CorruptSnapshot(
+            f"The object is not one whole zstd frame ({error}); restore an earlier version."
+        ) from None
+    state_vector(update)
+    return update
+
+
+def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
+    # Frames written by a stream (`zstd` reading a pipe) do not say their size.
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    parts: list[bytes] = []
+    size = 0
+    view = memoryview(frame)
+    for start in range(0, len(frame), 1024):
+        part = decompressor.decompress(view[start : start + 1024])
+        size += len(part)
+        if size > max_size:
+            raise DocumentTooLarge(
+                f"The snapshot decompresses to over max_document_size ({max_size} bytes); raise "
+                "c.BookstoreSettings.max_document_size to read it."
+            )
+        parts.append(part)
+        if decompressor.eof and (decompressor.unused_data or start + 1024 < len(frame)):
+            raise zstandard.ZstdError("data after the frame")
+    if not decompressor.eof:
+        raise zstandard.ZstdError("the frame is truncated")
+    return b"".join(parts)
+
+
+def _apply(doc: pycrdt.Doc, update: bytes) -> None:
+    try:
+        doc.apply_update(update)
+    except (ValueError, RuntimeError) as error:
+        raise _not_an_update(error) from None
+
+
+def _not_an_update(error: Exception) -> CorruptSnapshot:
+    return CorruptSnapshot(
+        f"The data is not a Yjs v1 update ({error}); it was kept as it is and not applied."
+    )
+
+
+def _encode(doc: pycrdt.Doc, updates: Sequence[bytes]) -> bytes:
+    state = doc.get_state()
+    waiting = [update for update in updates if not _is_integrated(update, state)]
+    whole = doc.get_update()
+    return pycrdt.merge_updates(whole, *waiting) if waiting else whole
+
+
+def _is_integrated(update: bytes, state: bytes) -> bool:
+    """Whether a document at `state` has all of `update`, deletions of unseen structs included."""
+    rest = _Varints(missing(update, state))
+    if rest.next():  # clients with structs beyond the state vector
+        return False
+    known = dict(_clocks(state))
+    return all(start + length <= known.get(client, 0) for client, start, length in _deletions(rest))
+
+
+def _footprint(doc: pycrdt.Doc) -> tuple[bytes, bytes]:
+    """State vector and deletions: what Yjs calls a snapshot, and equal when documents are."""
+    state = doc.get_state()
+    return state, doc.get_update(state)
+
+
+def _same_footprint(one: tuple[bytes, bytes], other: tuple[bytes, bytes]) -> bool:
+    if one == other:
+        return True
+
+    # The encodings list clients, and split ranges, in no fixed order.
+    def normal(footprint: tuple[bytes, bytes]) -> tuple[dict[int, int], list[tuple[int, int, int]]]:
+        rest = _Varints(footprint[1])
+        rest.next()
+        merged: list[tuple[int, int, int]] = []
+        for client, start, length in sorted(_deletions(rest)):
+            if merged and merged[-1][0] == client and sum(merged[-1][1:]) == start:
+                length += merged[-1][2]
+                start = merged.pop()[1]
+            merged.append((client, start, length))
+        return dict(_clocks(footprint[0])), merged
+
+    return normal(one) == normal(other)
+
+
+def _clocks(state: bytes) -> Iterator[tuple[int, int]]:
+    # A state vector: count, then (client, clock) pairs (y-protocols, PROTOCOL.md).
+    numbers = _Varints(state)
+    for _ in range(numbers.next()):
+        yield numbers.next(), numbers.next()
+
+
+def _deletions(numbers: _Varints) -> Iterator[tuple[int, int, int]]:
+    # A delete set: clients, each with its ranges of (clock, length) (Yjs, DeleteSet.js).
+    for _ in range(numbers.next()):
+        client = numbers.next()
+        for _ in range(numbers.next()):
+            yield client, numbers.next(), numbers.next()
+
+
+class _Varints:
+    """Reads lib0's variable-length unsigned integers: 7 bits a byte, lowest first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def next(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._data[self._at]
+            self._at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7

@@ -1,0 +1,468 @@
+"""S3YStore: pycrdt's store interface, over the buffer and the checkpointer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isawaitable
+from logging import Logger, LoggerAdapter
+from typing import Any, Protocol, cast
+
+from anyio import TASK_STATUS_IGNORED, create_task_group
+from anyio.abc import TaskStatus
+from pycrdt import Doc
+from pycrdt.store import BaseYStore, YDocNotFound
+from traitlets import Float, Int, Unicode
+from traitlets.config import Config, LoggingConfigurable
+
+from .archive import Version
+from .buffer import Held
+from .checkpointer import FILE_HASHES, Checkpointer, Entry, Policy
+from .errors import (
+    BookstoreError,
+    BucketError,
+    BucketNotFound,
+    ConfigurationError,
+    DocumentNotFound,
+)
+from .keys import Document
+from .settings import BookstoreSettings
+from .snapshot import lineage_of, missing, squash, state_vector
+
+RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
+"""jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
+
+
+class Host(Protocol):
+    """What a Jupyter server tells the stores in it."""
+
+    settings: BookstoreSettings
+    config: Config
+
+    def document_of(self, type: str, file_id: str) -> Document:
+        """The document that a file id stands for. Raises `BookstoreError`."""
+
+    def bring_forward(self, store: S3YStore) -> None:
+        """Have the room of `store` save its document to the file, once it is ready."""
+
+
+host: Host | None = None
+"""The server that this process is, set by bookstore_y's server extension."""
+
+
+class _Meta(type(LoggingConfigurable), type(BaseYStore)):  # type: ignore[misc]
+    pass
+
+
+class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
+    """A YStore that archives its document in a versioned S3 bucket.
+
+    Updates go to an SQLite buffer, at once; from there squashed snapshots go to the bucket, in
+    the background. Leaving `async with`, or `stop`, checkpoints what is pending and raises if
+    that fails.
+
+    ```py
+    async with S3YStore("notes.txt", config=config) as store:
+        await store.apply_updates(doc)
+        await store.write(update)
+        version = await store.checkpoint()
+    ```
+    """
+
+    checkpoint_interval = Int(
+        200, min=1, help="Number of updates of a document after which it is checkpointed."
+    ).tag(config=True)
+    checkpoint_max_delay = Float(
+        30.0, help="Seconds that an update waits at most for its checkpoint."
+    ).tag(config=True)
+    checkpoint_idle_delay = Float(
+        3.0, help="Seconds without an update after which a document is checkpointed."
+    ).tag(config=True)
+    document_ttl = Float(
+        300.0,
+        help="Seconds without activity after which a document that is wholly in the bucket "
+        "leaves the buffer.",
+    ).tag(config=True)
+    history_updates = Int(
+        1000,
+        min=0,
+        help="Number of updates of a document that the buffer keeps after they are in the bucket. "
+        "They are the steps of JupyterLab's timeline.",
+    ).tag(config=True)
+    history_bytes = Int(
+        4 * 1024 * 1024, min=0, help="Bytes of such updates that the buffer keeps of a document."
+    ).tag(config=True)
+    db_path = Unicode(
+        ":memory:",
+        help="Where the buffer is: ':memory:', or the path of an SQLite file of this server's "
+        "own, which survives a crash.",
+    ).tag(config=True)
+
+    def __init__(
+        self,
+        path: str,
+        metadata_callback: Callable[[], Awaitable[bytes] | bytes] | None = None,
+        log: Logger | LoggerAdapter[Any] | None = None,
+        *,
+        config: Config | None = None,
+    ) -> None:
+        """`path` is the document's path under the workspace prefix; inside a Jupyter server,
+        jupyter_server_ydoc's store path.
+
+        `metadata_callback` gives the bytes that are stored with each update. `config` holds the
+        `S3YStore` and `BookstoreSettings` sections; inside a Jupyter server it defaults to the
+        server's. Raises `InvalidPath` when `path` cannot be a key.
+        """
+        if config is None and host is not None:
+            config = host.config
+        super().__init__(config=config)
+        if log is not None:
+            self.log = log
+        self.path = path
+        self.metadata_callback = metadata_callback
+        self._checkpointer: Checkpointer | None = None
+        self._entry: Entry | None = None
+        self._failure: BookstoreError | None = None
+        self._ydoc: Doc | None = None
+        self._loaded: bytes | None = None
+        self._rtc = RTC_PATH.fullmatch(path)
+        if self._rtc is None:
+            self._document: Document | None = Document(path)
+        else:
+            self._document = None
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+        from_context_manager: bool = False,
+    ) -> None:
+        """Start the store. What keeps it from working is raised by `read` and `write`.
+
+        A room runs this in its own task group, and cancels it when it closes: the document as
+        it then is goes to the buffer, and a checkpoint is due.
+        """
+        if from_context_manager:
+            await self._open()
+            task_status.started()
+            self.started.set()
+            return
+        async with self._start_lock:
+            if self._task_group is not None:
+                raise RuntimeError("YStore already running")
+            try:
+                await self._open()
+            except BookstoreError as error:
+                # A room would start anew for ever; its `apply_updates` is where it can be told.
+                self._failure = error
+            try:
+                async with create_task_group() as self._task_group:
+                    task_status.started()
+                    self.started.set()
+                    await self.stopped.wait()
+            finally:
+                self._room_closed()
+
+    async def __aexit__(self, *exc_info: Any) -> bool | None:
+        try:
+            await self.stop()
+        finally:
+            suppressed = await self._exit_stack.__aexit__(*exc_info)
+        return cast("bool | None", suppressed)
+
+    async def stop(self) -> None:
+        """Checkpoint what is pending and stop. Raises what kept it from the bucket, after
+        stopping; the updates then stay in the buffer."""
+        if self._task_group is None:
+            raise RuntimeError("YStore not running")
+        checkpointer, entry = self._checkpointer, self._entry
+        self._checkpointer = self._entry = None
+        try:
+            if checkpointer is not None and entry is not None:
+                self._detach(entry)
+                try:
+                    await checkpointer.checkpoint(entry)
+                finally:
+                    checkpointer.close(entry)
+                    await checkpointer.__aexit__()
+        finally:
+            await super().stop()
+
+    async def _open(self) -> None:
+        settings = host.settings if host is not None else BookstoreSettings(config=self.config)
+        document, file_id = self._document, ""
+        if self._rtc is not None:
+            type, file_id = self._rtc.groups()
+            if host is None:
+                raise ConfigurationError(
+                    f"The document {self.path!r} has no path, since bookstore_y's server extension "
+                    "is not enabled; run `jupyter server extension enable bookstore_y.jupyter`."
+                )
+            document = host.document_of(type, file_id)
+        assert document is not None
+        checkpointer = Checkpointer.shared(settings, self.db_path)
+        await checkpointer.__aenter__()
+        try:
+            entry = await checkpointer.open(document, self._policy())
+        except BaseException:
+            await checkpointer.__aexit__()
+            raise
+        if file_id and not entry.facts.file_hashes:
+            entry.facts.file_id = file_id
+        self._file_id = file_id
+        self._checkpointer, self._entry = checkpointer, entry
+
+    def _room_closed(self) -> None:
+        """The room has stopped; nothing can be awaited any more."""
+        checkpointer, entry = self._checkpointer, self._entry
+        self._checkpointer = self._entry = None
+        if checkpointer is None or entry is None:
+            return
+        if self._ydoc is not None:
+            # Updates may still have been on their way from the document to `write`.
+            checkpointer.capture(entry, self._ydoc.get_update(entry.state))
+        self._detach(entry)
+        checkpointer.close(entry)
+        checkpointer.leave()
+
+    def capture(self) -> None:
+        """Take in now what the live document holds and `write` has not been given yet."""
+        if self._checkpointer is not None and self._entry is not None and self._ydoc is not None:
+            update = self._ydoc.get_update(self._entry.state)
+            self._checkpointer.capture(self._entry, update)
+
+    def _detach(self, entry: Entry) -> None:
+        if self._deliver in entry.live:
+            entry.live.remove(self._deliver)
+        self._ydoc = None
+
+    def _deliver(self, update: bytes) -> None:
+        if self._ydoc is not None:
+            self._ydoc.apply_update(update)
+
+    def _policy(self) -> Policy:
+        return Policy(
+            interval=self.checkpoint_interval,
+            max_delay=self.checkpoint_max_delay,
+            idle_delay=self.checkpoint_idle_delay,
+            ttl=self.document_ttl,
+            history_updates=self.history_updates,
+            history_bytes=self.history_bytes,
+        )
+
+    def _opened(self) -> tuple[Checkpointer, Entry]:
+        if self._failure is not None:
+            raise self._failure
+        if self._checkpointer is None or self._entry is None:
+            raise RuntimeError("YStore not started")
+        return self._checkpointer, self._entry
+
+    @property
+    def document(self) -> Document | None:
+        """The document as it is called now; None while it is not open."""
+        return self._entry.document if self._entry is not None else self._document
+
+    @property
+    def entry(self) -> Entry | None:
+        """Where the document stands; None while it is not open."""
+        return self._entry
+
+    # -- updates -------------------------------------------------------------------------------
+
+    async def write(self, data: bytes) -> None:
+        """Store one Yjs v1 update. Returns when it is durable, as far as `db_path` makes it.
+
+        The update has its place before this first waits, so that a room which cancels its
+        tasks on closing loses nothing. Raises `CorruptSnapshot` when `data` is not an update,
+        and `BufferError` when SQLite refuses it; never anything for the bucket's sake.
+        """
+        checkpointer, entry = self._opened()
+        state_vector(data)
+        metadata: Any = b"" if self.metadata_callback is None else self.metadata_callback()
+        later = isawaitable(metadata)
+        seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
+        if later:
+            await checkpointer.buffer.set_metadata(seq, await metadata)
+        if durable is not None:
+            await durable
+
+    async def read(self) -> AsyncIterator[tuple[bytes, bytes, float]]:
+        """Yield (update, metadata, seconds since the epoch): the oldest snapshot held, then the
+        updates since.
+
+        Raises `YDocNotFound` only when neither the buffer nor the bucket has the document, and
+        otherwise what keeps it from being read.
+        """
+        held = await self._held()
+        for row in [held.base] if held.base is not None else []:
+            yield row.data, row.metadata, row.timestamp
+        for row in held.rows:
+            yield row.data, row.metadata, row.timestamp
+
+    async def apply_updates(self, ydoc: Doc) -> None:
+        """Apply all that is stored to `ydoc`. Raises like `read`.
+
+        From then on what other writers add to the document in the bucket is applied to `ydoc`,
+        too, whenever a checkpoint finds it.
+        """
+        checkpointer, entry = self._opened()
+        self._loaded = None
+        self._attach(entry, ydoc)
+        held = await self._held()
+        with ydoc.transaction():
+            for update in held.updates():
+                ydoc.apply_update(update)
+        self._loaded = ydoc.get_state()
+
+    def _attach(self, entry: Entry, ydoc: Doc) -> None:
+        self._ydoc = ydoc
+        if self._deliver not in entry.live:
+            entry.live.append(self._deliver)
+
+    async def _held(self) -> Held:
+        checkpointer, entry = self._opened()
+        try:
+            return await checkpointer.load(entry)
+        except DocumentNotFound as error:
+            raise YDocNotFound(str(error)) from error
+        except (ConfigurationError, BucketNotFound) as error:
+            # Nothing can be stored where there is no bucket; edits go to the buffer until then.
+            raise YDocNotFound(str(error)) from error
+        except BucketError as error:
+            if checkpointer.settings.on_unavailable == "detached":
+                self.log.warning("Opening %s without its history: %s", entry.document, error)
+                raise YDocNotFound(str(error)) from error
+            raise
+
+    # -- versions ------------------------------------------------------------------------------
+
+    async def checkpoint(self) -> Version | None:
+        """Write what is pending as a new version now. None when there was nothing new.
+
+        Raises a `BookstoreError` when it cannot be written; it then stays pending.
+        """
+        checkpointer, entry = self._opened()
+        saved = await checkpointer.checkpoint(entry)
+        if saved is None:
+            return None
+        return await checkpointer.archive.version(entry.document, saved.version_id)
+
+    async def versions(self) -> list[Version]:
+        """The document's versions in the bucket, newest first; none is no error."""
+        checkpointer, entry = self._opened()
+        try:
+            return await checkpointer.archive.versions(entry.document, details=True)
+        except DocumentNotFound:
+            return []
+
+    async def apply_version(self, ydoc: Doc, version_id: str) -> None:
+        """Apply the document as a version has it to an empty `ydoc`.
+
+        Raises `ValueError` when `ydoc` is not empty, since two states of one history would
+        merge into the newer, and `VersionNotFound`.
+        """
+        if ydoc.get_state() != b"\x00":
+            raise ValueError("A version can only be applied to an empty Doc; make a new one.")
+        checkpointer, entry = self._opened()
+        ydoc.apply_update(await checkpointer.archive.load(entry.document, version_id))
+
+    # -- the file ------------------------------------------------------------------------------
+
+    async def encode_state_as_update(self, ydoc: Doc) -> None:
+        """Store the whole state of `ydoc`.
+
+        A document room calls this exactly when it has built `ydoc` from its file or has reset
+        it to the file, so the content is then the file's. If it was reset to a file that is
+        merely what it was at the last load or save we know of, the stored content goes back on
+        top as new edits, and the file is brought forward. If the file was changed by other
+        means it wins, and the log names the version that it replaced.
+        """
+        checkpointer, entry = self._opened()
+        if self._rtc is None:
+            await self.write(ydoc.get_update())
+            return
+        from . import content  # jupyter_ydoc is slow to import
+
+        type = entry.document.type
+        file_hash = await asyncio.to_thread(content.hash_of, content.read(type, ydoc))
+        if self._loaded is None:
+            if not entry.facts.lineage:
+                entry.facts.lineage = lineage_of(content.base_of(ydoc))
+            self._attach(entry, ydoc)
+            self._note_file(entry, file_hash)
+            await checkpointer.set_facts(entry)
+            await self.write(ydoc.get_update())
+            return
+        held = await checkpointer.load(entry)
+        stored = await asyncio.to_thread(_content_of, type, held.updates())
+        if await asyncio.to_thread(content.hash_of, stored) == file_hash:
+            self._note_file(entry, file_hash)
+        elif self._is_behind(entry, file_hash):
+            content.write(type, ydoc, stored)
+            self._note_file(entry, file_hash)
+            self.log.warning(
+                "The file %s was behind its document, which had edits that were not saved before "
+                "the server stopped; they are back, and the file will be saved.",
+                entry.document.path,
+            )
+            assert host is not None
+            host.bring_forward(self)
+        else:
+            replaced = await self._keep_replaced(checkpointer, entry)
+            self._note_file(entry, file_hash)
+            self.log.warning(
+                "The file %s was changed by other means, and its content is now that of the "
+                "document. What it replaced is %s.",
+                entry.document.path,
+                replaced,
+            )
+        await checkpointer.set_facts(entry)
+        await self.write(missing(ydoc.get_update(), self._loaded))
+
+    async def _keep_replaced(self, checkpointer: Checkpointer, entry: Entry) -> str:
+        """Have what a file replaces as a version of its own, and say which."""
+        try:
+            await checkpointer.checkpoint(entry)
+        except ConfigurationError as error:
+            return f"not in any version ({error})"
+        return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
+
+    def _is_behind(self, entry: Entry, file_hash: str) -> bool:
+        facts = entry.facts
+        if file_hash == facts.saving:
+            return True
+        if facts.file_id == self._file_id:
+            return file_hash in facts.file_hashes[-1:]
+        # Another file id means another disk: what is on it is some earlier state of the file.
+        return file_hash in facts.file_hashes
+
+    def _note_file(self, entry: Entry, file_hash: str) -> None:
+        facts = entry.facts
+        facts.file_id, facts.saving = self._file_id, ""
+        if file_hash in facts.file_hashes:
+            facts.file_hashes.remove(file_hash)
+        facts.file_hashes = [*facts.file_hashes, file_hash][-FILE_HASHES:]
+
+    async def note_saving(self, content_hash: str) -> None:
+        """The room is about to save content of this hash to the file."""
+        if self._entry is not None and self._checkpointer is not None:
+            self._entry.facts.saving = content_hash
+            await self._checkpointer.set_facts(self._entry)
+
+    async def note_saved(self) -> None:
+        """The save that was begun last has reached the file."""
+        if self._entry is not None and self._checkpointer is not None and self._entry.facts.saving:
+            self._note_file(self._entry, self._entry.facts.saving)
+            await self._checkpointer.set_facts(self._entry)
+
+
+def _content_of(type: str | None, updates: list[bytes]) -> Any:
+    from . import content
+
+    doc: Doc = Doc()
+    doc.apply_update(squash(updates))
+    return content.read(type, doc)
