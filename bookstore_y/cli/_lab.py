@@ -76,6 +76,7 @@ class Lab(Child):
     ) -> None:
         state = directory / "jupyter"
         _write_config(state / "config", address, root, notebook, settings)
+        _write_settings(state / "settings")
         super().__init__(
             "JupyterLab",
             ["jupyterlab", f"--ServerApp.open_browser={open_browser}", *_as_root()],
@@ -149,7 +150,7 @@ def _write_config(
             "root_dir": str(root),
             "jpserver_extensions": {"bookstore_y.jupyter": True},
         },
-        "LabApp": {"default_url": _lab_path(notebook), "news_url": None},
+        "LabApp": {"default_url": _lab_path(notebook)},
         "YDocExtension": {"ystore_class": "bookstore_y.S3YStore"},
         **settings,
     }
@@ -160,3 +161,10 @@ def _write_config(
     ]
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "jupyter_server_config.py").write_text("\n".join(["c = get_config()", *lines, ""]))
+
+
+def _write_settings(directory: Path) -> None:
+    """Keep JupyterLab from asking whether it may fetch news."""
+    file = directory / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"fetchNews": "false"}\n')
