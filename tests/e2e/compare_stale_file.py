@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..servers import Servers, make_bucket
 from .disk import Disk
 from .jupyter_process import JupyterProcess
-from .local_s3 import local_s3
 from .marks import doubled
 from .notebooks import sample_notebook
 from .people import people
@@ -80,10 +80,14 @@ async def measure(marks: int) -> list[Scene]:
     """All rows of the table, one after the other."""
     sqlite = ("SQLiteYStore", sqlite_store())
     scenes = [await play(*sqlite, "kept disk", marks)]
-    with local_s3() as s3:
+    servers = Servers()
+    try:
+        s3 = servers.get("moto")
         for restart in ("kept disk", "fresh disk, original file", "fresh disk, no file"):
-            bucket = s3.make_bucket()
-            scenes.append(await play("S3YStore", s3_store(s3, bucket), restart, marks))
+            config = s3_store(s3, make_bucket(s3))
+            scenes.append(await play("S3YStore", config, restart, marks))
+    finally:
+        servers.stop()
     return scenes
 
 

@@ -132,11 +132,12 @@ class JupyterProcess:
         return time.monotonic() - asked
 
     def sigkill(self) -> None:
-        """End the process group at once, as a crash would, and wait for the process."""
-        if self._process is None:
+        """End the server and its kernels at once, as a crash would, and wait for the server."""
+        if self._process is None or self._process.poll() is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        for pid in [*_descendants(self._process.pid), self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
     def log_text(self) -> str:
@@ -180,6 +181,16 @@ class JupyterProcess:
         }
         identity = {"token": self.token, **self._config.get("IdentityProvider", {})}
         return {**self._config, "ServerApp": server, "IdentityProvider": identity}
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below `pid`, as Linux tells them; none elsewhere."""
+    children = [
+        int(child)
+        for listed in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in listed.read_text().split()
+    ]
+    return [*children, *(below for child in children for below in _descendants(child))]
 
 
 def free_port() -> int:

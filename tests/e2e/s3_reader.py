@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import zstandard
 from jupyter_ydoc import ydocs
 from pycrdt import Doc
 
-from .stores import S3Server
+from ..servers import S3Server, connect
 
 
 class S3Reader:
@@ -17,18 +16,7 @@ class S3Reader:
 
     def __init__(self, s3: S3Server, bucket: str) -> None:
         self._bucket = bucket
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=s3.endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id=s3.access_key,
-            aws_secret_access_key=s3.secret_key,
-        )
-
-    def keys(self) -> list[str]:
-        """The keys of all current objects."""
-        answer = self._client.list_objects_v2(Bucket=self._bucket)
-        return [item["Key"] for item in answer.get("Contents", [])]
+        self._client = connect(s3)
 
     def snapshot(self, key: str, version_id: str, file_type: str = "notebook") -> Any:
         """The content of the document in one version of the snapshot at `key`."""

@@ -18,6 +18,9 @@ from .people import acknowledged, all_connect, all_leave, all_made, type_without
 from .rtc_client import RTCClient
 from .waiting import eventually
 
+_TYPE_ON = 2.0
+"""Seconds for which people type on after the SIGTERM, unless the server is gone before."""
+
 
 @dataclass(frozen=True)
 class Stopped:
@@ -50,11 +53,13 @@ async def type_until_sigterm(
             within=60.0 + marks / 10,
             what=f"{marks} accepted marks",
         )
-        seconds = await _stop(server, exit_within)
+        stopping = asyncio.create_task(_stop(server, exit_within))
+        await asyncio.wait([stopping, *typists], timeout=_TYPE_ON)
     finally:
         for typist in typists:
             typist.cancel()
         await asyncio.gather(*typists, return_exceptions=True)
+    seconds = await stopping
     await all_leave(clients)
     return Stopped(acknowledged(clients), all_made(clients), seconds)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ..servers import S3Server
 from .bookstore_api import BookstoreAPI
 from .disk import Disk
 from .jupyter_process import JupyterProcess
@@ -16,7 +17,7 @@ from .notebooks import normalized, read_notebook, sample_notebook
 from .people import all_connect, people
 from .rtc_client import RTCClient
 from .stale_file import Stopped, marks_in_file, seen_by_a_newcomer, type_until_sigterm
-from .stores import Config, S3Server, s3_store
+from .stores import Config, s3_store
 from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -80,16 +81,16 @@ async def play_until_the_stop(
 
 @pytest.mark.parametrize("restart", RESTARTS, ids=lambda restart: restart.name)
 async def test_every_accepted_mark_is_there_after_the_restart(
-    restart: Restart, new_disk: NewDisk, moto_server: S3Server, bucket_name: str, marks: int
+    restart: Restart, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str, marks: int
 ) -> None:
     disk = new_disk()
-    config = s3_store(moto_server, bucket_name, **restart.traits(disk))
+    config = s3_store(moto_server, moto_bucket, **restart.traits(disk))
     async with people("abc", PATH) as clients:
         scene = await play_until_the_stop(disk, clients, config, marks)
         accepted, made = scene.stopped.accepted, scene.stopped.made
 
         second = restart.second_disk(disk, new_disk)
-        second_config = s3_store(moto_server, bucket_name, **restart.traits(second))
+        second_config = s3_store(moto_server, moto_bucket, **restart.traits(second))
         async with JupyterProcess(second, second_config) as server:
             visible = await seen_by_a_newcomer(server, PATH)
             assert accepted - visible.keys() == set(), "accepted, then lost"
@@ -110,10 +111,10 @@ async def test_every_accepted_mark_is_there_after_the_restart(
 
 
 async def test_a_file_changed_by_other_means_wins_and_the_log_names_what_it_replaced(
-    new_disk: NewDisk, moto_server: S3Server, bucket_name: str, marks: int
+    new_disk: NewDisk, moto_server: S3Server, moto_bucket: str, marks: int
 ) -> None:
     disk = new_disk()
-    config = s3_store(moto_server, bucket_name)
+    config = s3_store(moto_server, moto_bucket)
     changed = sample_notebook()
     changed["cells"][1]["source"] = "print('written by a script, with no server near')"
     async with people("abc", PATH) as clients:
@@ -138,10 +139,10 @@ async def test_a_file_changed_by_other_means_wins_and_the_log_names_what_it_repl
 
 
 async def test_old_clients_do_not_double_anything_in_a_file_that_was_changed_by_other_means(
-    new_disk: NewDisk, moto_server: S3Server, bucket_name: str, marks: int
+    new_disk: NewDisk, moto_server: S3Server, moto_bucket: str, marks: int
 ) -> None:
     disk = new_disk()
-    config = s3_store(moto_server, bucket_name)
+    config = s3_store(moto_server, moto_bucket)
     changed = sample_notebook()
     changed["cells"][1]["source"] = "print('written by a script, with no server near')"
     async with people("abc", PATH) as clients:

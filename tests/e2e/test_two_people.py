@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ..servers import S3Server
 from .bookstore_api import BookstoreAPI, Json
 from .disk import Disk
 from .jupyter_process import JupyterProcess
@@ -16,7 +17,7 @@ from .notebooks import normalized, read_notebook, sample_notebook
 from .people import all_connect, all_leave, people
 from .rtc_client import RTCClient
 from .s3_reader import S3Reader
-from .stores import S3Server, s3_store
+from .stores import s3_store
 from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
@@ -67,9 +68,9 @@ async def agree(*clients: RTCClient) -> None:
 
 
 async def test_the_document_its_history_and_its_versions_survive_the_server_and_its_disk(
-    new_disk: NewDisk, second_disk: Disk, moto_server: S3Server, bucket_name: str
+    new_disk: NewDisk, second_disk: Disk, moto_server: S3Server, moto_bucket: str
 ) -> None:
-    config = s3_store(moto_server, bucket_name)
+    config = s3_store(moto_server, moto_bucket)
     first_disk = new_disk()
     first_disk.place(PATH, sample_notebook())
 
@@ -99,7 +100,7 @@ async def test_the_document_its_history_and_its_versions_survive_the_server_and_
 
             versions = await BookstoreAPI(server).versions(PATH)
             assert_listed_newest_first(versions)
-            assert normalized(newest_snapshot(versions, moto_server, bucket_name)) == content
+            assert normalized(newest_snapshot(versions, moto_server, moto_bucket)) == content
 
             await eventually(
                 lambda: normalized(read_notebook(second_disk.file(PATH))) == content,
@@ -110,12 +111,12 @@ async def test_the_document_its_history_and_its_versions_survive_the_server_and_
 
 
 async def test_an_old_version_is_restored_live_as_new_edits(
-    new_disk: NewDisk, moto_server: S3Server, bucket_name: str
+    new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
 ) -> None:
-    config = s3_store(moto_server, bucket_name, checkpoint_max_delay=0.5)
+    config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.5)
     disk = new_disk()
     disk.place(PATH, sample_notebook())
-    reader = S3Reader(moto_server, bucket_name)
+    reader = S3Reader(moto_server, moto_bucket)
 
     async with (
         JupyterProcess(disk, config) as server,
@@ -160,9 +161,9 @@ async def test_an_old_version_is_restored_live_as_new_edits(
 
 
 async def test_the_server_tells_the_state_of_its_bucket(
-    new_disk: NewDisk, moto_server: S3Server, bucket_name: str
+    new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
 ) -> None:
-    config = s3_store(moto_server, bucket_name)
+    config = s3_store(moto_server, moto_bucket)
     async with JupyterProcess(new_disk(), config) as server:
         status = await BookstoreAPI(server).status()
         assert status["status"]
