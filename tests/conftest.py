@@ -1,0 +1,135 @@
+"""Fixtures for S3 servers and for reading snapshots with Yjs.
+
+`--s3` chooses the servers. A test that takes `s3_server` (or anything made of it: `bucket_name`,
+`boto3_client`) runs once on each of them, or on those that `@pytest.mark.s3_only` names; one that
+takes `moto_server` or `moto_bucket` runs once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import yjs
+from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+_SERVERS = pytest.StashKey[Servers]()
+_CHOSEN = pytest.StashKey[list[str]]()
+_HEADER = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--s3",
+        default="auto",
+        metavar="NAMES",
+        help=f"S3 servers to test against, of {','.join(NAMES)}; what is not installed will be. "
+        "Default 'auto': all that can start on this machine as it is.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    servers = Servers()
+    wanted = str(config.getoption("--s3"))
+    if wanted == "auto":
+        reasons = {name: servers.missing(name) for name in NAMES}
+        chosen = [name for name in NAMES if reasons[name] is None]
+    else:
+        reasons = {}
+        chosen = [name.strip() for name in wanted.split(",")]
+        unknown = sorted(set(chosen) - set(NAMES))
+        if unknown:
+            raise pytest.UsageError(
+                f"--s3: no server {', '.join(map(repr, unknown))}; there are {', '.join(NAMES)}"
+            )
+    others = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    config.stash[_SERVERS] = servers
+    config.stash[_CHOSEN] = chosen
+    config.stash[_HEADER] = ", ".join(chosen) + (f" ({'; '.join(others)})" if others else "")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"s3 servers: {config.stash[_HEADER]}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "s3_server" in metafunc.fixturenames:
+        chosen = metafunc.config.stash[_CHOSEN]
+        if only := metafunc.definition.get_closest_marker("s3_only"):
+            chosen = [name for name in chosen if name in only.args]
+        metafunc.parametrize("s3_server", chosen, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment() -> Iterator[None]:
+    """The user's own AWS and bookstore settings have no say in a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "JPYNB_")):
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def s3_servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
+    """All servers, for tests that choose one by name or take one down."""
+    servers = pytestconfig.stash[_SERVERS]
+    yield servers
+    servers.stop()
+
+
+def _running(servers: Servers, name: str) -> S3Server:
+    try:
+        return servers.get(name)
+    except ServerError as error:
+        pytest.fail(f"S3 server {name}: {error}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def s3_server(request: pytest.FixtureRequest, s3_servers: Servers) -> S3Server:
+    """A running S3 server; each of those that `--s3` chose in turn."""
+    return _running(s3_servers, request.param)
+
+
+@pytest.fixture
+def bucket_name(s3_server: S3Server) -> str:
+    """A fresh versioned bucket on `s3_server`."""
+    return make_bucket(s3_server)
+
+
+@pytest.fixture
+def boto3_client(s3_server: S3Server) -> Iterator[S3Client]:
+    """A plain boto3 client of `s3_server`."""
+    client = connect(s3_server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def moto_server(s3_servers: Servers) -> S3Server:
+    """moto, for tests that any S3 server would do for."""
+    return _running(s3_servers, "moto")
+
+
+@pytest.fixture
+def moto_bucket(moto_server: S3Server) -> str:
+    """A fresh versioned bucket on `moto_server`."""
+    return make_bucket(moto_server)
+
+
+@pytest.fixture(scope="session")
+def yjs_read() -> yjs.Read:
+    """`tests.yjs.read`, ready to call: what Yjs under Node makes of an update."""
+    if reason := yjs.missing():
+        pytest.skip(reason)
+    yjs.install()
+    return yjs.read
