@@ -35,7 +35,8 @@ class ServerDidNotExit(TimeoutError):
 class JupyterProcess:
     """A Jupyter server with jupyter-collaboration that lives as long as its `async with`.
 
-    Entering starts the process and waits until it answers; leaving kills what is left of it.
+    Entering starts the process and waits until it answers; leaving kills what is left of it, and
+    prints the end of its log if an error is on its way.
     `config` is written as `jupyter_server_config.json`; address, token and root are added to it.
     """
 
@@ -164,6 +165,8 @@ class JupyterProcess:
         trace: TracebackType | None,
     ) -> None:
         self.sigkill()
+        if error is not None:
+            print(f"\n--- the end of {self.log_path.name} ---\n{self.log_tail()}")
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
