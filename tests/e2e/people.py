@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from .marks import author_of
 from .rtc_client import RTCClient
 from .session import Server
+from .waiting import eventually
 
 
 @asynccontextmanager
@@ -18,14 +19,26 @@ async def people(names: Iterable[str], path: str) -> AsyncIterator[list[RTCClien
         yield [await stack.enter_async_context(RTCClient(name, path)) for name in names]
 
 
-async def all_connect(clients: Iterable[RTCClient], server: Server) -> None:
+async def all_connect(clients: Sequence[RTCClient], server: Server) -> None:
     """Connect all clients at once, each with the document it has."""
     await asyncio.gather(*(client.connect(server) for client in clients))
 
 
-async def all_leave(clients: Iterable[RTCClient]) -> None:
+async def all_leave(clients: Sequence[RTCClient]) -> None:
     """Disconnect all clients at once; each keeps its document."""
     await asyncio.gather(*(client.disconnect() for client in clients))
+
+
+async def all_agree(clients: Sequence[RTCClient], *, within: float = 30.0) -> None:
+    """Wait until all clients hold the same history, and with it the same document."""
+    await eventually(
+        lambda: len({frozenset(client.state_vector().items()) for client in clients}) == 1,
+        within=within,
+        what="all clients to hold the same history",
+    )
+    first, *others = [client.content() for client in clients]
+    if any(content != first for content in others):
+        raise AssertionError("clients with the same history show different documents")
 
 
 async def type_without_pause(client: RTCClient, *, every: float = 0.01) -> None:
@@ -35,7 +48,7 @@ async def type_without_pause(client: RTCClient, *, every: float = 0.01) -> None:
         await asyncio.sleep(every)
 
 
-def acknowledged(clients: Iterable[RTCClient]) -> set[str]:
+def acknowledged(clients: Sequence[RTCClient]) -> set[str]:
     """The marks that the server has accepted: those that another client than the author holds.
 
     The server sends an update to the others in the same step in which it hands it to its store,
@@ -44,6 +57,6 @@ def acknowledged(clients: Iterable[RTCClient]) -> set[str]:
     return {mark for client in clients for mark in client.marks() if author_of(mark) != client.name}
 
 
-def all_made(clients: Iterable[RTCClient]) -> set[str]:
+def all_made(clients: Sequence[RTCClient]) -> set[str]:
     """Every mark that any of the clients has typed, accepted or not."""
     return {mark for client in clients for mark in client.made}

@@ -14,7 +14,7 @@ from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .marks import doubled
 from .notebooks import normalized, read_notebook, sample_notebook
-from .people import all_connect, people
+from .people import all_agree, all_connect, people
 from .rtc_client import RTCClient
 from .stale_file import Stopped, marks_in_file, seen_by_a_newcomer, type_until_sigterm
 from .stores import Config, s3_store
@@ -107,7 +107,7 @@ async def test_every_accepted_mark_is_there_after_the_restart(
                 await client.wait_for_marks(made)
                 assert doubled(client.marks()) == {}
                 assert client.conflicts == 0
-            assert len({str(client.content()) for client in clients}) == 1
+            await all_agree(clients)
 
 
 async def test_a_file_changed_by_other_means_wins_and_the_log_names_what_it_replaced(

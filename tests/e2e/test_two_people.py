@@ -14,7 +14,7 @@ from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .marks import doubled
 from .notebooks import normalized, read_notebook, sample_notebook
-from .people import all_connect, all_leave, people
+from .people import all_agree, all_connect, all_leave, people
 from .rtc_client import RTCClient
 from .s3_reader import S3Reader
 from .stores import s3_store
@@ -25,15 +25,6 @@ pytestmark = [pytest.mark.e2e]
 PATH = "work/tides.ipynb"
 SHUTDOWN_TIMEOUT = 25.0
 NewDisk = Callable[[], Disk]
-
-
-@pytest.fixture(params=["empty", "original file"])
-def second_disk(request: pytest.FixtureRequest, new_disk: NewDisk) -> Disk:
-    """The disk of the second server: nothing on it, or the file as it was before any edit."""
-    disk = new_disk()
-    if request.param == "original file":
-        disk.place(PATH, sample_notebook())
-    return disk
 
 
 async def edit_together(ada: RTCClient, ben: RTCClient) -> None:
@@ -56,19 +47,31 @@ async def edit_together(ada: RTCClient, ben: RTCClient) -> None:
         ben.delete_cell(4)
 
     await asyncio.gather(ada_edits(), ben_edits())
-    await agree(ada, ben)
+    await all_agree([ada, ben])
 
 
-async def agree(*clients: RTCClient) -> None:
-    """Wait until all clients hold the same history."""
-    first, *others = clients
-    for client in others:
-        await client.wait_until(lambda: first.state_vector() == client.state_vector())  # noqa: B023
-        assert client.content() == first.content()
+SecondDisk = Callable[[Disk, NewDisk], Disk]
 
 
+def empty(first: Disk, new_disk: NewDisk) -> Disk:
+    return new_disk()
+
+
+def with_the_original_file(first: Disk, new_disk: NewDisk) -> Disk:
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    return disk
+
+
+def with_the_saved_file(first: Disk, new_disk: NewDisk) -> Disk:
+    disk = new_disk()
+    disk.place(PATH, read_notebook(first.file(PATH)))
+    return disk
+
+
+@pytest.mark.parametrize("make_disk", [empty, with_the_original_file, with_the_saved_file])
 async def test_the_document_its_history_and_its_versions_survive_the_server_and_its_disk(
-    new_disk: NewDisk, second_disk: Disk, moto_server: S3Server, moto_bucket: str
+    new_disk: NewDisk, make_disk: SecondDisk, moto_server: S3Server, moto_bucket: str
 ) -> None:
     config = s3_store(moto_server, moto_bucket)
     first_disk = new_disk()
@@ -79,12 +82,15 @@ async def test_the_document_its_history_and_its_versions_survive_the_server_and_
             await all_connect([ada, ben], server)
             assert normalized(ada.content()) == normalized(sample_notebook())
             await edit_together(ada, ben)
+            if make_disk is with_the_saved_file:
+                await until_saved(first_disk, ada)
             assert await server.sigterm(SHUTDOWN_TIMEOUT) < SHUTDOWN_TIMEOUT
         await all_leave([ada, ben])
         content, history = normalized(ada.content()), ada.state_vector()
         assert {ada.client_id, ben.client_id} <= history.keys()
         assert len(ada.marks()) == 20
 
+        second_disk = make_disk(first_disk, new_disk)
         async with JupyterProcess(second_disk, config) as server:
             async with RTCClient("newcomer", PATH) as newcomer:
                 await newcomer.connect(server)
@@ -93,7 +99,7 @@ async def test_the_document_its_history_and_its_versions_survive_the_server_and_
                 assert {who: came_back.get(who) for who in history} == history
 
                 await all_connect([ada, ben], server)
-                await agree(newcomer, ada, ben)
+                await all_agree([newcomer, ada, ben])
                 assert normalized(newcomer.content()) == content
                 assert doubled(newcomer.marks()) == {}
                 assert ada.conflicts == ben.conflicts == 0
@@ -102,11 +108,7 @@ async def test_the_document_its_history_and_its_versions_survive_the_server_and_
             assert_listed_newest_first(versions)
             assert normalized(newest_snapshot(versions, moto_server, moto_bucket)) == content
 
-            await eventually(
-                lambda: normalized(read_notebook(second_disk.file(PATH))) == content,
-                within=20.0,
-                what="the file on the second disk to hold what was typed",
-            )
+            await until_saved(second_disk, ada)
             await edit_on(ada, ben)
 
 
@@ -139,7 +141,7 @@ async def test_an_old_version_is_restored_live_as_new_edits(
         ada.replace(0, "# Something else entirely")
         ben.delete_cell(2)
         ben.append_cell({"cell_type": "code", "metadata": {}, "source": "1/0", "outputs": []})
-        await agree(ada, ben)
+        await all_agree([ada, ben])
         await eventually(checkpointed, within=15.0, what="a version of the second state")
         before = ada.state_vector()
 
@@ -147,7 +149,7 @@ async def test_an_old_version_is_restored_live_as_new_edits(
         for client in (ada, ben):
             await client.wait_until(lambda: normalized(client.content()) == old)  # noqa: B023
             assert doubled(client.marks()) == {}
-        await agree(ada, ben)
+        await all_agree([ada, ben])
         after = ada.state_vector()
         assert all(after[who] >= clock for who, clock in before.items()), "history was put back"
         assert after != before
@@ -167,6 +169,15 @@ async def test_the_server_tells_the_state_of_its_bucket(
     async with JupyterProcess(new_disk(), config) as server:
         status = await BookstoreAPI(server).status()
         assert status["status"]
+
+
+async def until_saved(disk: Disk, client: RTCClient) -> None:
+    """Wait until the file holds what the client sees."""
+    await eventually(
+        lambda: normalized(read_notebook(disk.file(PATH))) == normalized(client.content()),
+        within=20.0,
+        what="the file to hold what was typed",
+    )
 
 
 async def edit_on(ada: RTCClient, ben: RTCClient) -> None:
