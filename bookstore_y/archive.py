@@ -210,7 +210,7 @@ class Archive:
     async def load_snapshot(self, path: str | Document, version_id: str | None = None) -> Snapshot:
         """Like `load`, with what is known about the version."""
         await self._created()
-        document = await self._resolve(path, version_id)
+        document = await self.resolve(path, version_id)
         if version_id is None:
             try:
                 return await self._read(self.key(document))
@@ -311,7 +311,9 @@ class Archive:
                 newest.setdefault(Document(path, match[1]), version)
         return newest
 
-    async def _resolve(self, path: str | Document, version_id: str | None) -> Document:
+    async def resolve(self, path: str | Document, version_id: str | None = None) -> Document:
+        """The document that `path` means, among those of its file that the bucket holds: the
+        one with that version, or the one written last."""
         if isinstance(path, Document):
             return path
         keys.check_path(path)
@@ -467,7 +469,7 @@ class Archive:
         """
         from . import content  # jupyter_ydoc is slow to import, and only restoring needs it
 
-        document = await self._resolve(path, version_id)
+        document = await self.resolve(path, version_id)
         if document.type is None:
             raise UnsupportedDocument(
                 f"{document} has no document type, so its content cannot be told from its "

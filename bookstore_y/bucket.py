@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import aioboto3
+import aioboto3  # type: ignore[import-untyped]
 import aiohttp
 from botocore.config import Config
 from botocore.exceptions import (
@@ -349,13 +349,12 @@ class Bucket:
 
     async def _list(self, prefix: str) -> AsyncIterator[ObjectVersion]:
         marker: dict[str, Any] = {}
+
+        def page(s3: S3Client) -> Awaitable[Any]:
+            return s3.list_object_versions(Bucket=self.name, Prefix=prefix, **marker)
+
         while True:
-            answer = await self._call(
-                f"list the versions of {prefix!r} in",
-                lambda s3, marker=marker: s3.list_object_versions(
-                    Bucket=self.name, Prefix=prefix, **marker
-                ),
-            )
+            answer = await self._call(f"list the versions of {prefix!r} in", page)
             for version in _in_order(
                 [_version(entry, False) for entry in answer.get("Versions", [])],
                 [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
@@ -417,12 +416,8 @@ class Bucket:
             return DocumentNotFound(f"{failed}: there is no such object.")
         if code == "NoSuchVersion" or (
             operation in ("GetObject", "HeadObject", "CopyObject")
-            and (
-                code in ("InvalidArgument", "MethodNotAllowed", "405") or "version" in said.lower()
-            )
+            and (code in _NO_SUCH_VERSION or "version" in said.lower())
         ):
-            # AWS calls an id it never made an invalid argument, and a delete marker's id a
-            # method that is not allowed.
             return VersionNotFound(f"{failed}: there is no such version.")
         if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             return PreconditionFailed(f"{failed}: another version came first.")
@@ -499,6 +494,12 @@ class _Connection:
     async def close(self) -> None:
         await self._stack.aclose()
 
+
+_NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed", "405")
+"""What AWS answers to an id that it never made, and to the id of a delete marker."""
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
+"""Codes of expired credentials that some servers send with status 400."""
 
 _conditional: dict[tuple[Any, ...], bool] = {}
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import BufferError
+from .errors import UpdateBufferError
 from .keys import Document
 
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class Known:
 class Buffer:
     """The updates of many documents, in one SQLite database.
 
-    `path` is `:memory:`, or a file that then survives a crash. Raises `BufferError` when the
+    `path` is `:memory:`, or a file that then survives a crash. Raises `UpdateBufferError` when the
     file cannot be opened, is not a buffer, or is of a newer format.
     """
 
@@ -152,7 +152,7 @@ class Buffer:
         """Take an update in. Returns its sequence number, and what to await for durability.
 
         Synchronous: when it returns, the update has its place, and nothing that is cancelled
-        afterwards can take it back. Raises `BufferError` when SQLite refuses it.
+        afterwards can take it back. Raises `UpdateBufferError` when SQLite refuses it.
         """
         self._seq += 1
         row = (self._seq, document, data, metadata, timestamp)
@@ -299,8 +299,8 @@ class Buffer:
             "AND seq > persisted GROUP BY id ORDER BY id"
         ).fetchall()
         return [
-            Known(id, Document(path, type), Facts.from_json(facts), count, size, oldest)
-            for id, path, type, facts, count, size, oldest in rows
+            Known(number, Document(path, kind), Facts.from_json(facts), count, size, oldest)
+            for number, path, kind, facts, count, size, oldest in rows
         ]
 
     def renames(self) -> list[tuple[int, str, str]]:
@@ -341,8 +341,8 @@ def _vacuum(db: sqlite3.Connection) -> None:
     db.executescript("PRAGMA incremental_vacuum")
 
 
-def _unusable(path: str, error: Exception) -> BufferError:
-    return BufferError(
+def _unusable(path: str, error: Exception) -> UpdateBufferError:
+    return UpdateBufferError(
         f"The update buffer {path} failed ({error}); free disk space or check "
         "c.S3YStore.db_path, then restart the server."
     )
@@ -357,12 +357,12 @@ def _connect(path: str) -> sqlite3.Connection:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version > FORMAT:
-            raise BufferError(
+            raise UpdateBufferError(
                 f"The update buffer {path} has format {version}, newer than this release reads "
                 f"({FORMAT}); upgrade bookstore-y, or set c.S3YStore.db_path to another file."
             )
         if tables and version < FORMAT:
-            raise BufferError(
+            raise UpdateBufferError(
                 f"The file {path} is a database of another program, not an update buffer; set "
                 "c.S3YStore.db_path to another file."
             )
@@ -377,7 +377,7 @@ def _connect(path: str) -> sqlite3.Connection:
             db.execute(f"PRAGMA user_version = {FORMAT}")
     except (sqlite3.Error, OSError) as error:
         if "locked" in str(error):
-            raise BufferError(
+            raise UpdateBufferError(
                 f"The update buffer {path} is in use by another process; set "
                 "c.S3YStore.db_path to a file of this server's own."
             ) from error

@@ -170,7 +170,7 @@ class Checkpointer:
             metrics.PENDING_BYTES.inc(entry.pending_bytes)
             self._arm(entry)
         if self._renames:
-            self._spawn(self._retry_renames())
+            self.spawn(self._retry_renames())
 
     # -- what stores call ----------------------------------------------------------------------
 
@@ -247,6 +247,19 @@ class Checkpointer:
         _leaving.add(task)
         task.add_done_callback(_leaving.discard)
 
+    async def settle(self, document: Document) -> None:
+        """Checkpoint what is pending of a document, if it is in the buffer."""
+        entry = self._entries.get(document)
+        if entry is not None:
+            await self.checkpoint(entry)
+
+    async def forget(self, document: Document) -> None:
+        """Evict a document that nobody has open, since the bucket has moved on without it."""
+        entry = self._entries.get(document)
+        if entry is not None and entry.users == 0:
+            self._disarm(entry)
+            await self._evict(entry)
+
     async def set_facts(self, entry: Entry) -> None:
         """Keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
@@ -290,7 +303,7 @@ class Checkpointer:
         authors, entry.authors = entry.authors, set()
         origin, entry.origin = entry.origin, ""
         saved = None
-        if squashed.changed or origin:
+        if squashed.changed:
             try:
                 saved = await self._save(entry, held, squashed, authors, origin)
             except BaseException:
@@ -410,7 +423,7 @@ class Checkpointer:
         if not entry.running:
             entry.running = True
             self._disarm(entry)
-            self._spawn(self._run(entry))
+            self.spawn(self._run(entry))
 
     async def _run(self, entry: Entry) -> None:
         try:
@@ -444,7 +457,8 @@ class Checkpointer:
         metrics.PENDING_UPDATES.dec(updates)
         metrics.PENDING_BYTES.dec(size)
 
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+    def spawn(self, work: Any) -> asyncio.Task[Any]:
+        """Run something in the background, and log it if it fails."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -480,12 +494,12 @@ class Checkpointer:
         """The bucket cannot be used: say so once, and watch for it to come back."""
         metrics.S3_ERRORS.labels(type(error).__name__).inc()
         if type(error) is not type(self.error):
-            self.log.error("The archive is not working, edits stay in the buffer: %s", error)
+            self.log.error("Nothing is archived now, edits stay in the buffer. %s", error)
         if self.failing_since is None:
             self.failing_since = time.time()
         self.error = error
         if self._watch is None and not self._closing:
-            self._watch = self._spawn(self._watch_bucket())
+            self._watch = self.spawn(self._watch_bucket())
 
     async def check(self) -> bool:
         """See whether the bucket can be used, and note it in `error`. Never raises."""
@@ -556,7 +570,7 @@ class Checkpointer:
                 await self.buffer.set_document(entry.id, new)
         rename = await self.buffer.add_rename(source, target)
         self._renames.append((rename, source, target))
-        self._spawn(self._retry_renames())
+        self.spawn(self._retry_renames())
 
     async def _make_way(self, document: Document) -> None:
         """Let go of what the buffer still holds of a file that was at this path before."""
@@ -587,9 +601,7 @@ class Checkpointer:
             while self._renames:
                 rename, source, target = self._renames[0]
                 for old in await self.archive.documents_under(source):
-                    path = _moved(old.path, source, target)
-                    assert path is not None
-                    new = Document(path, old.type)
+                    new = Document(_moved(old.path, source, target) or target, old.type)
                     written = await self.archive.rename(old, new)
                     entry = self._entries.get(new)
                     if written is not None and entry is not None:
@@ -617,7 +629,7 @@ class Checkpointer:
                     await asyncio.sleep(random.uniform(0.05, 0.5))
 
         entries = [entry for entry in self._entries.values() if entry.pending]
-        tasks = [self._spawn(until_flushed(entry)) for entry in entries]
+        tasks = [self.spawn(until_flushed(entry)) for entry in entries]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
             for task in late:

@@ -15,7 +15,7 @@ HASH_DIGITS = 16
 """Hexadecimal digits of a content hash: it tells states of one file apart, no more."""
 
 
-def read(type: str | None, doc: pycrdt.Doc) -> Any:
+def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     """The content of `doc` as a contents manager would save it.
 
     A notebook's is its JSON as a dict, a file's a str. Raises `UnsupportedDocument` for a type
@@ -24,7 +24,7 @@ def read(type: str | None, doc: pycrdt.Doc) -> Any:
     return _wrap(type, doc).get()
 
 
-def write(type: str | None, doc: pycrdt.Doc, content: Any) -> None:
+def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:
     """Make `doc` say `content`, by new edits on top of its history. Raises like `read`."""
     _wrap(type, doc).set(content)
 
@@ -35,12 +35,36 @@ def restored(type: str | None, current: bytes, old: bytes) -> bytes:
     Moving forward, as a person would: putting `old` itself back would be undone by the first
     client that comes back with newer history. Raises `UnsupportedDocument`.
     """
-    past: pycrdt.Doc = pycrdt.Doc()
-    past.apply_update(old)
-    present: pycrdt.Doc = pycrdt.Doc()
+    present: pycrdt.Doc[Any] = pycrdt.Doc()
     present.apply_update(current)
-    write(type, present, read(type, past))
+    write(type, present, untrusted(of_update(type, old)))
     return present.get_update()
+
+
+def of_update(type: str | None, update: bytes) -> Any:
+    """The content of the document that `update` holds. Raises like `read`."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    doc.apply_update(update)
+    return read(type, doc)
+
+
+def untrusted(body: Any) -> Any:
+    """Content without the marks by which a notebook's outputs are trusted to run scripts.
+
+    What comes from a bucket is trusted by nobody until a user of this server does.
+    """
+    if isinstance(body, dict) and "cells" in body:
+        return {**body, "cells": [_without_trust(cell) for cell in body["cells"]]}
+    return body
+
+
+def hash_of_file(type: str | None, body: Any) -> str:
+    """The hash of a file's content as a document would have it after loading it."""
+    if body is None:
+        return ""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    write(type, doc, body)
+    return hash_of(read(type, doc))
 
 
 def hash_of(content: Any) -> str:
@@ -49,14 +73,13 @@ def hash_of(content: Any) -> str:
     Leaves out what differs between a document and its file without anyone having edited either:
     `trusted`, which the contents manager sets on loading and strips on saving.
     """
-    if isinstance(content, dict) and "cells" in content:
-        content = {**content, "cells": [_without_trust(cell) for cell in content["cells"]]}
+    content = untrusted(content)
     text = content if isinstance(content, (str, bytes)) else _canonical(content)
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
 
 
-def base_of(doc: pycrdt.Doc) -> bytes:
+def base_of(doc: pycrdt.Doc[Any]) -> bytes:
     """A description of a document's first state, equal for equal histories.
 
     jupyter_server_ydoc builds a room's document from its file under the client id 0, so that
@@ -76,7 +99,7 @@ def base_of(doc: pycrdt.Doc) -> bytes:
     return f"{clocks} {_canonical(roots)}".encode("utf-8", "surrogatepass")
 
 
-def _wrap(type: str | None, doc: pycrdt.Doc) -> Any:
+def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     known = ydocs.get(type or "")
     if known is None:
         raise UnsupportedDocument(

@@ -73,5 +73,5 @@ class UnsupportedDocument(BookstoreError):
     """The operation needs a document type of jupyter_ydoc, and this document has none."""
 
 
-class BufferError(BookstoreError):  # noqa: A001 - the field's word; always used qualified by this module
+class UpdateBufferError(BookstoreError):
     """The update buffer (its SQLite database) cannot be opened, read or written."""

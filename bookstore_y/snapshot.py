@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pycrdt
 import zstandard
@@ -49,12 +50,12 @@ def advance(
     Raises `CorruptSnapshot` when an update is not a Yjs v1 update.
     """
     updates = [*persisted, *pending]
-    doc: pycrdt.Doc = pycrdt.Doc()
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
     if base is not None:
         _apply(doc, base)
     older = [] if base is None else [base]
     folded = base or EMPTY_UPDATE
-    before: tuple[bytes, bytes] | None = None
+    before = (b"", b"")
 
     for index in range(len(updates) + 1):
         if fold and index == fold:
@@ -64,7 +65,6 @@ def advance(
         if index < len(updates):
             _apply(doc, updates[index])
 
-    assert before is not None
     state = doc.get_state()
     changed = (
         (base is None and not persisted)
@@ -80,7 +80,7 @@ def squash(updates: Sequence[bytes]) -> bytes:
     The result holds also those updates that build on ones not given here. A `Doc` keeps such
     updates aside and pycrdt leaves them out when it encodes the `Doc`, so they are merged in.
     """
-    doc: pycrdt.Doc = pycrdt.Doc()
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
     for update in updates:
         _apply(doc, update)
     return _encode(doc, updates)
@@ -162,7 +162,7 @@ def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
     return b"".join(parts)
 
 
-def _apply(doc: pycrdt.Doc, update: bytes) -> None:
+def _apply(doc: pycrdt.Doc[Any], update: bytes) -> None:
     try:
         doc.apply_update(update)
     except (ValueError, RuntimeError) as error:
@@ -175,7 +175,7 @@ def _not_an_update(error: Exception) -> CorruptSnapshot:
     )
 
 
-def _encode(doc: pycrdt.Doc, updates: Sequence[bytes]) -> bytes:
+def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> bytes:
     state = doc.get_state()
     waiting = [update for update in updates if not _is_integrated(update, state)]
     whole = doc.get_update()
@@ -191,7 +191,7 @@ def _is_integrated(update: bytes, state: bytes) -> bool:
     return all(start + length <= known.get(client, 0) for client, start, length in _deletions(rest))
 
 
-def _footprint(doc: pycrdt.Doc) -> tuple[bytes, bytes]:
+def _footprint(doc: pycrdt.Doc[Any]) -> tuple[bytes, bytes]:
     """State vector and deletions: what Yjs calls a snapshot, and equal when documents are."""
     state = doc.get_state()
     return state, doc.get_update(state)

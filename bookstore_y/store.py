@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from logging import Logger, LoggerAdapter
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
 from anyio.abc import TaskStatus
@@ -39,7 +39,10 @@ class Host(Protocol):
     """What a Jupyter server tells the stores in it."""
 
     settings: BookstoreSettings
-    config: Config
+
+    @property
+    def config(self) -> Config:
+        """The server's configuration."""
 
     def document_of(self, type: str, file_id: str) -> Document:
         """The document that a file id stands for. Raises `BookstoreError`."""
@@ -125,13 +128,11 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._checkpointer: Checkpointer | None = None
         self._entry: Entry | None = None
         self._failure: BookstoreError | None = None
-        self._ydoc: Doc | None = None
+        self._ydoc: Doc[Any] | None = None
         self._loaded: bytes | None = None
         self._rtc = RTC_PATH.fullmatch(path)
-        if self._rtc is None:
-            self._document: Document | None = Document(path)
-        else:
-            self._document = None
+        self._document = Document(path) if self._rtc is None else None
+        self._file_id = ""
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -171,8 +172,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         try:
             await self.stop()
         finally:
-            suppressed = await self._exit_stack.__aexit__(*exc_info)
-        return cast("bool | None", suppressed)
+            suppressed: bool | None = await self._exit_stack.__aexit__(*exc_info)
+        return suppressed
 
     async def stop(self) -> None:
         """Checkpoint what is pending and stop. Raises what kept it from the bucket, after
@@ -194,16 +195,17 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
     async def _open(self) -> None:
         settings = host.settings if host is not None else BookstoreSettings(config=self.config)
-        document, file_id = self._document, ""
+        file_id = ""
         if self._rtc is not None:
-            type, file_id = self._rtc.groups()
+            kind, file_id = self._rtc.groups()
             if host is None:
                 raise ConfigurationError(
                     f"The document {self.path!r} has no path, since bookstore_y's server extension "
                     "is not enabled; run `jupyter server extension enable bookstore_y.jupyter`."
                 )
-            document = host.document_of(type, file_id)
-        assert document is not None
+            document = host.document_of(kind, file_id)
+        else:
+            document = Document(self.path)
         checkpointer = Checkpointer.shared(settings, self.db_path)
         await checkpointer.__aenter__()
         try:
@@ -228,6 +230,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._detach(entry)
         checkpointer.close(entry)
         checkpointer.leave()
+
+    def detach(self) -> None:
+        """Take in what the live document holds, and have no more to do with it."""
+        self._room_closed()
 
     def capture(self) -> None:
         """Take in now what the live document holds and `write` has not been given yet."""
@@ -303,13 +309,13 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         for row in held.rows:
             yield row.data, row.metadata, row.timestamp
 
-    async def apply_updates(self, ydoc: Doc) -> None:
+    async def apply_updates(self, ydoc: Doc[Any]) -> None:
         """Apply all that is stored to `ydoc`. Raises like `read`.
 
         From then on what other writers add to the document in the bucket is applied to `ydoc`,
         too, whenever a checkpoint finds it.
         """
-        checkpointer, entry = self._opened()
+        _, entry = self._opened()
         self._loaded = None
         self._attach(entry, ydoc)
         held = await self._held()
@@ -318,7 +324,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 ydoc.apply_update(update)
         self._loaded = ydoc.get_state()
 
-    def _attach(self, entry: Entry, ydoc: Doc) -> None:
+    def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:
         self._ydoc = ydoc
         if self._deliver not in entry.live:
             entry.live.append(self._deliver)
@@ -351,6 +357,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return None
         return await checkpointer.archive.version(entry.document, saved.version_id)
 
+    async def checkpoint_as(self, origin: str) -> tuple[Version, bool]:
+        """Write what the live document now holds as a version of that `origin`.
+
+        Returns the version that is now current, and whether it is new. Raises like
+        `checkpoint`.
+        """
+        checkpointer, entry = self._opened()
+        self.capture()
+        entry.origin = origin
+        saved = await checkpointer.checkpoint(entry)
+        version_id = entry.facts.version_id
+        return await checkpointer.archive.version(entry.document, version_id), saved is not None
+
     async def versions(self) -> list[Version]:
         """The document's versions in the bucket, newest first; none is no error."""
         checkpointer, entry = self._opened()
@@ -359,7 +378,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         except DocumentNotFound:
             return []
 
-    async def apply_version(self, ydoc: Doc, version_id: str) -> None:
+    async def apply_version(self, ydoc: Doc[Any], version_id: str) -> None:
         """Apply the document as a version has it to an empty `ydoc`.
 
         Raises `ValueError` when `ydoc` is not empty, since two states of one history would
@@ -372,7 +391,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
     # -- the file ------------------------------------------------------------------------------
 
-    async def encode_state_as_update(self, ydoc: Doc) -> None:
+    async def encode_state_as_update(self, ydoc: Doc[Any]) -> None:
         """Store the whole state of `ydoc`.
 
         A document room calls this exactly when it has built `ydoc` from its file or has reset
@@ -387,8 +406,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return
         from . import content  # jupyter_ydoc is slow to import
 
-        type = entry.document.type
-        file_hash = await asyncio.to_thread(content.hash_of, content.read(type, ydoc))
+        kind = entry.document.type
+        file_hash = await asyncio.to_thread(content.hash_of, content.read(kind, ydoc))
         if self._loaded is None:
             if not entry.facts.lineage:
                 entry.facts.lineage = lineage_of(content.base_of(ydoc))
@@ -398,19 +417,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             await self.write(ydoc.get_update())
             return
         held = await checkpointer.load(entry)
-        stored = await asyncio.to_thread(_content_of, type, held.updates())
+        stored = await asyncio.to_thread(_content_of, kind, held.updates())
         if await asyncio.to_thread(content.hash_of, stored) == file_hash:
             self._note_file(entry, file_hash)
         elif self._is_behind(entry, file_hash):
-            content.write(type, ydoc, stored)
+            content.write(kind, ydoc, stored)
             self._note_file(entry, file_hash)
             self.log.warning(
                 "The file %s was behind its document, which had edits that were not saved before "
                 "the server stopped; they are back, and the file will be saved.",
                 entry.document.path,
             )
-            assert host is not None
-            host.bring_forward(self)
+            if host is not None:
+                host.bring_forward(self)
         else:
             replaced = await self._keep_replaced(checkpointer, entry)
             self._note_file(entry, file_hash)
@@ -447,22 +466,20 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             facts.file_hashes.remove(file_hash)
         facts.file_hashes = [*facts.file_hashes, file_hash][-FILE_HASHES:]
 
-    async def note_saving(self, content_hash: str) -> None:
+    def note_saving(self, content_hash: str) -> None:
         """The room is about to save content of this hash to the file."""
         if self._entry is not None and self._checkpointer is not None:
             self._entry.facts.saving = content_hash
-            await self._checkpointer.set_facts(self._entry)
+            self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
 
-    async def note_saved(self) -> None:
+    def note_saved(self) -> None:
         """The save that was begun last has reached the file."""
         if self._entry is not None and self._checkpointer is not None and self._entry.facts.saving:
             self._note_file(self._entry, self._entry.facts.saving)
-            await self._checkpointer.set_facts(self._entry)
+            self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
 
 
 def _content_of(type: str | None, updates: list[bytes]) -> Any:
     from . import content
 
-    doc: Doc = Doc()
-    doc.apply_update(squash(updates))
-    return content.read(type, doc)
+    return content.of_update(type, squash(updates))

@@ -1,0 +1,267 @@
+"""The server's documents: their paths, rooms, files and authors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import ensure_async
+from tornado.web import HTTPError
+
+from .. import content
+from ..archive import Snapshot, Version
+from ..checkpointer import Checkpointer
+from ..errors import (
+    BookstoreError,
+    ConfigurationError,
+    DocumentNotFound,
+    InvalidPath,
+    UnsupportedDocument,
+)
+from ..keys import Document
+from ..settings import BookstoreSettings
+from ..store import S3YStore
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
+GOING_AWAY = 1001
+"""WebSocket close code of a server that shuts down (RFC 6455, 7.4.1)."""
+
+
+class Conflict(BookstoreError):
+    """The file holds something that the archive does not."""
+
+
+class Documents:
+    """What stores and handlers need to know of the server they are in: a `store.Host`."""
+
+    def __init__(self, serverapp: ServerApp, settings: BookstoreSettings) -> None:
+        self.serverapp = serverapp
+        self.settings = settings
+        self.checkpointer: Checkpointer | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def config(self) -> Config:
+        """The server's configuration, which jupyter_server_ydoc does not always pass on."""
+        return self.serverapp.config
+
+    # -- paths ---------------------------------------------------------------------------------
+
+    def document_of(self, type: str, file_id: str) -> Document:
+        """The document that a file id stands for. Raises `InvalidPath`."""
+        path = self.serverapp.web_app.settings["file_id_manager"].get_path(file_id)
+        if path is None:
+            raise InvalidPath(
+                f"The file id {file_id!r} stands for no file of this server; open the document "
+                "again by its path."
+            )
+        return Document(path, type)
+
+    # -- rooms ---------------------------------------------------------------------------------
+
+    @property
+    def _collaboration(self) -> Any:
+        """jupyter_server_ydoc's extension app, or None without it."""
+        apps = self.serverapp.extension_manager.extension_apps.get("jupyter_server_ydoc", ())
+        return next(iter(apps), None)
+
+    def _rooms(self) -> Iterator[tuple[str, Any, S3YStore]]:
+        """(room id, room, its store) of every document room."""
+        collaboration = self._collaboration
+        if collaboration is None:
+            return
+        for room_id, room in list(collaboration.ywebsocket_server.rooms.items()):
+            store = room.ystore
+            if isinstance(store, S3YStore):
+                yield room_id, room, store
+
+    def stores(self) -> list[S3YStore]:
+        """The stores of all open rooms."""
+        return [store for _, _, store in self._rooms()]
+
+    def authors_of(self, document: Document) -> set[str]:
+        """Names of those who are in the document's rooms now."""
+        names = set()
+        for _, room, store in self._rooms():
+            if store.document == document:
+                for state in list(room.awareness.states.values()):
+                    user = state.get("user") if isinstance(state, dict) else None
+                    if isinstance(user, dict):
+                        names.add(str(user.get("name") or user.get("username") or ""))
+        return names - {""}
+
+    async def _live(self, room_id: str) -> Any:
+        return await self._collaboration.get_document(room_id=room_id, copy=False)
+
+    def bring_forward(self, store: S3YStore) -> None:
+        """Have the room of `store` save its document to the file, once it is ready."""
+        self._spawn(self._bring_forward(store))
+
+    async def _bring_forward(self, store: S3YStore) -> None:
+        for room_id, room, candidate in self._rooms():
+            if candidate is store:
+                await asyncio.wait_for(room.ready_event.wait(), 60)
+                # A document that becomes dirty is saved by its room as after any edit.
+                (await self._live(room_id)).dirty = True
+
+    async def end_rooms(self, timeout: float) -> None:
+        """Take no more edits, finish the saves that are due, and buffer what rooms still hold.
+
+        `timeout` is in seconds.
+        """
+        saves = []
+        for _, room, _ in self._rooms():
+            for client in list(room.clients):
+                client.close(GOING_AWAY, "The server is shutting down.")
+            # An autosave that waits for its delay would be cancelled with the room.
+            waiting = getattr(room, "_saving_document", None)
+            if waiting is not None and not waiting.done():
+                saves.append(room._save_to_disc())
+        tasks = [save for save in saves if save is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+        for store in self.stores():
+            store.capture()
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def before_save(self, model: dict[str, Any], path: str, **_: Any) -> None:
+        """A pre-save hook: keep the hash of what a room is about to write to its file."""
+        body = model.get("content")
+        if body is None or model.get("chunk") is not None:
+            return
+        content_hash = ""
+        for store in self._stores_of(path):
+            content_hash = content_hash or content.hash_of(body)
+            store.note_saving(content_hash)
+
+    def saved(self, path: str) -> None:
+        """The contents manager has written the file."""
+        for store in self._stores_of(path):
+            store.note_saved()
+
+    def _stores_of(self, path: str) -> list[S3YStore]:
+        path = path.strip("/")
+        return [
+            store
+            for store in self.stores()
+            if store.document is not None and store.document.path == path
+        ]
+
+    async def bring_back(self, path: str, type: str) -> None:
+        """Write the file of a document anew if the disk has lost it and the bucket has not.
+
+        Raises a `BookstoreError` when the bucket cannot be asked.
+        """
+        contents: Any = self.serverapp.contents_manager
+        if self.checkpointer is None or await ensure_async(contents.file_exists(path)):
+            return
+        document = Document(path, type)
+        try:
+            snapshot = await self.checkpointer.archive.load_snapshot(document)
+        except (DocumentNotFound, ConfigurationError):
+            return
+        await self._write_file(document, await asyncio.to_thread(_content_of, type, snapshot))
+        self.serverapp.log.warning(
+            "The file %s was not on this disk; it is back, from version %s.",
+            path,
+            snapshot.version_id,
+        )
+
+    async def _write_file(self, document: Document, body: Any) -> None:
+        contents: Any = self.serverapp.contents_manager
+        kind = "notebook" if document.type == "notebook" else "file"
+        encoding = "json" if kind == "notebook" else "text"
+        parents = document.path.split("/")[:-1]
+        for depth in range(1, len(parents) + 1):
+            folder = "/".join(parents[:depth])
+            if not await ensure_async(contents.dir_exists(folder)):
+                await ensure_async(contents.save({"type": "directory"}, folder))
+        if isinstance(body, bytes):
+            raise UnsupportedDocument(
+                f"{document} is binary, and cannot be written back as a file yet; load the "
+                "version with bookstore_y.Archive."
+            )
+        model = {"type": kind, "format": encoding, "content": body}
+        await ensure_async(contents.save(model, document.path))
+
+    async def _check_file(self, document: Document, snapshot: Snapshot) -> None:
+        """Raise `Conflict` if the file holds what no version does, since it is replaced now."""
+        contents: Any = self.serverapp.contents_manager
+        if not await ensure_async(contents.file_exists(document.path)):
+            return
+        kind = "notebook" if document.type == "notebook" else "file"
+        try:
+            model = await ensure_async(contents.get(document.path, type=kind, content=True))
+        except HTTPError:
+            model = {"content": None}
+        known = {
+            *snapshot.facts.file_hashes,
+            content.hash_of(await asyncio.to_thread(_content_of, document.type, snapshot)),
+        }
+        if content.hash_of_file(document.type, model["content"]) not in known:
+            raise Conflict(
+                f"The file {document.path} was changed by other means since it was last open, "
+                "and restoring would overwrite that; open it once, so that its content becomes "
+                "a version, and restore then."
+            )
+
+    # -- restoring -----------------------------------------------------------------------------
+
+    async def restore(self, path: str, version_id: str, type: str | None) -> tuple[Version, bool]:
+        """Make a document say again what a version says: in its live room, or without one.
+
+        Returns the version that is now current, and whether anything changed. Raises
+        `DocumentNotFound`, `VersionNotFound`, `Conflict`, and what keeps the bucket from use.
+        """
+        checkpointer = self.checkpointer
+        if checkpointer is None:
+            raise ConfigurationError("The server is stopping; restore when it runs again.")
+        live = [
+            (room_id, store, store.document)
+            for room_id, _, store in self._rooms()
+            if store.document is not None
+            and store.document.path == path
+            and type in (None, store.document.type)
+        ]
+        if not live:
+            return await self._restore_file(checkpointer, path, version_id, type)
+        room_id, store, document = live[0]
+        update = await checkpointer.archive.load(document, version_id)
+        body = content.untrusted(await asyncio.to_thread(content.of_update, document.type, update))
+        room_document = await self._live(room_id)
+        room_document.set(body)
+        return await store.checkpoint_as(f"restore:{version_id}")
+
+    async def _restore_file(
+        self, checkpointer: Checkpointer, path: str, version_id: str, type: str | None
+    ) -> tuple[Version, bool]:
+        archive = checkpointer.archive
+        document = await archive.resolve(Document(path, type) if type else path, version_id)
+        await checkpointer.settle(document)
+        before = await archive.load_snapshot(document)
+        await self._check_file(document, before)
+        version = await archive.restore(document, version_id)
+        await checkpointer.forget(document)
+        after = await archive.load_snapshot(document)
+        body = await asyncio.to_thread(_content_of, document.type, after)
+        await self._write_file(document, body)
+        return version, version.version_id != before.version_id
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.serverapp.log.error("A document was not saved.", exc_info=task.exception())
+
+
+def _content_of(type: str | None, snapshot: Snapshot) -> Any:
+    return content.untrusted(content.of_update(type, snapshot.update))
