@@ -423,11 +423,7 @@ class Bucket:
             return PreconditionFailed(f"{failed}: another version came first.")
         if code == "RequestTimeTooSkewed":
             return AccessDenied(f"{failed}: this machine's clock is off ({said}); set the clock.")
-        if status in (401, 403) or code in (
-            "ExpiredToken",
-            "InvalidToken",
-            "ExpiredTokenException",
-        ):
+        if status in (401, 403) or code in _EXPIRED:
             return AccessDenied(
                 f"{failed}: the credentials were refused ({code or status}); check the key pair "
                 "or role, and that its policy allows this on the bucket."
