@@ -28,6 +28,7 @@ def instructions(
     python = shlex.quote(sys.executable)
     endpoint = settings.s3_endpoint_url or "AWS"
     moto = "  (moto: all of it is in memory, and gone when this stops)" if embedded else ""
+    credentials = "" if embedded else " (which finds credentials its own way)"
     authorization = f"-H 'Authorization: token {address.token}'"
     bookstore = f"{address.base_url}/api/bookstore"
     return f"""
@@ -39,15 +40,20 @@ def instructions(
 
 Open the URL in two windows and type in both. Then try, from another terminal:
 
-# the versions of the notebook
-curl -s {authorization} {bookstore}/versions/{quote(path)}
+# the versions of the notebook, newest first
+curl -s {authorization} \\
+  {bookstore}/versions/{quote(path)} | {python} -m json.tool
 
-# the same from the bucket, and the text of the newest one, with plain boto3
+# one of them again, in all windows: put in its version_id
+curl -s {authorization} \\
+  {bookstore}/restore/{quote(path)} -d '{{"version_id": "VERSION_ID"}}'
+
+# the versions in the bucket, and how the cells of the newest begin, with plain boto3{credentials}
 {python} - <<'END'
 {_boto3_script(settings, key, embedded)}
 END
 
-# kill JupyterLab: it is started again, and nothing that you typed is lost
+# kill JupyterLab while you type: it is started again, and what you typed is back
 kill -9 {lab.pid}
 
 Ctrl-C stops everything."""
@@ -62,10 +68,10 @@ def _boto3_script(settings: BookstoreSettings, key: str, embedded: bool) -> str:
 import boto3, pycrdt, zstandard
 s3 = boto3.client("s3"{client})
 where = {{"Bucket": {settings.s3_bucket!r}}}
-for version in s3.list_object_versions(Prefix={key!r}, **where)["Versions"]:
+for version in s3.list_object_versions(Prefix={key!r}, **where).get("Versions", []):
     print(version["VersionId"], version["LastModified"], version["Size"], "bytes")
 body = s3.get_object(Key={key!r}, **where)["Body"].read()
 document = pycrdt.Doc()
 document.apply_update(zstandard.decompress(body))
 for cell in document.get("cells", type=pycrdt.Array):
-    print("---", str(cell["source"]), sep="\\n")"""
+    print("---", *str(cell["source"]).splitlines()[:4], sep="\\n")"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import secrets
 import socket
@@ -43,7 +44,7 @@ class LabAddress:
         """The URL that opens `notebook` (None: the file browser), token included."""
         return f"{self.base_url}{_lab_path(notebook)}?token={self.token}"
 
-    def get(self, path: str, timeout: float = 5.0) -> tuple[int, bytes]:
+    def get(self, path: str, timeout: float = 1.0) -> tuple[int, bytes]:
         """Status and body of a GET of `path`. Raises `OSError` when nothing answers in time."""
         connection = http.client.HTTPConnection(_HOST, self.port, timeout=timeout)
         try:
@@ -94,6 +95,15 @@ class Lab(Child):
         except OSError:
             return None
         return status == 200 or None
+
+    def archive_error(self) -> str | None:
+        """Why its archive cannot be written now, or None. Raises `OSError` when it is not said."""
+        status, body = self._address.get("/api/bookstore")
+        if status != 200:
+            raise OSError(f"/api/bookstore answered with status {status}")
+        answer = json.loads(body)
+        failing = [f"{name}: {why}" for name, why in answer["failing_documents"].items()]
+        return answer["error"] or next(iter(failing), None)
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.util import find_spec
@@ -31,6 +31,7 @@ _SAMPLE = "sample.ipynb"
 _BUCKET = "notebooks"
 _START_TIMEOUT = 120.0
 _S3_STOP_TIMEOUT = 3.0
+_WATCH_INTERVAL = 0.5
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -98,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
             2,
         )
     settings = _settings(args, real_server)
-    with Signals() as signals, _temporary_directory(args.keep) as directory:
+    with Signals() as signals:
+        directory = Path(tempfile.mkdtemp(prefix="bookstore-demo-"))
         demo = _Demo(args, settings, directory, signals, embedded=not real_server)
         try:
             demo.watch(demo.start())
@@ -106,6 +108,10 @@ def run(args: argparse.Namespace) -> int:
             pass
         finally:
             demo.stop()
+            if args.keep or demo.unwritten:
+                _say(f"The log and the notebooks are kept in {directory}")
+            else:
+                shutil.rmtree(directory, ignore_errors=True)
     return 0
 
 
@@ -123,6 +129,8 @@ class _Demo:
     s3: EmbeddedS3 | None = None
     lab: Lab | None = None
     notebook: str | None = None
+    unwritten: bool = False
+    """Whether a real bucket may lack edits that were made; known after `stop`."""
     address: LabAddress = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,9 +157,14 @@ class _Demo:
 
         Raises `_Interrupted` at a signal and `CommandError` when the S3 server ends.
         """
+        said = None
         while True:
-            if self.signals.wait(0.2):
+            if self.signals.wait(_WATCH_INTERVAL):
                 raise _Interrupted
+            error = self._archive_error(lab, said)
+            if error != said:
+                _say(f"\n{error}" if error else "\nThe bucket can be written again.")
+                said = error
             if self.s3 is not None and not self.s3.running:
                 raise CommandError(
                     f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; "
@@ -166,10 +179,13 @@ class _Demo:
     def stop(self) -> None:
         """Stop JupyterLab, which flushes to the bucket, then the S3 server."""
         if self.lab is not None:
+            error = self._archive_error(self.lab, None)
             if self.lab.running:
                 _say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
-            if self._stop_child(self.lab, GRACE):
+            killed = self._stop_child(self.lab, GRACE)
+            if killed:
                 _say("JupyterLab was killed before it had stopped; its last edits may be lost.")
+            self.unwritten = not self.embedded and (killed or error is not None)
         if self.s3 is not None:
             self._stop_child(self.s3, _S3_STOP_TIMEOUT)
         _say("Stopped.")
@@ -203,6 +219,13 @@ class _Demo:
             if self.signals.wait(0.1):
                 raise _Interrupted
         return value
+
+    def _archive_error(self, lab: Lab, otherwise: str | None) -> str | None:
+        """Why the archive cannot be written; `otherwise` when JupyterLab does not say."""
+        try:
+            return lab.archive_error()
+        except OSError:
+            return otherwise
 
     def _stop_child(self, child: Child, seconds: float) -> bool:
         """Whether the child had to be killed: it took too long, or another signal came."""
@@ -299,18 +322,6 @@ def _require_packages(*names: str) -> None:
             '    pip install "bookstore-y[demo]"',
             2,
         )
-
-
-@contextlib.contextmanager
-def _temporary_directory(keep: bool) -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="bookstore-demo-"))
-    try:
-        yield directory
-    finally:
-        if keep:
-            _say(f"Kept {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _port(text: str) -> int:

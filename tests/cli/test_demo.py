@@ -162,7 +162,7 @@ signal.signal(signal.SIGTERM, lambda *_: print("not yet", flush=True))
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(200 if self.path == "/api/status" else 404)
         self.end_headers()
 
 config = open(os.environ["JUPYTER_CONFIG_DIR"] + "/jupyter_server_config.py").read()
@@ -171,6 +171,7 @@ http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
 
+@pytest.mark.e2e
 def test_it_serves_the_sample_and_leaves_nothing_behind(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_it_serves_the_sample_and_leaves_nothing_behind(
     assert tree(tmp_path / "home") == home_before
 
 
+@pytest.mark.e2e
 def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_it(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
@@ -240,6 +242,7 @@ def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_i
     wait_until(lambda: demo.processes() == {}, "the end of all processes")
 
 
+@pytest.mark.e2e
 def test_a_real_server_and_the_users_own_directory(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
@@ -281,6 +284,28 @@ def test_a_real_server_and_the_users_own_directory(
         server.stop()
 
 
+@pytest.mark.e2e
+def test_a_bucket_that_cannot_be_written_is_said_and_the_notebooks_are_kept(
+    start: Callable[..., Demo],
+) -> None:
+    with occupied_port() as port:
+        unreachable = f"http://127.0.0.1:{port}"  # refuses connections from here on
+    demo = start(
+        "--no-browser",
+        f"--s3-endpoint-url={unreachable}",
+        "--s3-bucket=nowhere",
+        "--s3-access-key-id=the-id",
+        "--s3-secret-access-key=the-secret",
+        "--s3-region-name=us-east-1",
+    )
+    demo.read_until("bucket 'nowhere'")
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.exit_code() == 0
+    directory = Path(demo.find(r"are kept in (\S+)"))
+    assert (directory / "notebooks" / "sample.ipynb").exists()
+    assert demo.processes() == {}
+
+
 def test_the_second_signal_does_not_wait_for_jupyterlab(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
@@ -319,11 +344,8 @@ def test_why_jupyterlab_does_not_start_is_said(start: Callable[..., Demo], tmp_p
 def test_what_is_asked_wrongly(
     options: list[str],
     says: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in [name for name in os.environ if name.startswith("JPYNB_")]:
-        monkeypatch.delenv(name)
     assert main(["demo", *options]) == 2
     message = capsys.readouterr().err
     assert message.startswith("jupyter bookstore demo: ")
