@@ -280,7 +280,7 @@ class Archive:
     ) -> list[tuple[Document, str]]:
         # A rename leaves a delete marker on the old key and starts a run of versions on the new.
         before = []
-        for version, older in zip(listed, [*listed[1:], None], strict=True):
+        for version, older in zip(listed, [*listed, None][1:], strict=True):
             if version.is_delete_marker or not (older is None or older.is_delete_marker):
                 continue
             facts = await self._facts(version.key, version.version_id)

@@ -41,10 +41,10 @@ class BookstoreSettings(LoggingConfigurable):
     ).tag(config=True)
 
     workspace_prefix = Unicode(
-        "workspace", help="Prefix of the keys of everything that is being worked on."
+        "workspace/", help="Prefix of the keys of everything that is being worked on."
     ).tag(config=True)
     published_prefix = Unicode(
-        "published", help="Prefix of the keys of everything that was published."
+        "published/", help="Prefix of the keys of everything that was published."
     ).tag(config=True)
 
     create_bucket = Bool(
@@ -109,14 +109,6 @@ class BookstoreSettings(LoggingConfigurable):
     @validate("workspace_prefix", "published_prefix")
     def _normalized_prefix(self, proposal: dict[str, Any]) -> str:
         return normalize_prefix(proposal["value"])
-
-    @default("workspace_prefix")
-    def _default_workspace_prefix(self) -> str:
-        return "workspace/"
-
-    @default("published_prefix")
-    def _default_published_prefix(self) -> str:
-        return "published/"
 
     def require_bucket(self) -> str:
         """The bucket's name. Raises `ConfigurationError` when none is set."""

@@ -210,6 +210,27 @@ class Documents:
                 "a version, and restore then."
             )
 
+    # -- versions ------------------------------------------------------------------------------
+
+    async def versions(self, path: str | Document) -> list[Version]:
+        """All versions of a document, newest first; none for a file that has no version yet.
+
+        Raises `DocumentNotFound` when there is no such file either.
+        """
+        contents: Any = self.serverapp.contents_manager
+        try:
+            return await self._running().archive.versions(path, details=True)
+        except DocumentNotFound:
+            name = path.path if isinstance(path, Document) else path
+            if await ensure_async(contents.file_exists(name)):
+                return []
+            raise
+
+    def _running(self) -> Checkpointer:
+        if self.checkpointer is None:
+            raise ConfigurationError("The server is stopping; ask again when it runs.")
+        return self.checkpointer
+
     # -- restoring -----------------------------------------------------------------------------
 
     async def restore(self, path: str, version_id: str, type: str | None) -> tuple[Version, bool]:
@@ -218,9 +239,7 @@ class Documents:
         Returns the version that is now current, and whether anything changed. Raises
         `DocumentNotFound`, `VersionNotFound`, `Conflict`, and what keeps the bucket from use.
         """
-        checkpointer = self.checkpointer
-        if checkpointer is None:
-            raise ConfigurationError("The server is stopping; restore when it runs again.")
+        checkpointer = self._running()
         live = [
             (room_id, store, store.document)
             for room_id, _, store in self._rooms()

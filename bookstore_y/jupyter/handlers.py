@@ -86,12 +86,9 @@ class VersionsHandler(BookstoreHandler):
     async def get(self, path: str) -> None:
         """Answer `{"versions": […]}`; `?type=` chooses one RTC document type."""
         kind = self.get_query_argument("type", None)
-        documents = self.documents
+        path = path.strip("/")
         try:
-            document = Document(path.strip("/"), kind) if kind else path.strip("/")
-            if documents.checkpointer is None:
-                raise ConfigurationError("The server is stopping; ask again when it runs.")
-            versions = await documents.checkpointer.archive.versions(document, details=True)
+            versions = await self.documents.versions(Document(path, kind) if kind else path)
         except BookstoreError as error:
             raise http_error(error) from error
         self.finish({"versions": [version.to_dict() for version in versions]})
