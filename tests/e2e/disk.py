@@ -49,6 +49,7 @@ class Disk:
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(_REPOSITORY),
             "PYTHONSAFEPATH": "1",
+            "PYTHONFAULTHANDLER": "1",
             "HOME": str(self._directory("home")),
             "TMPDIR": str(self._directory("tmp")),
             "JUPYTER_CONFIG_DIR": str(self._directory("config")),

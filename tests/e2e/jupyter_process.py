@@ -119,7 +119,8 @@ class JupyterProcess:
     async def sigterm(self, within: float = 30.0) -> float:
         """Ask the process to end and return the seconds it took.
 
-        Raises `ServerDidNotExit` after `within` seconds; the process then still runs.
+        Raises `ServerDidNotExit` after `within` seconds; the process is then aborted, which
+        leaves the stacks of its threads in the log.
         """
         process = self._running()
         asked = time.monotonic()
@@ -127,8 +128,10 @@ class JupyterProcess:
         try:
             await asyncio.to_thread(process.wait, within)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            process.wait()
             raise ServerDidNotExit(
-                f"the server still runs {within:g} s after SIGTERM:\n{self.log_tail()}"
+                f"the server still ran {within:g} s after SIGTERM:\n{self.log_tail()}"
             ) from None
         return time.monotonic() - asked
 

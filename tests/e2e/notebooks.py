@@ -69,6 +69,14 @@ def read_notebook(file: Path) -> Notebook:
     return notebook
 
 
+def peek_notebook(file: Path) -> Notebook | None:
+    """The JSON object in `file`; None if there is no file, or only part of one as yet."""
+    try:
+        return read_notebook(file)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
 def sources(notebook: Notebook) -> list[str]:
     """The cells' sources, each as one string, whichever way the notebook spells them."""
     return [_joined(cell["source"]) for cell in notebook["cells"]]

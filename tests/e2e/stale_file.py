@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .disk import Disk
 from .jupyter_process import JupyterProcess, ServerDidNotExit
 from .marks import find_marks
-from .notebooks import read_notebook, sources
+from .notebooks import peek_notebook, sources
 from .people import acknowledged, all_connect, all_leave, all_made, type_without_pause
 from .rtc_client import RTCClient
 from .waiting import eventually
@@ -73,13 +73,12 @@ async def seen_by_a_newcomer(server: JupyterProcess, path: str) -> Counter[str]:
 
 def marks_in_file(disk: Disk, path: str) -> Counter[str]:
     """The marks in the notebook file at `path`; none when there is no such file."""
-    file = disk.file(path)
-    return find_marks(sources(read_notebook(file))) if file.exists() else Counter()
+    notebook = peek_notebook(disk.file(path))
+    return find_marks(sources(notebook)) if notebook else Counter()
 
 
 async def _stop(server: JupyterProcess, exit_within: float) -> float | None:
     try:
         return await server.sigterm(exit_within)
     except ServerDidNotExit:
-        server.sigkill()
         return None

@@ -13,7 +13,7 @@ from .bookstore_api import BookstoreAPI, Json
 from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .marks import doubled
-from .notebooks import normalized, read_notebook, sample_notebook
+from .notebooks import normalized, peek_notebook, read_notebook, sample_notebook
 from .people import all_agree, all_connect, all_leave, people
 from .rtc_client import RTCClient
 from .s3_reader import S3Reader
@@ -173,11 +173,12 @@ async def test_the_server_tells_the_state_of_its_bucket(
 
 async def until_saved(disk: Disk, client: RTCClient) -> None:
     """Wait until the file holds what the client sees."""
-    await eventually(
-        lambda: normalized(read_notebook(disk.file(PATH))) == normalized(client.content()),
-        within=20.0,
-        what="the file to hold what was typed",
-    )
+
+    def saved() -> bool:
+        notebook = peek_notebook(disk.file(PATH))
+        return notebook is not None and normalized(notebook) == normalized(client.content())
+
+    await eventually(saved, within=20.0, what="the file to hold what was typed")
 
 
 async def edit_on(ada: RTCClient, ben: RTCClient) -> None:
