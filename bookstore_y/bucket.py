@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import logging
 import os
@@ -27,6 +28,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    DataNotFoundError,
     NoCredentialsError,
     PartialCredentialsError,
     TokenRetrievalError,
@@ -234,7 +236,7 @@ class Bucket:
         condition: dict[str, Any] = {}
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        digest = await asyncio.to_thread(_md5, body)
         answer = await self._call(
             f"write {key!r} to",
             lambda s3: s3.put_object(
@@ -244,7 +246,7 @@ class Bucket:
                 Metadata=metadata,
                 ContentType=content_type,
                 # Refused by the server if a bit flips on the way; every S3 server knows it.
-                ContentMD5=base64.b64encode(digest).decode(),
+                ContentMD5=digest,
                 **condition,
             ),
         )
@@ -467,6 +469,7 @@ class _Connection:
             aws_session_token=settings.s3_session_token or None,
             region_name=settings.s3_region_name or None,
         )
+        await asyncio.to_thread(_load_models, session)
         config = Config(
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
@@ -502,6 +505,20 @@ _conditional: dict[tuple[Any, ...], bool] = {}
 _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], _Connection]] = (
     WeakKeyDictionary()
 )
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _load_models(session: Any) -> None:
+    """Read what a client is made from, which are megabytes of JSON, outside the event loop."""
+    loader = session._session.get_component("data_loader")
+    with contextlib.suppress(DataNotFoundError):  # then it is not needed either
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
+        for name in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model("s3", name)
 
 
 def _is_aws(endpoint_url: str) -> bool:

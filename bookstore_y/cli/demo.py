@@ -89,7 +89,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Run the demo until a signal asks to stop; 0 then. Raises `CommandError` when it cannot."""
     real_server = _names_a_server(args)
-    _require_packages("jupyterlab", "jupyter_collaboration", *(() if real_server else ("moto",)))
+    _require_packages("jupyterlab", "jupyter_collaboration")
+    if not real_server:
+        _require_packages("moto", "flask")  # moto's server needs Flask, moto alone does not
     if args.directory is not None and not args.directory.is_dir():
         raise CommandError(f"{args.directory} is not a directory; name one that exists.", 2)
     if args.port is not None and not port_is_free(args.port):
