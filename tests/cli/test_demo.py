@@ -366,7 +366,7 @@ def test_numbers_out_of_range(options: list[str]) -> None:
     assert error.value.code == 2
 
 
-@pytest.mark.parametrize("missing", ["moto", "jupyterlab", "jupyter_collaboration"])
+@pytest.mark.parametrize("missing", ["moto", "flask", "jupyterlab", "jupyter_collaboration"])
 def test_a_missing_package(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
