@@ -168,6 +168,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             finally:
                 self._room_closed()
 
+    async def __aenter__(self) -> S3YStore:
+        await super().__aenter__()
+        return self
+
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         try:
             await self.stop()

@@ -1,0 +1,367 @@
+"""The server extension: what it says of a bad bucket, and how it follows renames and restores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from ..servers import S3Server, connect, make_bucket
+from .bookstore_api import BookstoreAPI
+from .disk import Disk
+from .jupyter_process import JupyterProcess
+from .notebooks import sample_notebook
+from .people import all_connect, people
+from .s3_reader import S3Reader
+from .stores import Config, s3_store
+from .waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+NewDisk = Callable[[], Disk]
+PATH = "work/tides.ipynb"
+
+
+def _with_settings(config: Config, **settings: Any) -> Config:
+    return {**config, "BookstoreSettings": {**config["BookstoreSettings"], **settings}}
+
+
+async def _status(server: JupyterProcess) -> dict[str, Any]:
+    return await BookstoreAPI(server).status()
+
+
+class TestStartUp:
+    """A server without a valid bucket starts, and says what is wrong."""
+
+    @pytest.mark.parametrize(
+        ("settings", "says"),
+        [
+            pytest.param({"s3_bucket": ""}, "No bucket is set", id="no bucket set"),
+            pytest.param({"s3_bucket": "not-there"}, "There is no bucket", id="bucket missing"),
+            pytest.param(
+                {"s3_endpoint_url": "http://127.0.0.1:9"}, "Could not reach", id="unreachable"
+            ),
+        ],
+    )
+    async def test_says_what_is_wrong_and_what_to_do(
+        self,
+        new_disk: NewDisk,
+        moto_server: S3Server,
+        moto_bucket: str,
+        settings: dict[str, Any],
+        says: str,
+    ) -> None:
+        config = _with_settings(s3_store(moto_server, moto_bucket), **settings)
+        async with JupyterProcess(new_disk(), config) as server:
+
+            async def said() -> str | None:
+                error: str | None = (await _status(server))["error"]
+                return error
+
+            error = await eventually(said, within=15, what="the reason in GET /api/bookstore")
+            assert says in error
+            assert "set " in error or "check " in error
+            lines = [line for line in server.log_text().splitlines() if says in line]
+            assert len(lines) == 1
+            assert moto_server.secret_key not in server.log_text()
+
+    async def test_refuses_a_bucket_without_versioning(
+        self, new_disk: NewDisk, moto_server: S3Server
+    ) -> None:
+        s3 = connect(moto_server)
+        s3.create_bucket(Bucket="unversioned")
+        async with JupyterProcess(new_disk(), s3_store(moto_server, "unversioned")) as server:
+
+            async def said() -> str | None:
+                error: str | None = (await _status(server))["error"]
+                return error
+
+            error = await eventually(said, within=15, what="the reason in GET /api/bookstore")
+            assert "Versioning is not enabled" in error
+
+    async def test_edits_without_a_bucket_are_archived_when_it_appears(
+        self, new_disk: NewDisk, moto_server: S3Server
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, "appears-later", checkpoint_max_delay=0.5)
+        async with (
+            JupyterProcess(disk, config) as server,
+            people(["ada"], PATH) as (ada,),
+        ):
+            await all_connect([ada], server)
+            ada.append(0, "typed without a bucket")
+
+            async def pending() -> bool:
+                return bool((await _status(server))["pending_updates"])
+
+            await eventually(pending, within=15, what="the edit in the buffer")
+            make_bucket(moto_server, "appears-later")
+
+            async def archived() -> bool:
+                status = await _status(server)
+                return status["status"] == "ok" and not status["pending_updates"]
+
+            await eventually(archived, within=60, what="the edit in the bucket")
+            (version, *_) = await BookstoreAPI(server).versions(PATH)
+            held = S3Reader(moto_server, "appears-later").snapshot(
+                version["key"], version["version_id"]
+            )
+            assert "typed without a bucket" in held["cells"][0]["source"]
+
+    async def test_refuses_to_open_what_it_cannot_look_up(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = _with_settings(
+            s3_store(moto_server, moto_bucket), s3_endpoint_url="http://127.0.0.1:9"
+        )
+        async with JupyterProcess(disk, config) as server, people(["ada"], PATH) as (ada,):
+            with pytest.raises((ConnectionError, TimeoutError)):
+                await ada.connect(server, within=5)
+            assert "check the endpoint URL and the network" in server.log_text()
+            # Nothing was rebuilt from the file under a new history.
+            assert (await _status(server))["pending_updates"] == 0
+
+
+class TestRenames:
+    """A document goes on under its new name, with its versions."""
+
+    async def test_an_open_document_keeps_its_versions(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.5)
+        async with (
+            JupyterProcess(disk, config) as server,
+            people(["ada"], PATH) as (ada,),
+            server.http() as http,
+        ):
+            bookstore = BookstoreAPI(server)
+            await all_connect([ada], server)
+            ada.append(0, "before the rename")
+
+            async def archived(path: str, text: str) -> dict[str, Any] | None:
+                versions = await bookstore.versions(path)
+                if not versions:
+                    return None
+                held = S3Reader(moto_server, moto_bucket).snapshot(
+                    versions[0]["key"], versions[0]["version_id"]
+                )
+                return versions[0] if text in held["cells"][0]["source"] else None
+
+            async def old() -> dict[str, Any] | None:
+                return await archived(PATH, "before the rename")
+
+            first = await eventually(old, within=15, what="a version under the old name")
+            answer = await http.patch(f"/api/contents/{PATH}", json={"path": "work/new name.ipynb"})
+            answer.raise_for_status()
+            ada.append(0, " and after it")
+
+            async def new() -> dict[str, Any] | None:
+                return await archived("work/new name.ipynb", " and after it")
+
+            current = await eventually(new, within=15, what="a version under the new name")
+            assert current["key"].endswith("new name.ipynb.notebook.y.zst")
+            versions = await bookstore.versions("work/new name.ipynb")
+            assert first["version_id"] in [version["version_id"] for version in versions]
+            origins = [version["origin"] for version in versions]
+            assert "renamed-from:work/tides.ipynb" in origins
+            s3 = connect(moto_server)
+            markers = s3.list_object_versions(Bucket=moto_bucket, Prefix=first["key"])
+            assert markers["DeleteMarkers"][0]["IsLatest"]
+
+            # Back to what it said before the rename, by the version id of the old name.
+            await bookstore.restore("work/new name.ipynb", first["version_id"])
+            await ada.wait_until(lambda: " and after it" not in ada.cell_text(0))
+            assert "before the rename" in ada.cell_text(0)
+
+    async def test_a_closed_document_in_a_renamed_folder_keeps_its_versions(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.5)
+        config["YDocExtension"]["document_cleanup_delay"] = 0.1
+        async with (
+            JupyterProcess(disk, config) as server,
+            people(["ada"], PATH) as (ada,),
+            server.http() as http,
+        ):
+            bookstore = BookstoreAPI(server)
+            await all_connect([ada], server)
+            ada.append(0, "in the old folder")
+            await ada.disconnect()
+
+            async def closed() -> bool:
+                return "deleted" in server.log_text() and bool(await bookstore.versions(PATH))
+
+            await eventually(closed, within=15, what="the room to close and a version")
+            before = await bookstore.versions(PATH)
+            answer = await http.patch("/api/contents/work", json={"path": "archive"})
+            answer.raise_for_status()
+
+            async def moved() -> bool:
+                return len(await bookstore.versions("archive/tides.ipynb")) > len(before)
+
+            await eventually(moved, within=15, what="the versions under the new folder")
+
+
+class TestRestoring:
+    """An old version comes back, with and without a room."""
+
+    async def _edited_twice(
+        self, server: JupyterProcess, bookstore: BookstoreAPI
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        async with people(["ada"], PATH) as (ada,):
+            await all_connect([ada], server)
+            found = []
+            for text in ("# the first state\n", "# the second state\n"):
+                known = len(await bookstore.versions(PATH))
+                ada.insert(0, 0, text)
+
+                async def more(known: int = known) -> bool:
+                    status = await _status(server)
+                    return (
+                        len(await bookstore.versions(PATH)) > known
+                        and not status["pending_updates"]
+                    )
+
+                await eventually(more, within=15, what=f"a version with {text!r}")
+                found.append((await bookstore.versions(PATH))[0])
+            await ada.disconnect()
+        await eventually(
+            lambda: f"Deleting file {PATH}" in server.log_text(),
+            within=15,
+            what="the room to close",
+        )
+        return found[0], found[1]
+
+    async def test_without_a_room_the_file_says_it_too(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+        config["YDocExtension"]["document_cleanup_delay"] = 0.1
+        async with JupyterProcess(disk, config) as server:
+            bookstore = BookstoreAPI(server)
+            first, second = await self._edited_twice(server, bookstore)
+            answer = await bookstore.restore(PATH, first["version_id"])
+            assert answer["changed"]
+            assert answer["version"]["origin"] == f"restore:{first['version_id']}"
+            assert answer["version"]["parent"] == second["version_id"]
+            text = disk.file(PATH).read_text()
+            assert "the first state" in text
+            assert "the second state" not in text
+            async with people(["ben"], PATH) as (ben,):
+                await all_connect([ben], server)
+                assert "the first state" in ben.cell_text(0)
+                assert "the second state" not in ben.cell_text(0)
+
+    async def test_a_file_with_unarchived_content_is_not_overwritten(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+        config["YDocExtension"]["document_cleanup_delay"] = 0.1
+        async with JupyterProcess(disk, config) as server:
+            bookstore = BookstoreAPI(server)
+            first, _ = await self._edited_twice(server, bookstore)
+            changed = sample_notebook()
+            changed["cells"][0]["source"] = "by other means"
+            disk.place(PATH, changed)
+            with pytest.raises(httpx.HTTPStatusError) as refused:
+                await bookstore.restore(PATH, first["version_id"])
+            assert refused.value.response.status_code == httpx.codes.CONFLICT
+            assert "by other means" in refused.value.response.json()["message"]
+            assert "by other means" in disk.file(PATH).read_text()
+
+
+class TestBadRequests:
+    """Mistakes in a request get an answer that says so."""
+
+    async def test_are_answered_with_what_is_wrong(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        async with (
+            JupyterProcess(disk, s3_store(moto_server, moto_bucket)) as server,
+            server.http() as http,
+        ):
+            restore = f"/api/bookstore/restore/{PATH}"
+            expected = [
+                (await http.post(restore, content=b"not JSON"), 400),
+                (await http.post(restore, json=["a", "list"]), 400),
+                (await http.post(restore, json={}), 400),
+                (await http.post(restore, json={"version_id": 3}), 400),
+                (await http.post(restore, json={"version_id": "nope"}), 404),
+                (await http.post(restore, json={"version_id": "x" * 3000}), 404),
+                (await http.get("/api/bookstore/versions/nowhere.ipynb"), 404),
+                (await http.get("/api/bookstore/versions/"), 400),
+                (await http.get("/api/bookstore/versions/a/%2e%2e/b"), 400),
+                (await http.get("/api/bookstore/versions/nul%00"), 400),
+                (await http.get(f"/api/bookstore/versions/{'x' * 1100}"), 400),
+                (await http.get("/api/bookstore/versions/a?type=../b"), 400),
+                (await http.get(f"/api/bookstore/versions/{PATH}"), 200),
+            ]
+            for answer, status in expected:
+                assert answer.status_code == status, (answer.request.url, answer.text)
+                if status != httpx.codes.OK:
+                    assert answer.json()["message"]
+            assert "Traceback" not in server.log_text()
+
+    async def test_strangers_get_nothing(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        async with (
+            JupyterProcess(new_disk(), s3_store(moto_server, moto_bucket)) as server,
+            httpx.AsyncClient(base_url=server.url, trust_env=False) as stranger,
+        ):
+            for address in ("/api/bookstore", f"/api/bookstore/versions/{PATH}"):
+                answer = await stranger.get(address)
+                assert answer.status_code == httpx.codes.FORBIDDEN
+            posted = await stranger.post(
+                f"/api/bookstore/restore/{PATH}", json={"version_id": "any"}
+            )
+            assert posted.status_code == httpx.codes.FORBIDDEN
+
+
+class TestMetrics:
+    """The archive's figures stand beside the server's own."""
+
+    async def test_are_served(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+        async with (
+            JupyterProcess(disk, config) as server,
+            people(["ada"], PATH) as (ada,),
+            server.http() as http,
+        ):
+            await all_connect([ada], server)
+            ada.append(0, "counted")
+
+            async def figures() -> dict[str, float] | None:
+                lines = (await http.get("/metrics")).text.splitlines()
+                values = {
+                    name: float(value)
+                    for name, _, value in (line.rpartition(" ") for line in lines)
+                    if name.startswith("bookstore_")
+                }
+                written = values.get('bookstore_checkpoints_total{result="written"}', 0)
+                return values if written and not values["bookstore_pending_updates"] else None
+
+            values = await eventually(figures, within=15, what="a checkpoint in /metrics")
+            assert values["bookstore_updates_total"] > 0
+            assert values["bookstore_pending_bytes"] == 0
+            assert values["bookstore_checkpoint_bytes_total"] > 0
+            assert values["bookstore_checkpoint_seconds_count"] > 0
