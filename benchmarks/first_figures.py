@@ -126,7 +126,8 @@ def large_notebook() -> Doc[Any]:
         for index in range(MEGABYTES * 1024 * 1024 // 150_000)
     ]
     notebook.set({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-    return notebook.ydoc
+    doc: Doc[Any] = notebook.ydoc
+    return doc
 
 
 @contextlib.asynccontextmanager

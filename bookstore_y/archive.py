@@ -529,6 +529,10 @@ class Archive:
         await self.bucket.delete(self.key(source))
         return written
 
+    async def delete(self, document: Document) -> None:
+        """Put a delete marker on the document. All of its versions stay."""
+        await self.bucket.delete(self.key(document))
+
     async def documents_under(self, path: str) -> list[Document]:
         """The documents of the file at `path`, or of the files in the directory at `path`, that
         the bucket holds now."""

@@ -30,15 +30,20 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     DataNotFoundError,
     NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from .errors import (
     AccessDenied,
     BucketError,
     BucketNotFound,
     BucketUnavailable,
+    ConfigurationError,
     DocumentNotFound,
     DocumentTooLarge,
     NotFound,
@@ -89,6 +94,10 @@ class Written:
 
     version_id: str
     etag: str
+
+
+class NotImplementedByServer(BucketError):
+    """The server knows the S3 API, but not this part of it."""
 
 
 class Bucket:
@@ -203,19 +212,24 @@ class Bucket:
         key = f"{self.settings.workspace_prefix}.bookstore_y-probe-{uuid.uuid4().hex}"
         try:
             first = await self.put(key, b"probe", {}, if_match="")
-            try:
-                await self.put(key, b"probe", {}, if_match="")
+            if not await self._is_refused(key, if_match=""):
                 return False
-            except PreconditionFailed:
-                pass
-            try:
-                await self.put(key, b"probe again", {}, if_match=first.etag)
-                return True
-            except PreconditionFailed:
-                return False
+            return not await self._is_refused(key, if_match=first.etag)
+        except NotImplementedByServer:
+            return False
         finally:
-            async for version in self.list_versions(key):
-                await self.delete(key, version.version_id)
+            try:
+                async for version in self.list_versions(key):
+                    await self.delete(key, version.version_id)
+            except AccessDenied as error:  # archiving does without this right
+                log.info("The probe object %r stays: %s", key, error)
+
+    async def _is_refused(self, key: str, *, if_match: str) -> bool:
+        try:
+            await self.put(key, b"probe again", {}, if_match=if_match)
+        except PreconditionFailed:
+            return True
+        return False
 
     # -- objects -------------------------------------------------------------------------------
 
@@ -378,10 +392,9 @@ class Bucket:
     async def _call(self, what: str, request: Callable[[S3Client], Awaitable[T]]) -> T:
         self.settings.require_bucket()
         connection = self._connected()
-        client = await connection.client()
         async with connection.slots:
             try:
-                return await request(client)
+                return await request(await connection.client())
             except ClientError as error:
                 raise self._refused(what, error) from error
             except (
@@ -394,6 +407,21 @@ class Bucket:
                     f"No usable S3 credentials to {what} {self.where} ({error}); set "
                     "s3_access_key_id and s3_secret_access_key of BookstoreSettings, or give "
                     "the server an AWS profile or role."
+                ) from error
+            except (
+                NoRegionError,
+                ParamValidationError,
+                ProfileNotFound,
+                ValueError,  # how botocore says that an endpoint is not a URL
+            ) as error:
+                raise ConfigurationError(
+                    f"The settings do not allow to {what} {self.where} ({error}); correct them in "
+                    "BookstoreSettings or the AWS profile."
+                ) from error
+            except ResponseParserError as error:
+                raise BucketError(
+                    f"Could not {what} {self.where}: the answer is not S3's; check that the "
+                    "endpoint URL is that of an S3 server."
                 ) from error
             except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
                 raise BucketUnavailable(
@@ -430,6 +458,8 @@ class Bucket:
                 f"{failed}: the credentials were refused ({code or status}); check the key pair "
                 "or role, and that its policy allows this on the bucket."
             )
+        if code == "NotImplemented" or status == 501:
+            return NotImplementedByServer(f"{failed}: the server does not implement this ({said}).")
         if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
             return BucketUnavailable(f"{failed}: the server cannot do it now ({code or status}).")
         if status in (301, 307) or code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):

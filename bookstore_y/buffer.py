@@ -170,17 +170,19 @@ class Buffer:
             lambda db: db.execute("UPDATE updates SET metadata = ? WHERE seq = ?", (metadata, seq))
         )
 
-    async def add(self, document: Document, facts: Facts) -> int:
-        """Take in a document that the buffer does not hold. Returns the id it has here."""
+    def new_id(self) -> int:
+        """An id for a document that the buffer does not hold; `add` takes it in."""
         self._last_id += 1
-        new = self._last_id
+        return self._last_id
+
+    async def add(self, id: int, document: Document, facts: Facts) -> None:
+        """Take in a document under an id of `new_id`."""
         await self._run(
             lambda db: db.execute(
                 "INSERT INTO documents (id, path, type, facts) VALUES (?, ?, ?, ?)",
-                (new, document.path, document.type, facts.to_json()),
+                (id, document.path, document.type, facts.to_json()),
             )
         )
-        return new
 
     async def set_facts(self, document: int, facts: Facts) -> None:
         """Replace what is known about a document."""

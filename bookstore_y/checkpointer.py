@@ -101,6 +101,7 @@ class Checkpointer:
         self._entering = asyncio.Lock()
         self._renames = self.buffer.renames()
         self._renaming = asyncio.Lock()
+        self._deleting: dict[str, asyncio.Task[None]] = {}
         self._watch: asyncio.Task[None] | None = None
         self._watched = 0
         self._policy = Policy()
@@ -179,9 +180,10 @@ class Checkpointer:
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
         entry = self._entries.get(document)
         if entry is None:
-            entry = Entry(0, document, Facts(), policy, last_activity=self._now())
+            entry = Entry(self.buffer.new_id(), document, Facts(), policy)
+            entry.last_activity = self._now()
             self._entries[document] = entry
-            entry.id = await self.buffer.add(document, entry.facts)
+            await self.buffer.add(entry.id, document, entry.facts)
         entry.users += 1
         self._policy = entry.policy = policy
         self._arm(entry)
@@ -610,12 +612,49 @@ class Checkpointer:
                 await self.buffer.remove_rename(rename)
                 self._renames.pop(0)
 
+    # -- deletions -----------------------------------------------------------------------------
+
+    def delete(self, path: str) -> None:
+        """Follow the deletion of a file or directory. The bucket follows as soon as it can, with
+        delete markers; every version stays, the last state of the document among them."""
+        self._deleting[path] = self.spawn(self._delete(path))
+
+    async def _delete(self, path: str) -> None:
+        attempts = 0
+        while True:
+            try:
+                await self._follow_deletion(path)
+            except BookstoreError as error:
+                self._note_error(error)
+                attempts += 1
+                await asyncio.sleep(random.uniform(0.1, min(RETRY_CAP, 2.0**attempts)))
+            else:
+                self._deleting.pop(path, None)
+                return
+
+    async def _follow_deletion(self, path: str) -> None:
+        for entry in list(self._entries.values()):
+            if _moved(entry.document.path, path, "") is not None:
+                await self.checkpoint(entry)
+        await self._follow_renames()
+        for document in await self.archive.documents_under(path):
+            deleted = self._entries.get(document)
+            if deleted is None:
+                await self.archive.delete(document)
+                continue
+            async with deleted.lock:
+                await self.archive.delete(document)
+                # Whoever still has it open starts a new run of versions with the next edit.
+                deleted.facts.version_id = deleted.facts.etag = ""
+                await self.set_facts(deleted)
+            await self.forget(document)
+
     # -- shutdown ------------------------------------------------------------------------------
 
-    async def flush(self, timeout: float) -> dict[Document, str]:
+    async def flush(self, timeout: float) -> dict[str, str]:
         """Checkpoint all that is pending, trying again until `timeout` seconds have passed.
 
-        Returns what could not be flushed, with the reason.
+        Returns what could not be flushed, by name, with the reason.
         """
         deadline = self._now() + timeout
 
@@ -630,16 +669,23 @@ class Checkpointer:
 
         entries = [entry for entry in self._entries.values() if entry.pending]
         tasks = [self.spawn(until_flushed(entry)) for entry in entries]
+        tasks += self._deleting.values()
+        if self._renames:
+            tasks.append(self.spawn(self._retry_renames()))
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        return {
-            entry.document: str(entry.error or f"no answer within {timeout:g} s")
-            for entry in entries
-            if entry.pending
+        reason = f"no answer within {timeout:g} s"
+        unflushed = {
+            str(entry.document): str(entry.error or reason) for entry in entries if entry.pending
         }
+        for _, source, target in self._renames:
+            unflushed[f"the rename of {source} to {target}"] = str(self.error or reason)
+        for path in self._deleting:
+            unflushed[f"the deletion of {path}"] = str(self.error or reason)
+        return unflushed
 
 
 def _fold_count(held: Held, policy: Policy) -> int:

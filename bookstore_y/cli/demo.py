@@ -159,14 +159,18 @@ class _Demo:
 
         Raises `_Interrupted` at a signal and `CommandError` when the S3 server ends.
         """
-        said = None
+        error: str | None = None
+        said: set[str] = set()
         while True:
             if self.signals.wait(_WATCH_INTERVAL):
                 raise _Interrupted
-            error = self._archive_error(lab, said)
-            if error != said:
-                _say(f"\n{error}" if error else "\nThe bucket can be written again.")
-                said = error
+            error = self._archive_error(lab, error)
+            if error is None and said:
+                _say("\nThe bucket can be written again.")
+                said.clear()
+            elif error is not None and error not in said:
+                _say(f"\n{error}")
+                said.add(error)
             if self.s3 is not None and not self.s3.running:
                 raise CommandError(
                     f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; "

@@ -189,7 +189,7 @@ class Documents:
         model = {"type": kind, "format": encoding, "content": body}
         await ensure_async(contents.save(model, document.path))
 
-    async def _check_file(self, document: Document, snapshot: Snapshot) -> None:
+    async def _check_file(self, document: Document, snapshot: Snapshot | None) -> None:
         """Raise `Conflict` if the file holds what no version does, since it is replaced now."""
         contents: Any = self.serverapp.contents_manager
         if not await ensure_async(contents.file_exists(document.path)):
@@ -199,10 +199,10 @@ class Documents:
             model = await ensure_async(contents.get(document.path, type=kind, content=True))
         except HTTPError:
             model = {"content": None}
-        known = {
-            *snapshot.facts.file_hashes,
-            content.hash_of(await asyncio.to_thread(_content_of, document.type, snapshot)),
-        }
+        known = set()
+        if snapshot is not None:
+            body = await asyncio.to_thread(_content_of, document.type, snapshot)
+            known = {*snapshot.facts.file_hashes, content.hash_of(body)}
         if content.hash_of_file(document.type, model["content"]) not in known:
             raise Conflict(
                 f"The file {document.path} was changed by other means since it was last open, "
@@ -262,14 +262,17 @@ class Documents:
         archive = checkpointer.archive
         document = await archive.resolve(Document(path, type) if type else path, version_id)
         await checkpointer.settle(document)
-        before = await archive.load_snapshot(document)
+        try:
+            before = await archive.load_snapshot(document)
+        except DocumentNotFound:  # it was deleted
+            before = None
         await self._check_file(document, before)
         version = await archive.restore(document, version_id)
         await checkpointer.forget(document)
         after = await archive.load_snapshot(document)
         body = await asyncio.to_thread(_content_of, document.type, after)
         await self._write_file(document, body)
-        return version, version.version_id != before.version_id
+        return version, before is None or version.version_id != before.version_id
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -32,7 +32,7 @@ class BookstoreExtension(ExtensionApp):
     _checking: asyncio.Task[bool] | None = None
 
     def initialize_settings(self) -> None:
-        """Make the server the host of its stores, and hear of saves and renames."""
+        """Make the server the host of its stores, and hear of saves, renames and deletions."""
         serverapp: Any = self.serverapp
         settings = BookstoreSettings(parent=self)
         self.documents = Documents(serverapp, settings)
@@ -81,6 +81,8 @@ class BookstoreExtension(ExtensionApp):
     async def _contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if data["action"] == "save":
             self.documents.saved(data["path"])
+        elif data["action"] == "delete" and self.checkpointer is not None:
+            self.checkpointer.delete(data["path"].strip("/"))
         elif data["action"] == "rename" and self.checkpointer is not None:
             try:
                 await self.checkpointer.rename(
@@ -111,7 +113,7 @@ class BookstoreExtension(ExtensionApp):
             store.detach()
         if not late:
             late = await checkpointer.flush(max(1.0, deadline - loop.time()))
-        for document, reason in late.items():
-            self.log.error("%s was not archived before the server stopped: %s", document, reason)
+        for name, reason in late.items():
+            self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()
         stores.host = None

@@ -13,7 +13,8 @@ from .bookstore_api import BookstoreAPI
 from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .notebooks import sample_notebook
-from .people import all_connect, people
+from .people import all_connect, all_leave, people
+from .rtc_client import RTCClient
 from .s3_reader import S3Reader
 from .stores import Config, s3_store
 from .waiting import eventually
@@ -209,6 +210,98 @@ class TestRenames:
                 return len(await bookstore.versions("archive/tides.ipynb")) > len(before)
 
             await eventually(moved, within=15, what="the versions under the new folder")
+
+
+class TestDeletions:
+    """A deleted document is not brought back by who opens it, but by who restores it."""
+
+    async def test_can_be_undone(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+        config["YDocExtension"]["document_cleanup_delay"] = 0.1
+        async with (
+            JupyterProcess(disk, config) as server,
+            people(["ada", "ben", "cleo"], PATH) as (ada, ben, cleo),
+            server.http() as http,
+        ):
+            bookstore = BookstoreAPI(server)
+            await all_connect([ada, ben], server)
+            ada.append(0, "worth keeping")
+            await ben.wait_until(lambda: "worth keeping" in ben.cell_text(0))
+            await all_leave([ada, ben])
+            (await http.delete(f"/api/contents/{PATH}")).raise_for_status()
+            s3 = connect(moto_server)
+
+            def marked() -> bool:
+                listed = s3.list_object_versions(Bucket=moto_bucket)
+                return any(marker["IsLatest"] for marker in listed.get("DeleteMarkers", []))
+
+            await eventually(marked, within=15, what="a delete marker")
+            with pytest.raises((ConnectionError, TimeoutError)):
+                await cleo.connect(server, within=3)
+            assert not disk.file(PATH).exists()
+
+            (version, *_) = await bookstore.versions(PATH)
+            assert (await bookstore.restore(PATH, version["version_id"]))["changed"]
+            assert "worth keeping" in disk.file(PATH).read_text()
+            await all_connect([cleo], server)
+            assert "worth keeping" in cleo.cell_text(0)
+
+
+class TestTimeline:
+    """JupyterLab's timeline slider works on what the store reads back."""
+
+    async def test_has_a_step_for_each_edit_since_the_oldest_snapshot(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        async with (
+            JupyterProcess(disk, s3_store(moto_server, moto_bucket)) as server,
+            people(["ada"], PATH) as (ada,),
+            server.http() as http,
+        ):
+            await all_connect([ada], server)
+            address = f"/api/collaboration/timeline/{PATH}?format=json&type=notebook"
+            before = (await http.get(address)).json()["timestamps"]
+            for number in range(5):
+                ada.append(0, f"edit {number}\n")
+
+            async def steps() -> list[float] | None:
+                timestamps: list[float] = (await http.get(address)).json()["timestamps"]
+                return timestamps if len(timestamps) >= len(before) + 5 else None
+
+            timestamps = await eventually(steps, within=15, what="five more steps")
+            assert timestamps == sorted(timestamps)
+
+
+class TestAuthors:
+    """A version says who was editing."""
+
+    async def test_are_those_in_the_room(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+        state = {"user": {"name": "Ada Lovelace, née Byron", "username": "ada"}}
+        async with (
+            JupyterProcess(disk, config) as server,
+            RTCClient("ada", PATH, awareness=state) as ada,
+        ):
+            await ada.connect(server)
+            ada.append(0, "by Ada")
+
+            async def signed() -> bool:
+                versions = await BookstoreAPI(server).versions(PATH)
+                return any(
+                    version["authors"] == ["Ada Lovelace, née Byron"] for version in versions
+                )
+
+            await eventually(signed, within=15, what="a version with its author")
 
 
 class TestRestoring:
