@@ -134,9 +134,11 @@ class _Demo:
     unwritten: bool = False
     """Whether a real bucket may lack edits that were made; known after `stop`."""
     address: LabAddress = field(init=False)
+    root: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.address = LabAddress(self.args.port or free_port())
+        self.root = (self.args.directory or self.directory / "notebooks").resolve()
 
     def start(self) -> Lab:
         """Start the S3 server, if it is ours, and JupyterLab; say where they are."""
@@ -146,10 +148,9 @@ class _Demo:
             self.settings.s3_endpoint_url = self._wait_for(self.s3, self.s3.endpoint_url)
         if self.args.directory is None:
             self.notebook = _SAMPLE
-            (self.directory / "notebooks").mkdir()
-            (self.directory / "notebooks" / _SAMPLE).write_bytes(
-                files(__package__).joinpath(_SAMPLE).read_bytes()
-            )
+            self.root.mkdir()
+            sample = files(__package__).joinpath(_SAMPLE).read_bytes()
+            (self.root / _SAMPLE).write_bytes(sample)
         lab = self._start_lab(open_browser=not self.args.no_browser)
         _say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
         return lab
@@ -186,12 +187,14 @@ class _Demo:
         """Stop JupyterLab, which flushes to the bucket, then the S3 server."""
         if self.lab is not None:
             error = self._archive_error(self.lab, None)
-            if self.lab.running:
+            was_running = self.lab.running
+            if was_running:
                 _say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
-            killed = self._stop_child(self.lab, GRACE)
-            if killed:
+            stopped = self._stop_child(self.lab, GRACE)
+            if not stopped:
                 _say("JupyterLab was killed before it had stopped; its last edits may be lost.")
-            self.unwritten = not self.embedded and (killed or error is not None)
+            written = was_running and stopped and error is None
+            self.unwritten = not self.embedded and not written
         if self.s3 is not None:
             self._stop_child(self.s3, _S3_STOP_TIMEOUT)
         _say("Stopped.")
@@ -200,7 +203,7 @@ class _Demo:
         lab = self.lab = Lab(
             self.address,
             self.directory,
-            self.args.directory or self.directory / "notebooks",
+            self.root,
             self.notebook,
             self._traits(),
             self._environment() | self._secrets(),
@@ -234,23 +237,27 @@ class _Demo:
             return otherwise
 
     def _stop_child(self, child: Child, seconds: float) -> bool:
-        """Whether the child had to be killed: it took too long, or another signal came."""
+        """Whether the child stopped by itself, before its time was over or a signal came."""
         child.terminate()
         deadline = time.monotonic() + seconds
         while child.running and time.monotonic() < deadline and not self.signals.wait(0.05):
             pass
-        killed = child.running
+        stopped = not child.running
         child.kill()
-        return killed
+        return stopped
 
     def _traits(self) -> dict[str, dict[str, Any]]:
-        names = ("s3_bucket", "s3_endpoint_url", "s3_region_name", "workspace_prefix")
-        bookstore = {name: getattr(self.settings, name) for name in names}
-        bookstore["create_bucket"] = self.settings.create_bucket
-        store = {"checkpoint_max_delay": self.args.checkpoint_max_delay}
+        names = (
+            "s3_bucket",
+            "s3_endpoint_url",
+            "s3_region_name",
+            "workspace_prefix",
+            "create_bucket",
+        )
+        delay = self.args.checkpoint_max_delay
         return {
-            "BookstoreSettings": {name: value for name, value in bookstore.items() if value},
-            "S3YStore": {name: value for name, value in store.items() if value is not None},
+            "BookstoreSettings": {name: getattr(self.settings, name) for name in names},
+            "S3YStore": {} if delay is None else {"checkpoint_max_delay": delay},
         }
 
     def _environment(self) -> dict[str, str]:

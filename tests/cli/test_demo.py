@@ -256,7 +256,7 @@ def test_a_real_server_and_the_users_own_directory(
         host, port = server.get_host_and_port()
         demo = start(
             "--no-browser",
-            f"--directory={tmp_path / 'mine'}",
+            f"--directory={os.path.relpath(tmp_path / 'mine')}",
             f"--s3-endpoint-url=http://{host}:{port}",
             "--s3-bucket=made-by-the-demo",
             "--create-bucket",
