@@ -130,6 +130,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._failure: BookstoreError | None = None
         self._ydoc: Doc[Any] | None = None
         self._loaded: bytes | None = None
+        self._ready = False
         self._rtc = RTC_PATH.fullmatch(path)
         self._document = Document(path) if self._rtc is None else None
         self._file_id = ""
@@ -228,8 +229,9 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._checkpointer = self._entry = None
         if checkpointer is None or entry is None:
             return
-        if self._ydoc is not None:
-            # Updates may still have been on their way from the document to `write`.
+        if self._ydoc is not None and self._ready:
+            # Updates may still have been on their way from the document to `write`. A room that
+            # failed before it was ready has nobody's edits, and maybe half of its file's.
             checkpointer.capture(entry, self._ydoc.get_update(entry.state))
         self._detach(entry)
         checkpointer.close(entry)
@@ -240,7 +242,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._room_closed()
 
     def capture(self) -> None:
-        """Take in now what the live document holds and `write` has not been given yet."""
+        """Take in now what the live document of a ready room holds beyond what was written."""
+        self._ready = True
         if self._checkpointer is not None and self._entry is not None and self._ydoc is not None:
             update = self._ydoc.get_update(self._entry.state)
             self._checkpointer.capture(self._entry, update)
@@ -292,6 +295,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         checkpointer, entry = self._opened()
         state_vector(data)
+        self._ready = True
         metadata: Any = b"" if self.metadata_callback is None else self.metadata_callback()
         later = isawaitable(metadata)
         seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
@@ -321,6 +325,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         _, entry = self._opened()
         self._loaded = None
+        self._ready = False
         self._attach(entry, ydoc)
         held = await self._held()
         with ydoc.transaction():

@@ -124,8 +124,9 @@ class Documents:
         tasks = [save for save in saves if save is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
-        for store in self.stores():
-            store.capture()
+        for _, room, store in self._rooms():
+            if room.ready:
+                store.capture()
 
     # -- files ---------------------------------------------------------------------------------
 
