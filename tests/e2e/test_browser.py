@@ -61,6 +61,7 @@ async def test_a_fresh_page_shows_what_two_pages_typed_before_the_server_and_its
 
             await eventually(archived, within=45.0, what="a version with what both typed")
             await server.sigterm(30.0)
+            assert "Not archived" not in server.log_text()
 
         async with JupyterProcess(
             second_disk, config, application="jupyterlab", port=server.port, token=server.token

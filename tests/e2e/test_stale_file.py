@@ -75,6 +75,7 @@ async def play_until_the_stop(
     async with JupyterProcess(disk, config) as server:
         stopped = await type_until_sigterm(server, clients, marks, exit_within=SHUTDOWN_TIMEOUT)
         assert stopped.seconds is not None, f"did not exit in time:\n{server.log_tail()}"
+        assert "Not archived" not in server.log_text()
     assert len(stopped.accepted) >= marks
     return Scene(disk, clients, stopped, config)
 
