@@ -443,7 +443,8 @@ class Bucket:
             )
         if code == "NoSuchKey" or (code == "404" and operation.startswith("Head")):
             # A HEAD's answer has no body, hence no code of its own.
-            return DocumentNotFound(f"{failed}: there is no such object.")
+            what_not = "bucket" if operation == "HeadBucket" else "object"
+            return DocumentNotFound(f"{failed}: there is no such {what_not}.")
         if code == "NoSuchVersion" or (
             operation in ("GetObject", "HeadObject", "CopyObject")
             and (code in _NO_SUCH_VERSION or "version" in said.lower())

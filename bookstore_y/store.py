@@ -24,8 +24,11 @@ from .errors import (
     BookstoreError,
     BucketError,
     BucketNotFound,
+    BucketUnavailable,
     ConfigurationError,
     DocumentNotFound,
+    InvalidPath,
+    SnapshotError,
 )
 from .keys import Document
 from .settings import BookstoreSettings
@@ -46,6 +49,9 @@ class Host(Protocol):
 
     def document_of(self, type: str, file_id: str) -> Document:
         """The document that a file id stands for. Raises `BookstoreError`."""
+
+    def opening(self, store: S3YStore, file_id: str) -> None:
+        """A room is being made that will load its file, and its document from `store`."""
 
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
@@ -134,6 +140,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._rtc = RTC_PATH.fullmatch(path)
         self._document = Document(path) if self._rtc is None else None
         self._file_id = ""
+        if self._rtc is not None and host is not None:
+            host.opening(self, self._rtc[2])
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -327,7 +335,12 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._loaded = None
         self._ready = False
         self._attach(entry, ydoc)
-        held = await self._held()
+        try:
+            held = await self._held()
+        except BookstoreError as error:
+            if self._rtc is None:
+                raise
+            raise type(error)(_in_a_frame(error)) from error
         with ydoc.transaction():
             for update in held.updates():
                 ydoc.apply_update(update)
@@ -459,6 +472,37 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return f"not in any version ({error})"
         return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
 
+    async def newer_content(self, hash_of_file: Callable[[], Awaitable[str]]) -> Any:
+        """What the document says, if its file is merely an earlier state of it; else None.
+
+        `hash_of_file` gives the hash of the file's content. Raises like `read`.
+        """
+        from . import content
+
+        _, entry = self._opened()
+        if self._loaded is not None or not self.started.is_set():
+            return None
+        held = await self._held()
+        if not entry.facts.file_hashes and not entry.facts.saving:
+            return None
+        stored = await asyncio.to_thread(_content_of, entry.document.type, held.updates())
+        stored_hash = await asyncio.to_thread(content.hash_of, stored)
+        file_hash = await hash_of_file()
+        behind = file_hash != stored_hash and self._is_behind(entry, file_hash)
+        return stored if behind else None
+
+    async def file_is(self, content_hash: str) -> None:
+        """The file now has content of this hash."""
+        checkpointer, entry = self._opened()
+        self._note_file(entry, content_hash)
+        await checkpointer.set_facts(entry)
+
+    @property
+    def file_hash(self) -> str:
+        """Hash of the file's content as far as is known; empty if it is not."""
+        hashes = self._entry.facts.file_hashes if self._entry is not None else []
+        return hashes[-1] if hashes else ""
+
     def _is_behind(self, entry: Entry, file_hash: str) -> bool:
         facts = entry.facts
         if file_hash == facts.saving:
@@ -486,6 +530,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._entry is not None and self._checkpointer is not None and self._entry.facts.saving:
             self._note_file(self._entry, self._entry.facts.saving)
             self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
+
+
+def _in_a_frame(error: BookstoreError) -> str:
+    """A message of 49 bytes at most, which is what fits in the close frame (RFC 6455, 5.5) that
+    jupyter_server_ydoc sends when a room fails to open. JupyterLab shows it; a longer one breaks
+    the connection instead, and the client comes back at once. The cause goes to the log."""
+    if isinstance(error, BucketUnavailable):
+        return "The archive cannot be reached; try again later."
+    if isinstance(error, SnapshotError):
+        return "The archived document is damaged; see the log."
+    if isinstance(error, InvalidPath):
+        return "This path cannot be archived; see the log."
+    return "The archive cannot be read; see the log."
 
 
 def _content_of(type: str | None, updates: list[bytes]) -> Any:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from anyio import fail_after
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import ensure_async
+from pycrdt.store import YDocNotFound
 from tornado.web import HTTPError
 
 from .. import content
@@ -97,6 +99,61 @@ class Documents:
     async def _live(self, room_id: str) -> Any:
         return await self._collaboration.get_document(room_id=room_id, copy=False)
 
+    def opening(self, store: S3YStore, file_id: str) -> None:
+        """Have a stale file brought forward before the room of `store` loads it.
+
+        The room would otherwise reset the document to the file, which rewrites cells and so
+        drops what clients that were away have typed into them.
+        """
+        collaboration = self._collaboration
+        if collaboration is None:
+            return
+        loader = collaboration.file_loaders[file_id]
+        load = loader.load_content
+
+        async def load_brought_forward(format: str, file_type: str) -> Any:
+            if loader.load_content is load_brought_forward:
+                del loader.load_content  # once is enough: the class has the method itself
+            try:
+                await self._bring_file_forward(store)
+            except (BookstoreError, YDocNotFound, HTTPError, TimeoutError):
+                pass  # whatever it is, the room comes upon it next, and can tell its client
+            return await load(format, file_type)
+
+        loader.load_content = load_brought_forward
+
+    async def _bring_file_forward(self, store: S3YStore) -> None:
+        with fail_after(30):  # the room starts its store at once, or not at all
+            await store.started.wait()
+        document = store.document
+        if document is None:
+            return
+
+        async def hash_of_file() -> str:
+            model = await self._read_file(document)
+            return await asyncio.to_thread(content.hash_of_file, document.type, model["content"])
+
+        body = await store.newer_content(hash_of_file)
+        if body is not None:
+            await self._write_file(document, content.untrusted(body))
+            await store.file_is(content.hash_of(body))
+            self.serverapp.log.warning(
+                "The file %s was behind its document, which had edits that were not saved before "
+                "the server stopped; the file has them now.",
+                document.path,
+            )
+
+    async def _read_file(self, document: Document) -> dict[str, Any]:
+        contents: Any = self.serverapp.contents_manager
+        kind = "notebook" if document.type == "notebook" else "file"
+        model: dict[str, Any] = await ensure_async(
+            contents.get(document.path, type=kind, content=True)
+        )
+        if kind == "file" and isinstance(model["content"], str):
+            # As jupyter_server_ydoc does on loading (its loaders.py).
+            model["content"] = model["content"].replace("\r\n", "\n")
+        return model
+
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
         self._spawn(self._bring_forward(store))
@@ -108,25 +165,50 @@ class Documents:
                 # A document that becomes dirty is saved by its room as after any edit.
                 (await self._live(room_id)).dirty = True
 
-    async def end_rooms(self, timeout: float) -> None:
+    async def end_rooms(self, within: float) -> None:
         """Take no more edits, finish the saves that are due, and buffer what rooms still hold.
 
-        `timeout` is in seconds.
+        Saves may take `within` seconds.
         """
         saves = []
-        for _, room, _ in self._rooms():
+        for room_id, room, store in self._rooms():
+            # A room's own autosave waits for its delay, and is cancelled with the room.
+            if room.ready and self._autosaves(room):
+                saves.append(asyncio.create_task(self._save(room_id, room, store)))
             for client in list(room.clients):
                 client.close(GOING_AWAY, "The server is shutting down.")
-            # An autosave that waits for its delay would be cancelled with the room.
-            waiting = getattr(room, "_saving_document", None)
-            if waiting is not None and not waiting.done():
-                saves.append(room._save_to_disc())
-        tasks = [save for save in saves if save is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
+        if saves:
+            await asyncio.wait(saves, timeout=within)
         for _, room, store in self._rooms():
             if room.ready:
                 store.capture()
+
+    def _autosaves(self, room: Any) -> bool:
+        """Whether the room saves by itself, by jupyter_server_ydoc's own rule (its rooms.py)."""
+        if self._collaboration.document_save_delay is None:
+            return False
+        states = [state for state in room.awareness.states.values() if state]
+        return not states or any(state.get("autosave", True) for state in states)
+
+    async def _save(self, room_id: str, room: Any, store: S3YStore) -> None:
+        """Save a document whose file is behind it. A file changed meanwhile stays as it is."""
+        loaders = self._collaboration.file_loaders
+        encoding, kind, file_id = room_id.split(":", 2)
+        if file_id not in loaders:
+            return
+        loader = loaders[file_id]
+        body = await (await self._live(room_id)).aget()
+        if content.hash_of(body) == store.file_hash:
+            return
+        try:
+            await loader.maybe_save_content({"format": encoding, "type": kind, "content": body})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the archive has the document
+            self.serverapp.log.warning(
+                "The file %s was not saved before the server stopped (%s); its document is "
+                "archived, and brings it forward when it is opened again.",
+                loader.path,
+                repr(error),
+            )
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -195,9 +277,8 @@ class Documents:
         contents: Any = self.serverapp.contents_manager
         if not await ensure_async(contents.file_exists(document.path)):
             return
-        kind = "notebook" if document.type == "notebook" else "file"
         try:
-            model = await ensure_async(contents.get(document.path, type=kind, content=True))
+            model = await self._read_file(document)
         except HTTPError:
             model = {"content": None}
         known = set()
@@ -243,8 +324,9 @@ class Documents:
         checkpointer = self._running()
         live = [
             (room_id, store, store.document)
-            for room_id, _, store in self._rooms()
-            if store.document is not None
+            for room_id, room, store in self._rooms()
+            if room.ready
+            and store.document is not None
             and store.document.path == path
             and type in (None, store.document.type)
         ]
@@ -263,6 +345,7 @@ class Documents:
         archive = checkpointer.archive
         document = await archive.resolve(Document(path, type) if type else path, version_id)
         await checkpointer.settle(document)
+        await archive.load_snapshot(document, version_id)
         try:
             before = await archive.load_snapshot(document)
         except DocumentNotFound:  # it was deleted

@@ -106,7 +106,7 @@ class BookstoreExtension(ExtensionApp):
         deadline = loop.time() + self.documents.settings.shutdown_timeout
         if self._checking is not None:
             self._checking.cancel()
-        await self.documents.end_rooms(timeout=self.documents.settings.shutdown_timeout / 3)
+        await self.documents.end_rooms(within=self.documents.settings.shutdown_timeout / 3)
         late = await checkpointer.flush(max(0.0, deadline - loop.time()))
         # What arrived meanwhile, from a kernel for instance.
         for store in self.documents.stores():

@@ -304,6 +304,47 @@ class TestAuthors:
             await eventually(signed, within=15, what="a version with its author")
 
 
+class TestOfflineEdits:
+    """What clients typed while the server was away joins what it had not saved to the file."""
+
+    async def test_in_a_cell_that_the_file_does_not_have_are_kept(
+        self, new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
+    ) -> None:
+        disk = new_disk()
+        disk.place(PATH, sample_notebook())
+        config = s3_store(moto_server, moto_bucket, db_path=str(disk.data / "buffer.db"))
+        config["YDocExtension"]["document_save_delay"] = 600
+        cell = {"cell_type": "markdown", "id": "new", "metadata": {}, "source": "a new cell"}
+        async with people(["ada", "ben"], PATH) as (ada, ben):
+            async with JupyterProcess(disk, config) as server:
+                await all_connect([ada, ben], server)
+                ada.append_cell(cell)
+                ada.append(0, " rewritten beyond recognition, so that nothing like it is left")
+
+                def seen() -> bool:
+                    return "a new cell" in ben.cell_text(-1) and "recognition" in ben.cell_text(0)
+
+                await ben.wait_until(seen)
+
+                async def durable() -> bool:
+                    return (await _status(server))["pending_updates"] >= 2
+
+                await eventually(durable, within=15, what="the edits in the buffer")
+                server.sigkill()
+            await all_leave([ada, ben])
+            assert "a new cell" not in disk.file(PATH).read_text()
+            ada.append(-1, ", typed on while the server was away")
+            ada.insert(0, 5, "<offline>")
+            text = ada.cell_text(0)
+            async with JupyterProcess(disk, config) as server:
+                await all_connect([ben], server)
+                assert ben.cell_text(-1) == "a new cell"
+                await all_connect([ada], server)
+                await ben.wait_until(lambda: "typed on" in ben.cell_text(-1))
+                assert ben.cell_text(-1) == "a new cell, typed on while the server was away"
+                await ben.wait_until(lambda: ben.cell_text(0) == text)
+
+
 class TestRestoring:
     """An old version comes back, with and without a room."""
 
