@@ -337,7 +337,12 @@ class Documents:
         body = content.untrusted(await asyncio.to_thread(content.of_update, document.type, update))
         room_document = await self._live(room_id)
         room_document.set(body)
-        return await store.checkpoint_as(f"restore:{version_id}")
+        restored = await store.checkpoint_as(f"restore:{version_id}")
+        contents: Any = self.serverapp.contents_manager
+        if not await ensure_async(contents.file_exists(document.path)):
+            # It was deleted under its room, which saves no file that is not there.
+            await self._write_file(document, body)
+        return restored
 
     async def _restore_file(
         self, checkpointer: Checkpointer, path: str, version_id: str, type: str | None
