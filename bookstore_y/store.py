@@ -479,10 +479,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         from . import content
 
-        _, entry = self._opened()
+        checkpointer, entry = self._opened()
         if self._loaded is not None or not self.started.is_set():
             return None
-        held = await self._held()
+        held = await checkpointer.load(entry)
         if not entry.facts.file_hashes and not entry.facts.saving:
             return None
         stored = await asyncio.to_thread(_content_of, entry.document.type, held.updates())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from anyio import fail_after
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import ensure_async
-from pycrdt.store import YDocNotFound
 from tornado.web import HTTPError
 
 from .. import content
@@ -116,7 +115,7 @@ class Documents:
                 del loader.load_content  # once is enough: the class has the method itself
             try:
                 await self._bring_file_forward(store)
-            except (BookstoreError, YDocNotFound, HTTPError, TimeoutError):
+            except (BookstoreError, HTTPError, TimeoutError):
                 pass  # whatever it is, the room comes upon it next, and can tell its client
             return await load(format, file_type)
 
