@@ -1,0 +1,210 @@
+"""What tests of the store, the buffer and the checkpointer share: people who type, and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pycrdt
+import pytest
+from traitlets.config import Config
+
+from bookstore_y import Archive, BookstoreSettings
+from bookstore_y.bucket import Bucket, Written
+from bookstore_y.errors import BookstoreError, BucketUnavailable
+from bookstore_y.keys import Document
+
+from .servers import S3Server, s3_options
+
+NEVER = 3600.0
+"""Seconds that no test lasts: what is due then is never due by itself."""
+
+
+class Typist:
+    """Someone who types into a document of their own."""
+
+    def __init__(self, *updates: bytes) -> None:
+        self.doc: pycrdt.Doc[Any] = pycrdt.Doc()
+        self.text = self.doc.get("text", type=pycrdt.Text)
+        self.receive(*updates)
+
+    def receive(self, *updates: bytes) -> None:
+        for update in updates:
+            self.doc.apply_update(update)
+
+    def type(self, words: str) -> bytes:
+        """Add `words` at the end. Returns the update."""
+        before = self.doc.get_state()
+        self.text += words
+        return self.doc.get_update(before)
+
+    def delete(self, start: int, end: int) -> bytes:
+        """Delete these characters. Returns the update."""
+        updates: list[bytes] = []
+        subscription = self.doc.observe(lambda event: updates.append(event.update))
+        del self.text[start:end]
+        self.doc.unobserve(subscription)
+        (update,) = updates
+        return update
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+def text_of(updates: Iterable[bytes]) -> str:
+    """What a document says to which these updates were applied."""
+    return str(Typist(*updates))
+
+
+def words_of(doc: pycrdt.Doc[Any]) -> str:
+    return str(doc.get("text", type=pycrdt.Text))
+
+
+def config_for(server: S3Server, bucket: str, **store: Any) -> Config:
+    """Configuration by which nothing happens by itself, except as `store` sets S3YStore's traits.
+
+    One try a request: the tests wait for the checkpointer's own tries.
+    """
+    quiet = {
+        "checkpoint_interval": 1_000_000,
+        "checkpoint_max_delay": NEVER,
+        "checkpoint_idle_delay": NEVER,
+        "document_ttl": NEVER,
+    }
+    return Config(
+        {
+            "BookstoreSettings": {**s3_options(server, bucket), "max_attempts": 1},
+            "S3YStore": {**quiet, **store},
+        }
+    )
+
+
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 15.0
+) -> None:
+    """Wait until `condition` holds; fail if it does not within `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        answer = condition()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer:
+            return
+        if loop.time() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        await asyncio.sleep(0.01)
+
+
+class Reader:
+    """A second opinion on what the bucket holds: a program of its own, not subject to faults."""
+
+    def __init__(self, config: Config) -> None:
+        self.settings = BookstoreSettings(config=config)
+        self.archive = Archive(self.settings)
+        # Settings of its own make a connection of its own.
+        self.settings.read_timeout += 1.0
+        self.archive.bucket = _Unharmed(self.settings)
+
+    async def __aenter__(self) -> Reader:
+        await self.archive.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.archive.__aexit__(*exc_info)
+
+    async def text(self, path: str | Document) -> str:
+        """What the current version says; nothing if there is none."""
+        document = Document(path) if isinstance(path, str) else path
+        try:
+            return text_of([await self.archive.load(document)])
+        except BookstoreError:
+            return ""
+
+    async def count(self, path: str | Document) -> int:
+        """How many versions the bucket holds of the document."""
+        document = Document(path) if isinstance(path, str) else path
+        return len([v async for v in self.archive.bucket.list_versions(self.archive.key(document))])
+
+    async def metadata(self, path: str | Document) -> dict[str, str]:
+        """The user metadata of the current version."""
+        document = Document(path) if isinstance(path, str) else path
+        return (await self.archive.bucket.head(self.archive.key(document))).metadata
+
+
+class _Unharmed(Bucket):
+    _call = Bucket._call
+    put = Bucket.put
+
+
+class Outage:
+    """Takes the bucket away from the code under test, and gives it back."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.error: BookstoreError | None = None
+        self.refused = 0
+        self.lose_answer = False
+        """Whether the next write lands, and its answer gets lost."""
+        call = Bucket._call
+
+        async def faulty(bucket: Bucket, what: str, request: Any) -> Any:
+            if self.error is not None:
+                self.refused += 1
+                raise self.error
+            answer = await call(bucket, what, request)
+            if self.lose_answer and what.startswith("write"):
+                self.lose_answer = False
+                raise BucketUnavailable("The answer got lost.")
+            return answer
+
+        patch.setattr(Bucket, "_call", faulty)
+
+    def begin(self, error: BookstoreError | None = None) -> None:
+        self.error = error or BucketUnavailable("The bucket is down.")
+
+    def end(self) -> None:
+        self.error = None
+
+
+class Gate:
+    """Holds every PUT of a snapshot: on its way to the bucket, or (`after`) on its way back."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, after: bool = False) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.puts = 0
+        put = Bucket.put
+
+        async def held(bucket: Bucket, key: str, *args: Any, **kwargs: Any) -> Written:
+            if not key.endswith(".y.zst"):
+                return await put(bucket, key, *args, **kwargs)
+            self.puts += 1
+            written = await put(bucket, key, *args, **kwargs) if after else None
+            self.reached.set()
+            await self.opened.wait()
+            return written or await put(bucket, key, *args, **kwargs)
+
+        patch.setattr(Bucket, "put", held)
+
+
+@asynccontextmanager
+async def refusing_server(status: int, code: str) -> AsyncIterator[str]:
+    """The URL of a server that answers every request with one S3 error."""
+    body = f"<Error><Code>{code}</Code><Message>told to refuse</Message></Error>".encode()
+    head = (
+        f"HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(head if request.startswith(b"HEAD") else head + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
