@@ -44,9 +44,8 @@ def config(moto_server: S3Server, moto_bucket: str) -> Config:
 
 
 @pytest.fixture
-async def reader(config: Config) -> AsyncIterator[Reader]:
-    async with Reader(config) as reader:
-        yield reader
+def reader(moto_server: S3Server, moto_bucket: str) -> Reader:
+    return Reader(moto_server, moto_bucket)
 
 
 @pytest.fixture
