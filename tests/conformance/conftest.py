@@ -40,7 +40,7 @@ def s3_clock(s3_server: S3Server) -> Tick:
             return
         # Whole seconds, as in AWS: within one, only the server itself knows what came first.
         now = time.time()
-        await asyncio.sleep(math.ceil(now) - now)
+        await asyncio.sleep(math.ceil(now) - now + 0.02)
 
     return tick
 
