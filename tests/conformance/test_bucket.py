@@ -670,13 +670,6 @@ async def test_a_path_of_two_lines_is_put_got_listed_and_copied(bucket: Bucket) 
     await check_path_is_kept(bucket, "two\nlines\r\n\tand a tab.txt")
 
 
-@pytest.mark.s3_only("ceph")  # moto and LocalStack write such characters into XML as they are
-async def test_a_path_with_a_control_character_is_put_got_listed_and_copied(
-    bucket: Bucket,
-) -> None:
-    await check_path_is_kept(bucket, "bell\x07 and delete\x7f.txt")
-
-
 async def check_path_is_kept(bucket: Bucket, path: str) -> None:
     document = Document(path, "notebook")
     key = snapshot_key("workspace", document)
