@@ -507,9 +507,13 @@ class Archive:
             origin=facts.origin,
         )
 
-    async def rename(self, source: Document, target: Document) -> Written | None:
+    async def rename(self, source: Document, target: Document) -> tuple[str, Written] | None:
         """Follow the rename of a document: its current version goes on under the new key, and
-        the old key gets a delete marker. None when the bucket holds no such document."""
+        the old key gets a delete marker.
+
+        Returns the id of the version that was copied, and what was written; None when the
+        bucket holds no such document.
+        """
         if not self._checked:
             await self.check()
         try:
@@ -527,7 +531,7 @@ class Archive:
             self.key(source), stored.version_id, self.key(target), _renewed(facts).to_metadata()
         )
         await self.bucket.delete(self.key(source))
-        return written
+        return stored.version_id, written
 
     async def delete(self, document: Document) -> None:
         """Put a delete marker on the document. All of its versions stay."""

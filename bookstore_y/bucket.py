@@ -251,19 +251,22 @@ class Bucket:
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
         digest = await asyncio.to_thread(_md5, body)
-        answer = await self._call(
-            f"write {key!r} to",
-            lambda s3: s3.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=body,
-                Metadata=metadata,
-                ContentType=content_type,
-                # Refused by the server if a bit flips on the way; every S3 server knows it.
-                ContentMD5=digest,
-                **condition,
-            ),
-        )
+        try:
+            answer = await self._call(
+                f"write {key!r} to",
+                lambda s3: s3.put_object(
+                    Bucket=self.name,
+                    Key=key,
+                    Body=body,
+                    Metadata=metadata,
+                    ContentType=content_type,
+                    # Refused by the server if a bit flips on the way; every S3 server knows it.
+                    ContentMD5=digest,
+                    **condition,
+                ),
+            )
+        except DocumentNotFound as error:  # S3's answer to If-Match on a key that was deleted
+            raise PreconditionFailed(str(error)) from error
         return Written(answer.get("VersionId", "null"), answer["ETag"])
 
     async def get(

@@ -26,6 +26,9 @@ from .keys import Document
 
 T = TypeVar("T")
 
+APPLICATION = 0x626F6F6B
+"""SQLite's `application_id` of a buffer file: "book"."""
+
 FORMAT = 1
 """SQLite's `user_version` of a buffer file."""
 
@@ -51,6 +54,13 @@ CREATE TABLE updates (
     timestamp REAL NOT NULL
 );
 CREATE INDEX updates_by_document ON updates (document, seq);
+CREATE TABLE rejected (
+    seq INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    metadata BLOB NOT NULL,
+    timestamp REAL NOT NULL
+);
 CREATE TABLE renames (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
@@ -137,7 +147,12 @@ class Buffer:
         self.path = path
         self.durable = path != ":memory:"
         self._connection = _connect(path)
-        self._seq = self._scalar("SELECT coalesce(max(seq), 0) FROM updates")
+        # Above what was ever persisted, too: those rows may be gone, but their number still says
+        # up to where a document is in the bucket.
+        self._seq = max(
+            self._scalar("SELECT coalesce(max(seq), 0) FROM updates"),
+            self._scalar("SELECT coalesce(max(persisted), 0) FROM documents"),
+        )
         self._last_id = self._scalar("SELECT coalesce(max(id), 0) FROM documents")
         self._writer = _Writer(self._connection, path) if self.durable else None
 
@@ -227,6 +242,17 @@ class Buffer:
                 "(SELECT persisted FROM documents WHERE id = ?))",
                 (document, seq, document),
             )
+
+        await self._run(run)
+
+    async def reject(self, document: int, seqs: Sequence[int]) -> None:
+        """Set aside updates that Yjs cannot apply, so that they do not hold up the others."""
+
+        def run(db: sqlite3.Connection) -> None:
+            for seq in seqs:
+                where = "WHERE document = ? AND seq = ?"
+                db.execute(f"INSERT INTO rejected SELECT * FROM updates {where}", (document, seq))
+                db.execute(f"DELETE FROM updates {where}", (document, seq))
 
         await self._run(run)
 
@@ -356,26 +382,32 @@ def _connect(path: str) -> sqlite3.Connection:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         # One thread at a time uses it: the event loop's, or from then on the writer's.
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and application != APPLICATION:
+            raise UpdateBufferError(
+                f"The file {path} is a database of another program, not an update buffer; set "
+                "c.S3YStore.db_path to another file."
+            )
         if version > FORMAT:
             raise UpdateBufferError(
                 f"The update buffer {path} has format {version}, newer than this release reads "
                 f"({FORMAT}); upgrade bookstore-y, or set c.S3YStore.db_path to another file."
             )
-        if tables and version < FORMAT:
-            raise UpdateBufferError(
-                f"The file {path} is a database of another program, not an update buffer; set "
-                "c.S3YStore.db_path to another file."
-            )
         if path != ":memory:":
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            # The exclusive lock is taken by the first write, and kept.
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(f"PRAGMA user_version = {version}")
+            db.execute("COMMIT")
         if not tables:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("VACUUM")
             db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {FORMAT}")
     except (sqlite3.Error, OSError) as error:
         if "locked" in str(error):
@@ -463,7 +495,11 @@ class _Writer:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            _settle(futures, error=_unusable(self._path, error))
+            if len(appended) > 1:  # only those that cannot be stored are to fail
+                for one in appended:
+                    self._insert([one])
+            else:
+                _settle(futures, error=_unusable(self._path, error))
         else:
             _settle(futures, None)
 

@@ -13,17 +13,26 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from anyio import CancelScope
 
 from . import archive as archives
 from . import metrics
 from .archive import Archive, Saved
 from .buffer import Buffer, Facts, Held
-from .errors import BookstoreError, BucketError, ConfigurationError, DocumentNotFound
+from .errors import (
+    BookstoreError,
+    BucketError,
+    ConfigurationError,
+    CorruptSnapshot,
+    DocumentNotFound,
+)
 from .keys import Document
 from .settings import BookstoreSettings
-from .snapshot import Squashed, advance, lineage_of, state_vector
+from .snapshot import Squashed, advance, lineage_of, state_vector, unusable
 
 FILE_HASHES = 32
 """Loads and saves of its file that a document remembers."""
@@ -70,10 +79,23 @@ class Entry:
     running: bool = False
     timer: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    putting: asyncio.Event | None = None
+    """Set when the PUT that is under way has ended."""
     users: int = 0
     """Stores that have it open."""
     live: list[Callable[[bytes], None]] = field(default_factory=list)
     """Each takes an update that another writer made into a live document."""
+
+
+@dataclass(eq=False)
+class Rename:
+    """A rename of a file or directory that the bucket has to follow."""
+
+    id: int
+    source: str
+    target: str
+    waits_for: list[asyncio.Event] = field(default_factory=list)
+    """PUTs to the old keys that were under way, and the note of it in the buffer."""
 
 
 class Checkpointer:
@@ -88,7 +110,7 @@ class Checkpointer:
         self.archive = Archive(settings)
         self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
         self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
-        self.buffer = Buffer(db_path)
+        self.db_path = db_path
         self.error: BookstoreError | None = None
         """Why the bucket cannot be used now, or None as far as is known."""
         self.failing_since: float | None = None
@@ -99,7 +121,9 @@ class Checkpointer:
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
-        self._renames = self.buffer.renames()
+        self._buffer: Buffer | None = None
+        self._renames: list[Rename] = []
+        self._displaced: list[Entry] = []
         self._renaming = asyncio.Lock()
         self._deleting: dict[str, asyncio.Task[None]] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -117,16 +141,27 @@ class Checkpointer:
             of_loop[name] = cls(settings, db_path)
         return of_loop[name]
 
+    @property
+    def buffer(self) -> Buffer:
+        """The buffer, which is open as long as the checkpointer is."""
+        if self._buffer is None:
+            raise RuntimeError("The checkpointer is not open; use it inside `async with`.")
+        return self._buffer
+
     async def __aenter__(self) -> Checkpointer:
+        """Raises `UpdateBufferError` when the buffer cannot be opened."""
         self._users += 1
         try:
             async with self._entering:
                 if self._stack is None:
+                    if self._buffer is None:
+                        self._buffer = Buffer(self.db_path)
+                        self._renames = [Rename(*row) for row in self._buffer.renames()]
                     async with AsyncExitStack() as stack:
                         await stack.enter_async_context(self.archive)
                         self._closing = False
-                        self._recover()
                         self._stack = stack.pop_all()
+                    self._recover()
         except BaseException:
             self._users -= 1
             raise
@@ -138,6 +173,13 @@ class Checkpointer:
             await self._close()
 
     async def _close(self) -> None:
+        # Half closed would be neither open nor to be opened, so nothing may cut this short.
+        with CancelScope(shield=True):
+            async with self._entering:
+                if self._users == 0:
+                    await self._close_now()
+
+    async def _close_now(self) -> None:
         self._closing = True
         for entry in self._entries.values():
             self._disarm(entry)
@@ -149,28 +191,37 @@ class Checkpointer:
         stack, self._stack = self._stack, None
         if stack is not None:
             await stack.aclose()
-        if any(entry.pending for entry in self._entries.values()) and not self.buffer.durable:
+        kept = [*self._entries.values(), *self._displaced]
+        left = self._renames or any(entry.pending for entry in kept)
+        if self._buffer is None or (left and not self._buffer.durable):
             return  # the buffer is the only place; whoever opens it next finds it as it is
-        self.buffer.close()
-        of_loop = _shared.get(asyncio.get_running_loop(), {})
-        for name in [name for name, checkpointer in of_loop.items() if checkpointer is self]:
-            del of_loop[name]
+        for entry in kept:
+            metrics.PENDING_UPDATES.dec(entry.pending)
+            metrics.PENDING_BYTES.dec(entry.pending_bytes)
+        self._entries.clear()
+        self._displaced.clear()
+        self._buffer.close()
+        self._buffer = None
 
     def _recover(self) -> None:
         """Checkpoint what an earlier process left in the buffer."""
         now = self._now()
+        held = {entry.id for entry in [*self._entries.values(), *self._displaced]}
+        for entry in self._entries.values():
+            self._arm(entry)
         for known in self.buffer.known():
-            if known.document in self._entries:
-                self._arm(self._entries[known.document])
+            if known.id in held:
                 continue
             entry = Entry(known.id, known.document, known.facts, self._policy)
             entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
             entry.first_pending = entry.last_activity = now
+            if known.document in self._entries:
+                self._displaced.append(self._entries[known.document])
             self._entries[known.document] = entry
             metrics.PENDING_UPDATES.inc(entry.pending)
             metrics.PENDING_BYTES.inc(entry.pending_bytes)
             self._arm(entry)
-        if self._renames:
+        if self._renames or self._displaced:
             self.spawn(self._retry_renames())
 
     # -- what stores call ----------------------------------------------------------------------
@@ -201,6 +252,8 @@ class Checkpointer:
         metrics.UPDATES.inc()
         metrics.PENDING_UPDATES.inc()
         metrics.PENDING_BYTES.inc(len(update))
+        if isinstance(durable, asyncio.Future):
+            durable.add_done_callback(partial(self._stored, entry, len(update)))
         if entry.pending == 1:
             entry.first_pending = now
             self._note_authors(entry)
@@ -208,6 +261,10 @@ class Checkpointer:
         elif entry.pending >= entry.policy.interval and not entry.running:
             self._arm(entry)
         return seq, durable
+
+    def _stored(self, entry: Entry, size: int, durable: asyncio.Future[None]) -> None:
+        if not durable.cancelled() and durable.exception() is not None:
+            self._count_persisted(entry, 1, size)  # its writer was told that it is not kept
 
     async def load(self, entry: Entry) -> Held:
         """All that is known of a document: from the buffer, or else from the bucket.
@@ -283,31 +340,25 @@ class Checkpointer:
             self._arm(entry)
             return saved
 
-    async def _checkpoint(self, entry: Entry) -> Saved | None:
+    async def _checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
         if not entry.pending:
             return None
         self.settings.require_bucket()
         started = time.perf_counter()
-        await self._follow_renames()
         self._note_authors(entry)
-        held = await self._with_base(entry)
+        held = await self._with_base(entry, follow)
+        if not held.pending:
+            return None
+        held, squashed, fold = await self._squash(entry, held)
         pending = held.pending
         if not pending:
             return None
-        fold = _fold_count(held, entry.policy)
-        squashed = await asyncio.to_thread(
-            advance,
-            held.base.data if held.base else None,
-            [row.data for row in held.rows if row.seq <= held.persisted],
-            [row.data for row in pending],
-            fold,
-        )
         authors, entry.authors = entry.authors, set()
         origin, entry.origin = entry.origin, ""
         saved = None
         if squashed.changed:
             try:
-                saved = await self._save(entry, held, squashed, authors, origin)
+                saved = await self._save(entry, held, squashed, authors, origin, follow)
             except BaseException:
                 entry.authors |= authors
                 entry.origin = entry.origin or origin
@@ -331,35 +382,79 @@ class Checkpointer:
             self.last_checkpoint = time.time()
         return saved
 
+    async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
+        """Squash what is held, after setting aside what cannot be; with how much to fold."""
+        while True:
+            fold = _fold_count(held, entry.policy)
+            base = held.base.data if held.base else None
+            known = [row.data for row in held.rows if row.seq <= held.persisted]
+            pending = [row.data for row in held.pending]
+            try:
+                return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
+            except CorruptSnapshot as error:
+                indices = await asyncio.to_thread(unusable, base, [*known, *pending])
+                rejected = [row for at, row in enumerate(held.rows) if at in indices]
+                if not rejected:
+                    raise
+                await self.buffer.reject(entry.id, [row.seq for row in rejected])
+                self._count_persisted(
+                    entry,
+                    sum(row.seq > held.persisted for row in rejected),
+                    sum(len(row.data) for row in rejected if row.seq > held.persisted),
+                )
+                self.log.error(  # noqa: TRY400 - the sentence is what counts
+                    "%d updates of %s cannot be applied and were set aside in the buffer; the "
+                    "others are archived. %s",
+                    len(rejected),
+                    entry.document,
+                    error,
+                )
+                held = await self.buffer.read(entry.id)
+
     async def _save(
-        self, entry: Entry, held: Held, squashed: Squashed, authors: set[str], origin: str
+        self,
+        entry: Entry,
+        held: Held,
+        squashed: Squashed,
+        authors: set[str],
+        origin: str,
+        follow: bool,
     ) -> Saved:
+        if follow:
+            await self._follow_renames()
         facts = entry.facts
         if not facts.lineage:
             facts.lineage = lineage_of(held.updates()[0])
-        saved = await self.archive.save(
-            entry.document,
-            squashed.update,
-            archives.Facts(
-                lineage=facts.lineage,
-                parent=facts.version_id,
-                updates=len(held.pending),
-                authors=tuple(sorted(authors)),
-                origin=origin or "checkpoint",
-                file_id=facts.file_id,
-                file_hashes=tuple(facts.file_hashes),
-            ),
-            parent_etag=facts.etag,
-        )
+        # No wait between the last look at the renames and this: a rename waits for it.
+        entry.putting = asyncio.Event()
+        try:
+            saved = await self.archive.save(
+                entry.document,
+                squashed.update,
+                archives.Facts(
+                    lineage=facts.lineage,
+                    parent=facts.version_id,
+                    updates=len(held.pending),
+                    authors=tuple(sorted(authors)),
+                    origin=origin or "checkpoint",
+                    file_id=facts.file_id,
+                    file_hashes=tuple(facts.file_hashes),
+                ),
+                parent_etag=facts.etag,
+            )
+        finally:
+            entry.putting.set()
+            entry.putting = None
         facts.version_id, facts.etag = saved.version_id, saved.etag
         return saved
 
-    async def _with_base(self, entry: Entry) -> Held:
+    async def _with_base(self, entry: Entry, follow: bool = True) -> Held:
         """What is held, with the bucket's snapshot under it where the buffer has no base."""
         held = await self.buffer.read(entry.id)
         if held.base is not None or entry.asked:
             return held
-        await self._follow_renames()
+        if follow:
+            await self._follow_renames()
         try:
             snapshot = await self.archive.load_snapshot(entry.document)
         except DocumentNotFound:
@@ -380,6 +475,8 @@ class Checkpointer:
         await self.buffer.set_base(entry.id, snapshot.update, timestamp)
         await self.set_facts(entry)
         entry.state = state_vector(snapshot.update)
+        # After an eviction, others may have written what the live document does not have.
+        self._deliver(entry, [snapshot.update])
         return await self.buffer.read(entry.id)
 
     def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
@@ -453,6 +550,7 @@ class Checkpointer:
                 metrics.EVICTIONS.inc()
 
     def _count_persisted(self, entry: Entry, updates: int, size: int) -> None:
+        updates, size = min(updates, entry.pending), min(size, entry.pending_bytes)
         entry.pending -= updates
         entry.pending_bytes -= size
         entry.first_pending = self._now()
@@ -559,58 +657,75 @@ class Checkpointer:
 
     async def rename(self, source: str, target: str) -> None:
         """Follow the rename of a file or directory. The bucket follows as soon as it can."""
+        # Everything here is at its new place before anybody else runs.
+        noted = asyncio.Event()
+        rename = Rename(0, source, target, [noted])
+        moved = []
         for entry in list(self._entries.values()):
             path = _moved(entry.document.path, source, target)
-            if path is None:
-                continue
-            async with entry.lock:  # a PUT to the old key may be under way
-                new = Document(path, entry.document.type)
-                await self._make_way(new)
+            if path is not None:
+                if entry.putting is not None:
+                    rename.waits_for.append(entry.putting)
                 del self._entries[entry.document]
-                entry.document = new
-                self._entries[new] = entry
-                await self.buffer.set_document(entry.id, new)
-        rename = await self.buffer.add_rename(source, target)
-        self._renames.append((rename, source, target))
+                entry.document = Document(path, entry.document.type)
+                moved.append(entry)
+        for entry in moved:
+            former = self._entries.get(entry.document)
+            if former is not None:
+                # What a former file of this name left goes to the bucket before this one does.
+                self._disarm(former)
+                self._displaced.append(former)
+            self._entries[entry.document] = entry
+        self._renames.append(rename)
+        try:
+            for entry in moved:
+                await self.buffer.set_document(entry.id, entry.document)
+            rename.id = await self.buffer.add_rename(source, target)
+        finally:
+            noted.set()
         self.spawn(self._retry_renames())
-
-    async def _make_way(self, document: Document) -> None:
-        """Let go of what the buffer still holds of a file that was at this path before."""
-        former = self._entries.get(document)
-        if former is None:
-            return
-        await self.checkpoint(former)
-        await self.buffer.evict(former.id)
-        self._disarm(former)
-        self._entries.pop(document, None)
 
     async def _retry_renames(self) -> None:
         attempts = 0
-        while self._renames:
+        while self._renames or self._displaced:
             try:
                 await self._follow_renames()
             except BookstoreError as error:
-                self._note_error(error)
+                if isinstance(error, (BucketError, ConfigurationError)):
+                    self._note_error(error)
                 attempts += 1
                 await asyncio.sleep(random.uniform(0.1, min(RETRY_CAP, 2.0**attempts)))
 
     async def _follow_renames(self) -> None:
         """Bring the bucket to where the files are. Nothing is read or written under a new key
         before, or a document would be found missing there."""
-        if not self._renames:
+        if not self._renames and not self._displaced:
             return
         async with self._renaming:
+            while self._displaced:
+                await self._checkpoint(self._displaced[0], follow=False)
+                await self.buffer.evict(self._displaced.pop(0).id)
             while self._renames:
-                rename, source, target = self._renames[0]
-                for old in await self.archive.documents_under(source):
-                    new = Document(_moved(old.path, source, target) or target, old.type)
-                    written = await self.archive.rename(old, new)
-                    entry = self._entries.get(new)
-                    if written is not None and entry is not None:
-                        entry.facts.version_id, entry.facts.etag = written.version_id, written.etag
-                        await self.set_facts(entry)
-                await self.buffer.remove_rename(rename)
-                self._renames.pop(0)
+                await self._follow(self._renames[0])
+                rename = self._renames.pop(0)
+                await self.buffer.remove_rename(rename.id)
+
+    async def _follow(self, rename: Rename) -> None:
+        for event in rename.waits_for:
+            await event.wait()
+        for old in await self.archive.documents_under(rename.source):
+            path = _moved(old.path, rename.source, rename.target) or rename.target
+            new = Document(path, old.type)
+            copied = await self.archive.rename(old, new)
+            entry = self._entries.get(new)
+            if copied is None or entry is None:
+                continue
+            version_id, written = copied
+            # If another writer had the last word under the old name, the next checkpoint is to
+            # meet its version, and merge with it.
+            if version_id == entry.facts.version_id:
+                entry.facts.version_id, entry.facts.etag = written.version_id, written.etag
+                await self.set_facts(entry)
 
     # -- deletions -----------------------------------------------------------------------------
 
@@ -651,7 +766,7 @@ class Checkpointer:
 
     # -- shutdown ------------------------------------------------------------------------------
 
-    async def flush(self, timeout: float) -> dict[str, str]:
+    async def flush(self, timeout: float) -> dict[str, str]:  # noqa: ASYNC109 - it returns what is left
         """Checkpoint all that is pending, trying again until `timeout` seconds have passed.
 
         Returns what could not be flushed, by name, with the reason.
@@ -670,7 +785,7 @@ class Checkpointer:
         entries = [entry for entry in self._entries.values() if entry.pending]
         tasks = [self.spawn(until_flushed(entry)) for entry in entries]
         tasks += self._deleting.values()
-        if self._renames:
+        if self._renames or self._displaced:
             tasks.append(self.spawn(self._retry_renames()))
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
@@ -681,8 +796,9 @@ class Checkpointer:
         unflushed = {
             str(entry.document): str(entry.error or reason) for entry in entries if entry.pending
         }
-        for _, source, target in self._renames:
-            unflushed[f"the rename of {source} to {target}"] = str(self.error or reason)
+        for rename in self._renames:
+            name = f"the rename of {rename.source} to {rename.target}"
+            unflushed[name] = str(self.error or reason)
         for path in self._deleting:
             unflushed[f"the deletion of {path}"] = str(self.error or reason)
         return unflushed

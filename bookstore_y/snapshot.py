@@ -165,11 +165,47 @@ def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
 def _apply(doc: pycrdt.Doc[Any], update: bytes) -> None:
     try:
         doc.apply_update(update)
-    except (ValueError, RuntimeError) as error:
-        raise _not_an_update(error) from None
+    except BaseException as error:
+        # A panic in pycrdt's Rust is no Exception, and its class has no public name.
+        if isinstance(error, (ValueError, RuntimeError)) or _is_panic(error):
+            raise _not_an_update(error) from None
+        raise
 
 
-def _not_an_update(error: Exception) -> CorruptSnapshot:
+def apply(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> None:
+    """Apply `updates`, oldest first, in one transaction. Raises `CorruptSnapshot`."""
+    with doc.transaction():
+        for update in updates:
+            _apply(doc, update)
+
+
+def unusable(base: bytes | None, updates: Sequence[bytes]) -> list[int]:
+    """The indices of those `updates` that cannot be applied on top of the ones before.
+
+    Raises `CorruptSnapshot` when it is the base.
+    """
+    found: list[int] = []
+    while True:
+        doc: pycrdt.Doc[Any] = pycrdt.Doc()
+        if base is not None:
+            _apply(doc, base)
+        for index, update in enumerate(updates):
+            if index in found:
+                continue
+            try:
+                _apply(doc, update)
+            except CorruptSnapshot:
+                found.append(index)
+                break  # a panic may have left the Doc in disorder
+        else:
+            return found
+
+
+def _is_panic(error: BaseException) -> bool:
+    return type(error).__name__ == "PanicException"
+
+
+def _not_an_update(error: BaseException) -> CorruptSnapshot:
     return CorruptSnapshot(
         f"The data is not a Yjs v1 update ({error}); it was kept as it is and not applied."
     )

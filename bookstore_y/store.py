@@ -32,7 +32,7 @@ from .errors import (
 )
 from .keys import Document
 from .settings import BookstoreSettings
-from .snapshot import lineage_of, missing, squash, state_vector
+from .snapshot import apply, lineage_of, missing, squash, state_vector
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -126,7 +126,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         if config is None and host is not None:
             config = host.config
-        super().__init__(config=config)
+        super().__init__(path=path, config=config)
         if log is not None:
             self.log = log
         self.path = path
@@ -164,6 +164,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         async with self._start_lock:
             if self._task_group is not None:
                 raise RuntimeError("YStore already running")
+            self._stopped = self._failure = None
             try:
                 await self._open()
             except BookstoreError as error:
@@ -176,9 +177,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                     await self.stopped.wait()
             finally:
                 self._room_closed()
+                # A room that starts anew after an error starts its store anew, too.
+                self._started = self._task_group = None
 
     async def __aenter__(self) -> S3YStore:
-        await super().__aenter__()
+        self._stopped = self._failure = None
+        try:
+            await super().__aenter__()
+        except BaseException:
+            # Upstream leaves the task group that it has entered as it is.
+            if self._task_group is not None:
+                self._task_group = None
+                await self._exit_stack.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
@@ -198,13 +209,22 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         try:
             if checkpointer is not None and entry is not None:
                 self._detach(entry)
+                self._ydoc = None
                 try:
                     await checkpointer.checkpoint(entry)
-                finally:
+                except asyncio.CancelledError:
+                    checkpointer.close(entry)
+                    checkpointer.leave()  # who cancels does not wait, and nothing is to be lost
+                    raise
+                except BaseException:
                     checkpointer.close(entry)
                     await checkpointer.__aexit__()
+                    raise
+                checkpointer.close(entry)
+                await checkpointer.__aexit__()
         finally:
             await super().stop()
+            self._started = None
 
     async def _open(self) -> None:
         settings = host.settings if host is not None else BookstoreSettings(config=self.config)
@@ -230,6 +250,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             entry.facts.file_id = file_id
         self._file_id = file_id
         self._checkpointer, self._entry = checkpointer, entry
+        if self._ydoc is not None:
+            self._attach(entry, self._ydoc)
 
     def _room_closed(self) -> None:
         """The room has stopped; nothing can be awaited any more."""
@@ -259,7 +281,6 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     def _detach(self, entry: Entry) -> None:
         if self._deliver in entry.live:
             entry.live.remove(self._deliver)
-        self._ydoc = None
 
     def _deliver(self, update: bytes) -> None:
         if self._ydoc is not None:
@@ -334,16 +355,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         _, entry = self._opened()
         self._loaded = None
         self._ready = False
-        self._attach(entry, ydoc)
         try:
             held = await self._held()
         except BookstoreError as error:
             if self._rtc is None:
                 raise
             raise type(error)(_in_a_frame(error)) from error
-        with ydoc.transaction():
-            for update in held.updates():
-                ydoc.apply_update(update)
+        apply(ydoc, held.updates())
+        self._attach(entry, ydoc)
         self._loaded = ydoc.get_state()
 
     def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:
@@ -357,14 +376,17 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return await checkpointer.load(entry)
         except DocumentNotFound as error:
             raise YDocNotFound(str(error)) from error
-        except (ConfigurationError, BucketNotFound) as error:
+        except (ConfigurationError, BucketError) as error:
+            held = await checkpointer.buffer.read(entry.id)
+            if not held.empty and not entry.facts.version_id:
+                return held  # all there is: the bucket never had any of it
             # Nothing can be stored where there is no bucket; edits go to the buffer until then.
-            raise YDocNotFound(str(error)) from error
-        except BucketError as error:
-            if checkpointer.settings.on_unavailable == "detached":
-                self.log.warning("Opening %s without its history: %s", entry.document, error)
+            if isinstance(error, (ConfigurationError, BucketNotFound)):
                 raise YDocNotFound(str(error)) from error
-            raise
+            if checkpointer.settings.on_unavailable != "detached":
+                raise
+            self.log.warning("Opening %s without its history: %s", entry.document, error)
+            raise YDocNotFound(str(error)) from error
 
     # -- versions ------------------------------------------------------------------------------
 
@@ -409,7 +431,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if ydoc.get_state() != b"\x00":
             raise ValueError("A version can only be applied to an empty Doc; make a new one.")
         checkpointer, entry = self._opened()
-        ydoc.apply_update(await checkpointer.archive.load(entry.document, version_id))
+        apply(ydoc, [await checkpointer.archive.load(entry.document, version_id)])
 
     # -- the file ------------------------------------------------------------------------------
 
