@@ -53,6 +53,9 @@ class Host(Protocol):
     def opening(self, store: S3YStore, file_id: str) -> None:
         """A room is being made that will load its file, and its document from `store`."""
 
+    def is_ready(self, store: S3YStore) -> bool:
+        """Whether the room of `store` has loaded its document."""
+
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
 
@@ -181,6 +184,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 self._started = self._task_group = None
 
     async def __aenter__(self) -> S3YStore:
+        if self._task_group is not None:
+            raise RuntimeError("YStore already running")
         self._stopped = self._failure = None
         try:
             await super().__aenter__()
@@ -259,7 +264,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._checkpointer = self._entry = None
         if checkpointer is None or entry is None:
             return
-        if self._ydoc is not None and self._ready:
+        ready = self._ready or (host is not None and host.is_ready(self))
+        if self._ydoc is not None and ready:
             # Updates may still have been on their way from the document to `write`. A room that
             # failed before it was ready has nobody's edits, and maybe half of its file's.
             checkpointer.capture(entry, self._ydoc.get_update(entry.state))
@@ -357,12 +363,18 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._ready = False
         try:
             held = await self._held()
+        except YDocNotFound:
+            if self._rtc is None:
+                self._attach(entry, ydoc)
+                self._ready = True
+            raise
         except BookstoreError as error:
             if self._rtc is None:
                 raise
             raise type(error)(_in_a_frame(error)) from error
         apply(ydoc, held.updates())
         self._attach(entry, ydoc)
+        self._ready = self._rtc is None  # a document room may reset it to the file yet
         self._loaded = ydoc.get_state()
 
     def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:

@@ -153,6 +153,10 @@ class Documents:
             model["content"] = model["content"].replace("\r\n", "\n")
         return model
 
+    def is_ready(self, store: S3YStore) -> bool:
+        """Whether the room of `store` has loaded its document."""
+        return any(room.ready for _, room, candidate in self._rooms() if candidate is store)
+
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
         self._spawn(self._bring_forward(store))
