@@ -192,6 +192,8 @@ class Checkpointer:
         if stack is not None:
             await stack.aclose()
         kept = [*self._entries.values(), *self._displaced]
+        for entry in kept:
+            entry.running = False  # also where its task was cancelled before it began
         left = self._renames or any(entry.pending for entry in kept)
         if self._buffer is None or (left and not self._buffer.durable):
             return  # the buffer is the only place; whoever opens it next finds it as it is

@@ -191,9 +191,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             await super().__aenter__()
         except BaseException:
             # Upstream leaves the task group that it has entered as it is.
-            if self._task_group is not None:
-                self._task_group = None
-                await self._exit_stack.aclose()
+            self._task_group = None
+            await self._exit_stack.aclose()
             raise
         return self
 
