@@ -204,6 +204,10 @@ class Checkpointer:
         self._displaced.clear()
         self._buffer.close()
         self._buffer = None
+        if self._users == 0:
+            of_loop = _shared.get(asyncio.get_running_loop(), {})
+            for name in [name for name, known in of_loop.items() if known is self]:
+                del of_loop[name]
 
     def _recover(self) -> None:
         """Checkpoint what an earlier process left in the buffer."""
@@ -775,7 +779,7 @@ class Checkpointer:
         """
         deadline = self._now() + timeout
 
-        async def until_flushed(entry: Entry) -> None:
+        async def settle(entry: Entry) -> None:
             while entry.pending:
                 try:
                     await self.checkpoint(entry)
@@ -784,19 +788,28 @@ class Checkpointer:
                 except BookstoreError:
                     await asyncio.sleep(random.uniform(0.05, 0.5))
 
-        entries = [entry for entry in self._entries.values() if entry.pending]
-        tasks = [self.spawn(until_flushed(entry)) for entry in entries]
-        tasks += self._deleting.values()
-        if self._renames or self._displaced:
-            tasks.append(self.spawn(self._retry_renames()))
-        if tasks:
+        while True:
+            # What arrives while this runs is flushed in another round.
+            pending = [entry for entry in self._entries.values() if entry.pending]
+            hopeless = all(isinstance(entry.error, ConfigurationError) for entry in pending)
+            tasks = [self.spawn(settle(entry)) for entry in pending]
+            tasks += self._deleting.values()
+            if self._renames or self._displaced:
+                tasks.append(self.spawn(self._retry_renames()))
+            if not tasks:
+                return {}
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        reason = f"no answer within {timeout:g} s"
+            if late or hopeless:
+                return self._unflushed(f"no answer within {timeout:g} s")
+
+    def _unflushed(self, reason: str) -> dict[str, str]:
         unflushed = {
-            str(entry.document): str(entry.error or reason) for entry in entries if entry.pending
+            str(entry.document): str(entry.error or reason)
+            for entry in [*self._entries.values(), *self._displaced]
+            if entry.pending
         }
         for rename in self._renames:
             name = f"the rename of {rename.source} to {rename.target}"

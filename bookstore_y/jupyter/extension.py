@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 from jupyter_server.base.handlers import path_regex
@@ -111,9 +112,30 @@ class BookstoreExtension(ExtensionApp):
         # What arrived meanwhile, from a kernel for instance.
         for store in self.documents.stores():
             store.detach()
-        if not late:
-            late = await checkpointer.flush(max(1.0, deadline - loop.time()))
+        late = await checkpointer.flush(max(1.0, deadline - loop.time()))
         for name, reason in late.items():
             self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()
         stores.host = None
+        _end_idle_workers_at_exit()
+
+
+def _end_idle_workers_at_exit() -> None:
+    """Let the process end although a request was still in flight when its loop stopped.
+
+    jupyter_server reads and writes files in anyio's worker threads. Each lives as long as the
+    task that made it, and none is a daemon, so a websocket that never answers its closing
+    handshake keeps the interpreter waiting for ever, and Kubernetes kills the pod.
+    """
+
+    def end() -> None:
+        try:
+            from anyio._backends._asyncio import WorkerThread
+        except ImportError:  # it is private, and may be gone
+            return
+        threading.main_thread().join()  # returns as soon as the interpreter begins to shut down
+        for thread in threading.enumerate():
+            if isinstance(thread, WorkerThread):
+                thread.queue.put_nowait(None)
+
+    threading.Thread(target=end, name="bookstore_y exit", daemon=True).start()
