@@ -275,7 +275,6 @@ async def test_reopening_a_file_finds_everything(buffers: Open) -> None:
     assert buffer.renames() == [(rename, "a", "b")]
 
 
-@pytest.mark.xfail(reason="sequence numbers start anew")
 @pytest.mark.parametrize("how", ["folded", "evicted"])
 async def test_an_update_after_reopening_is_pending_though_older_ones_are_gone(
     buffers: Open, how: str
@@ -358,14 +357,7 @@ def test_a_newer_format_is_refused_and_left_as_it_is(path: str) -> None:
     assert Path(path).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "version",
-    [
-        0,
-        pytest.param(FORMAT, marks=pytest.mark.xfail(reason="only the number is looked at")),
-        FORMAT + 1,
-    ],
-)
+@pytest.mark.parametrize("version", [0, FORMAT, FORMAT + 1])
 def test_the_database_of_another_program_is_refused_and_left_as_it_is(
     path: str, version: int
 ) -> None:
@@ -396,10 +388,7 @@ def test_a_path_that_cannot_be_a_file_is_an_error_of_the_buffer(tmp_path: Path) 
         Buffer(str(tmp_path / "file" / "buffer.db"))
 
 
-@pytest.mark.parametrize(
-    "opened",
-    ["new", pytest.param("reopened", marks=pytest.mark.xfail(reason="locked by writing only"))],
-)
+@pytest.mark.parametrize("opened", ["new", "reopened"])
 def test_a_second_process_is_refused(path: str, opened: str) -> None:
     if opened == "reopened":
         Buffer(path).close()
@@ -426,11 +415,7 @@ def test_a_second_process_is_refused(path: str, opened: str) -> None:
     assert "in use by another process" in second.stderr
 
 
-async def test_one_bad_update_does_not_fail_those_beside_it(
-    buffer: Buffer, request: pytest.FixtureRequest
-) -> None:
-    if buffer.durable:
-        request.applymarker(pytest.mark.xfail(reason="a group of inserts fails as a whole"))
+async def test_one_bad_update_does_not_fail_those_beside_it(buffer: Buffer) -> None:
     document = await add(buffer, DOCUMENT, Facts())
     nothing: bytes = None  # type: ignore[assignment]
 
