@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import assume, example, given
@@ -131,7 +132,9 @@ def test_a_key_that_is_not_a_snapshots_has_no_document(key: str) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "refuse", [check_path, Document, lambda path: file_key(PREFIX, path)], ids=repr
+    "refuse",
+    [check_path, Document, partial(file_key, PREFIX)],
+    ids=["check_path", "Document", "file_key"],
 )
 def test_a_path_that_cannot_be_a_key_is_refused(
     refuse: Callable[[str], object], path: str, says: str
