@@ -16,9 +16,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from . import keys
-from .bucket import Bucket, ObjectVersion, StoredObject, Written
+from .bucket import Bucket, Copied, ObjectVersion, StoredObject, Written
 from .errors import (
     DocumentNotFound,
+    DocumentTooLarge,
+    InvalidPath,
     PreconditionFailed,
     SnapshotError,
     UnsupportedDocument,
@@ -98,7 +100,7 @@ class Facts:
         room = METADATA_BYTES - sum(len(name) + len(value) for name, value in facts.items())
         lists = {
             "file-hashes": (list(reversed(self.file_hashes)), room // 2),
-            "authors": ([quote(author) for author in self.authors], room // 2),
+            "authors": ([quote(author, errors="replace") for author in self.authors], room // 2),
         }
         for name, (values, room) in lists.items():
             while values and len(name) + len(",".join(values)) > room:
@@ -279,14 +281,18 @@ class Archive:
         self, document: Document, listed: Sequence[ObjectVersion]
     ) -> list[tuple[Document, str]]:
         # A rename leaves a delete marker on the old key and starts a run of versions on the new.
+        # (Within one second, S3's answer leaves open which of a version and a marker is older.)
         before = []
+        marked_at = {version.last_modified for version in listed if version.is_delete_marker}
         for version, older in zip(listed, [*listed, None][1:], strict=True):
-            if version.is_delete_marker or not (older is None or older.is_delete_marker):
+            starts_run = older is None or older.is_delete_marker
+            if version.is_delete_marker or not (starts_run or version.last_modified in marked_at):
                 continue
             facts = await self._facts(version.key, version.version_id)
             source = _decode_rename(facts.origin)
             if source is not None:
-                before.append((Document(source, document.type), facts.parent))
+                with contextlib.suppress(InvalidPath):  # not written by us
+                    before.append((Document(source, document.type), facts.parent))
         return before
 
     async def _read(self, key: str, version_id: str | None = None) -> Snapshot:
@@ -299,7 +305,7 @@ class Archive:
         if isinstance(path, Document):
             return [path]
         keys.check_path(path)
-        return sorted(await self._newest(path)) or [Document(path)]
+        return list(await self._newest(path)) or [Document(path)]
 
     async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
         prefix = self.settings.workspace_prefix
@@ -403,9 +409,7 @@ class Archive:
             again = False
             for version_id in slipped_in:
                 done.add(version_id)
-                other = await self.bucket.get(
-                    key, version_id, max_size=self.settings.max_document_size
-                )
+                other = await self._stored(key, version_id)
                 theirs = Facts.from_metadata(other.metadata)
                 if theirs.write_id == facts.write_id:
                     continue  # the same write, landed twice because its first answer got lost
@@ -455,9 +459,24 @@ class Archive:
         return await self.bucket.put(key, frame, facts.to_metadata(), if_match=if_match)
 
     async def _current(self, key: str) -> StoredObject | None:
-        with contextlib.suppress(DocumentNotFound):
-            return await self.bucket.get(key, max_size=self.settings.max_document_size)
-        return None
+        try:
+            return await self._stored(key)
+        except DocumentNotFound:
+            return None
+
+    async def _exists(self, key: str) -> bool:
+        try:
+            await self.bucket.head(key)
+        except DocumentNotFound:
+            return False
+        return True
+
+    async def _stored(self, key: str, version_id: str | None = None) -> StoredObject:
+        """A version, for merging: without its body if it is too large for that."""
+        try:
+            return await self.bucket.get(key, version_id, max_size=self.settings.max_document_size)
+        except DocumentTooLarge:
+            return await self.bucket.head(key, version_id)
 
     async def restore(self, path: str | Document, version_id: str) -> Version:
         """Make the document say again what a version says, as a new version on top.
@@ -470,26 +489,30 @@ class Archive:
         from . import content  # jupyter_ydoc is slow to import, and only restoring needs it
 
         document = await self.resolve(path, version_id)
+        old = await self.load_snapshot(document, version_id)
         if document.type is None:
             raise UnsupportedDocument(
                 f"{document} has no document type, so its content cannot be told from its "
                 "history; load the version and edit the document in your program."
             )
-        old = await self.load_snapshot(document, version_id)
-        origin = f"restore:{version_id}"
         try:
             current = await self.load_snapshot(document)
-        except DocumentNotFound:  # it was deleted, so nothing newer can undo the old history
-            facts = replace(old.facts, parent=old.version_id, origin=origin, authors=())
-            saved = await self.save(document, old.update, _renewed(facts))
-        else:
-            update = await asyncio.to_thread(
-                content.restored, document.type, current.update, old.update
-            )
-            facts = replace(
-                current.facts, parent=current.version_id, origin=origin, authors=(), updates=1
-            )
-            saved = await self.save(document, update, _renewed(facts), parent_etag=current.etag)
+            parent_etag = current.etag
+        except DocumentNotFound:  # it was deleted: the last state goes on
+            last, *_ = await self.versions(document)
+            current = await self.load_snapshot(document, last.version_id)
+            parent_etag = ""
+        update = await asyncio.to_thread(
+            content.restored, document.type, current.update, old.update
+        )
+        facts = replace(
+            current.facts,
+            parent=current.version_id,
+            origin=f"restore:{version_id}",
+            authors=(),
+            updates=1,
+        )
+        saved = await self.save(document, update, _renewed(facts), parent_etag=parent_etag)
         return await self.version(document, saved.version_id)
 
     async def version(self, document: Document, version_id: str) -> Version:
@@ -507,12 +530,11 @@ class Archive:
             origin=facts.origin,
         )
 
-    async def rename(self, source: Document, target: Document) -> tuple[str, Written] | None:
+    async def rename(self, source: Document, target: Document) -> Copied | None:
         """Follow the rename of a document: its current version goes on under the new key, and
-        the old key gets a delete marker.
+        the old key gets a delete marker. None when the bucket holds no such document.
 
-        Returns the id of the version that was copied, and what was written; None when the
-        bucket holds no such document.
+        What was under the new key before gets a delete marker, too; its versions stay.
         """
         if not self._checked:
             await self.check()
@@ -527,11 +549,13 @@ class Archive:
             authors=(),
             updates=0,
         )
-        written = await self.bucket.copy(
+        if await self._exists(self.key(target)):
+            await self.bucket.delete(self.key(target))
+        copied = await self.bucket.copy(
             self.key(source), stored.version_id, self.key(target), _renewed(facts).to_metadata()
         )
         await self.bucket.delete(self.key(source))
-        return stored.version_id, written
+        return copied
 
     async def delete(self, document: Document) -> None:
         """Put a delete marker on the document. All of its versions stay."""

@@ -46,7 +46,6 @@ from .errors import (
     ConfigurationError,
     DocumentNotFound,
     DocumentTooLarge,
-    NotFound,
     PreconditionFailed,
     VersioningNotEnabled,
     VersionNotFound,
@@ -94,6 +93,17 @@ class Written:
 
     version_id: str
     etag: str
+
+
+@dataclass(frozen=True)
+class Copied(Written):
+    """What a copy was answered with, and the version that it is of."""
+
+    source_version_id: str
+
+
+class _NothingSaid(BucketError):
+    """The answer was a status alone."""
 
 
 class NotImplementedByServer(BucketError):
@@ -154,7 +164,7 @@ class Bucket:
         name = self.name
         try:
             await self._call("reach", lambda s3: s3.head_bucket(Bucket=name))
-        except NotFound:
+        except BucketNotFound:
             if not self.settings.create_bucket:
                 raise BucketNotFound(
                     f"There is no {self.where}; create it with versioning on, or set "
@@ -267,7 +277,7 @@ class Bucket:
             )
         except DocumentNotFound as error:  # S3's answer to If-Match on a key that was deleted
             raise PreconditionFailed(str(error)) from error
-        return Written(answer.get("VersionId", "null"), answer["ETag"])
+        return Written(answer.get("VersionId", "null"), self._said(answer, "ETag"))
 
     async def get(
         self, key: str, version_id: str | None = None, *, max_size: int | None = None
@@ -282,6 +292,7 @@ class Bucket:
         async def read(s3: S3Client) -> StoredObject:
             answer = await s3.get_object(Bucket=self.name, Key=key, **chosen)
             size = answer["ContentLength"]
+            etag = self._said(answer, "ETag")
             if max_size is not None and size > max_size:
                 answer["Body"].close()
                 raise DocumentTooLarge(
@@ -296,8 +307,8 @@ class Bucket:
                 key=key,
                 body=body,
                 version_id=answer.get("VersionId", "null"),
-                etag=answer["ETag"],
-                last_modified=answer["LastModified"],
+                etag=etag,
+                last_modified=self._said(answer, "LastModified"),
                 size=size,
                 metadata=answer["Metadata"],
             )
@@ -315,22 +326,32 @@ class Bucket:
     async def head(self, key: str, version_id: str | None = None) -> StoredObject:
         """The metadata of a version, with an empty body. Raises like `get`."""
         chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
-        answer = await self._call(
-            f"read {key!r} from", lambda s3: s3.head_object(Bucket=self.name, Key=key, **chosen)
-        )
+        what = f"read {key!r} from"
+        try:
+            answer: Any = await self._call(
+                what, lambda s3: s3.head_object(Bucket=self.name, Key=key, **chosen)
+            )
+        except _NothingSaid:
+            # A HEAD's answer has no body, and 404 alone may be a proxy's: ask for the reason.
+            answer = await self._call(
+                what,
+                lambda s3: s3.get_object(Bucket=self.name, Key=key, Range="bytes=0-0", **chosen),
+            )
+            answer["Body"].close()
+            answer["ContentLength"] = int(self._said(answer, "ContentRange").rpartition("/")[2])
         return StoredObject(
             key=key,
             body=b"",
             version_id=answer.get("VersionId", "null"),
-            etag=answer["ETag"],
-            last_modified=answer["LastModified"],
+            etag=self._said(answer, "ETag"),
+            last_modified=self._said(answer, "LastModified"),
             size=answer["ContentLength"],
             metadata=answer["Metadata"],
         )
 
     async def copy(
         self, source: str, version_id: str, target: str, metadata: dict[str, str]
-    ) -> Written:
+    ) -> Copied:
         """Copy a version to another key inside the bucket, with new user metadata."""
         answer = await self._call(
             f"copy {source!r} to {target!r} in",
@@ -343,7 +364,8 @@ class Bucket:
                 ContentType="application/zstd",
             ),
         )
-        return Written(answer.get("VersionId", "null"), answer["CopyObjectResult"]["ETag"])
+        result = self._said(answer, "CopyObjectResult")
+        return Copied(answer.get("VersionId", "null"), self._said(result, "ETag"), version_id)
 
     async def delete(self, key: str, version_id: str | None = None) -> None:
         """Put a delete marker on `key`; or, given a version id, remove that version for good."""
@@ -374,16 +396,19 @@ class Bucket:
 
         while True:
             answer = await self._call(f"list the versions of {prefix!r} in", page)
+            more = self._said(answer, "IsTruncated")
             for version in _in_order(
                 [_version(entry, False) for entry in answer.get("Versions", [])],
                 [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
             ):
                 yield version
-            if not answer.get("IsTruncated"):
+            if not more:
                 return
-            marker = {"KeyMarker": answer["NextKeyMarker"]}
+            last, marker = marker, {"KeyMarker": self._said(answer, "NextKeyMarker")}
             if answer.get("NextVersionIdMarker"):
                 marker["VersionIdMarker"] = answer["NextVersionIdMarker"]
+            if marker == last:
+                raise self._not_s3(f"list the versions of {prefix!r} in")
 
     # -- calls ---------------------------------------------------------------------------------
 
@@ -422,15 +447,24 @@ class Bucket:
                     "BookstoreSettings or the AWS profile."
                 ) from error
             except ResponseParserError as error:
-                raise BucketError(
-                    f"Could not {what} {self.where}: the answer is not S3's; check that the "
-                    "endpoint URL is that of an S3 server."
-                ) from error
+                raise self._not_s3(what) from error
             except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
                 raise BucketUnavailable(
                     f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
                     "endpoint URL and the network."
                 ) from error
+
+    def _said(self, answer: Any, name: str) -> Any:
+        """A field that every answer of S3 has, and a page of some proxy has not."""
+        if name not in answer:
+            raise self._not_s3("use")
+        return answer[name]
+
+    def _not_s3(self, what: str) -> BucketError:
+        return BucketError(
+            f"Could not {what} {self.where}: the answer is not S3's; check that the endpoint URL "
+            "is that of an S3 server, and that no proxy answers in its place."
+        )
 
     def _refused(self, what: str, error: ClientError) -> Exception:
         answer: Any = error.response
@@ -444,12 +478,15 @@ class Bucket:
                 f"{failed}: there is no such bucket; create it with versioning on, or set "
                 "c.BookstoreSettings.create_bucket = True."
             )
-        if code == "NoSuchKey" or (code == "404" and operation.startswith("Head")):
-            # A HEAD's answer has no body, hence no code of its own.
-            what_not = "bucket" if operation == "HeadBucket" else "object"
-            return DocumentNotFound(f"{failed}: there is no such {what_not}.")
+        if operation == "HeadObject" and status in (400, 404, 405):
+            return _NothingSaid(f"{failed} ({status}).")
+        if operation == "HeadBucket" and status == 404:
+            return BucketNotFound(f"{failed}: there is no such bucket.")
+        if code == "NoSuchKey":
+            return DocumentNotFound(f"{failed}: there is no such object.")
         if code == "NoSuchVersion" or (
-            operation in ("GetObject", "HeadObject", "CopyObject")
+            operation in ("GetObject", "CopyObject")
+            and not code.isdecimal()
             and (code in _NO_SUCH_VERSION or "version" in said.lower())
         ):
             return VersionNotFound(f"{failed}: there is no such version.")
@@ -528,7 +565,7 @@ class _Connection:
         await self._stack.aclose()
 
 
-_NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed", "405")
+_NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed")
 """What AWS answers to an id that it never made, and to the id of a delete marker."""
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")

@@ -726,11 +726,10 @@ class Checkpointer:
             entry = self._entries.get(new)
             if copied is None or entry is None:
                 continue
-            version_id, written = copied
             # If another writer had the last word under the old name, the next checkpoint is to
             # meet its version, and merge with it.
-            if version_id == entry.facts.version_id:
-                entry.facts.version_id, entry.facts.etag = written.version_id, written.etag
+            if copied.source_version_id == entry.facts.version_id:
+                entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
                 await self.set_facts(entry)
 
     # -- deletions -----------------------------------------------------------------------------
