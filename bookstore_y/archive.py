@@ -401,9 +401,11 @@ class Archive:
             written = await self._put(key, update, facts)
             done.add(written.version_id)
             slipped_in = []
+            seen = False
             async for version in self.bucket.list_versions(key):
-                if version.version_id == facts.parent:
-                    break
+                if version.version_id == facts.parent or (seen and version.is_delete_marker):
+                    break  # what was deleted before ours was not slipped in
+                seen = seen or version.version_id == written.version_id
                 if version.version_id not in done and not version.is_delete_marker:
                     slipped_in.append(version.version_id)
             again = False

@@ -316,7 +316,8 @@ class Bucket:
         # botocore retries requests, but not bodies that break off.
         for attempt in range(self.settings.max_attempts):
             try:
-                return await self._call(f"read {key!r} from", read)
+                with self._about(key, version_id):
+                    return await self._call(f"read {key!r} from", read)
             except BucketUnavailable as error:
                 broke_off = isinstance(error.__cause__, aiohttp.ClientPayloadError)
                 if not broke_off or attempt + 1 == self.settings.max_attempts:
@@ -325,6 +326,24 @@ class Bucket:
 
     async def head(self, key: str, version_id: str | None = None) -> StoredObject:
         """The metadata of a version, with an empty body. Raises like `get`."""
+        with self._about(key, version_id):
+            return await self._head(key, version_id)
+
+    @contextlib.contextmanager
+    def _about(self, key: str, version_id: str | None) -> Iterator[None]:
+        """Where a version was asked for, it is the version that is not there: Ceph says
+        "no such key", and an empty id would mean the current version."""
+        missing = f"{key!r} in {self.where} has no version {version_id!r}."
+        if version_id == "":
+            raise VersionNotFound(missing)
+        try:
+            yield
+        except DocumentNotFound as error:
+            if version_id is None:
+                raise
+            raise VersionNotFound(missing) from error
+
+    async def _head(self, key: str, version_id: str | None) -> StoredObject:
         chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
         what = f"read {key!r} from"
         try:
@@ -353,7 +372,7 @@ class Bucket:
         self, source: str, version_id: str, target: str, metadata: dict[str, str]
     ) -> Copied:
         """Copy a version to another key inside the bucket, with new user metadata."""
-        answer = await self._call(
+        answer: Any = await self._call(
             f"copy {source!r} to {target!r} in",
             lambda s3: s3.copy_object(
                 Bucket=self.name,
@@ -365,7 +384,10 @@ class Bucket:
             ),
         )
         result = self._said(answer, "CopyObjectResult")
-        return Copied(answer.get("VersionId", "null"), self._said(result, "ETag"), version_id)
+        if "VersionId" not in answer:  # Ceph does not tell, and leaves the quotes off the ETag
+            written = await self.head(target)
+            return Copied(written.version_id, written.etag, version_id)
+        return Copied(answer["VersionId"], self._said(result, "ETag"), version_id)
 
     async def delete(self, key: str, version_id: str | None = None) -> None:
         """Put a delete marker on `key`; or, given a version id, remove that version for good."""
@@ -397,14 +419,20 @@ class Bucket:
         while True:
             answer = await self._call(f"list the versions of {prefix!r} in", page)
             more = self._said(answer, "IsTruncated")
-            for version in _in_order(
-                [_version(entry, False) for entry in answer.get("Versions", [])],
-                [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
-            ):
+            listed = list(
+                _in_order(
+                    [_version(entry, False) for entry in answer.get("Versions", [])],
+                    [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
+                )
+            )
+            for version in listed:
                 yield version
             if not more:
                 return
-            last, marker = marker, {"KeyMarker": self._said(answer, "NextKeyMarker")}
+            # The next marker is the last key. Ceph does not encode it as it does the keys, so
+            # botocore decodes it wrongly.
+            next_key = listed[-1].key if listed else self._said(answer, "NextKeyMarker")
+            last, marker = marker, {"KeyMarker": next_key}
             if answer.get("NextVersionIdMarker"):
                 marker["VersionIdMarker"] = answer["NextVersionIdMarker"]
             if marker == last:
