@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -36,6 +37,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 
 from .errors import (
@@ -568,7 +570,8 @@ class _Connection:
             aws_session_token=settings.s3_session_token or None,
             region_name=settings.s3_region_name or None,
         )
-        await asyncio.to_thread(_load_models, session)
+        session._session.register_component("data_loader", _loader())
+        await asyncio.to_thread(_load_models)
         config = Config(
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
@@ -610,9 +613,15 @@ def _md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _load_models(session: Any) -> None:
+@cache
+def _loader() -> Any:
+    """botocore's loader of service models, shared so that a process holds them once."""
+    return create_loader()
+
+
+def _load_models() -> None:
     """Read what a client is made from, which are megabytes of JSON, outside the event loop."""
-    loader = session._session.get_component("data_loader")
+    loader = _loader()
     with contextlib.suppress(DataNotFoundError):  # then it is not needed either
         for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
             loader.load_data(name)
