@@ -83,6 +83,7 @@ def config_for(server: S3Server, bucket: str, **store: Any) -> Config:
             "BookstoreSettings": {
                 **s3_options(server, bucket),
                 "max_attempts": 1,
+                "connect_timeout": 30.0,
                 "conditional_writes": server.conditional_writes,  # spares each test the probe
             },
             "S3YStore": {**quiet, **store},
