@@ -17,7 +17,7 @@ help: ## list the targets
 demo: .venv/installed-demo ## JupyterLab with real-time collaboration on an embedded S3
 	@PATH="$(CURDIR)/$(bin):$$PATH" exec $(bin)/jupyter bookstore demo $(ARGS)
 
-test: .venv/installed-test ## all tests that can run on this machine
+test: .venv/installed-test ## the tests that can run on this machine, slow ones apart
 	@exec $(bin)/pytest $(ARGS)
 
 lint: .venv/installed-dev ## ruff: rules and formatting

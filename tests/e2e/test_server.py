@@ -19,7 +19,7 @@ from .s3_reader import S3Reader
 from .stores import Config, s3_store
 from .waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NewDisk = Callable[[], Disk]
 PATH = "work/tides.ipynb"
