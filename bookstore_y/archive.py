@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -309,7 +311,9 @@ class Archive:
 
     async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
         prefix = self.settings.workspace_prefix
-        own = re.compile(re.escape(prefix + path) + r"(?:\.([A-Za-z0-9_-]+))?\.y\.zst")
+        # `notes.txt.y.zst` may be the untyped document of another file: only known types count.
+        kinds = "|".join(map(re.escape, sorted(_room_types())))
+        own = re.compile(re.escape(prefix + path) + rf"(?:\.({kinds}))?\.y\.zst")
         newest: dict[Document, ObjectVersion] = {}
         async for version in self.bucket.list_prefix(f"{prefix}{path}."):
             match = own.fullmatch(version.key)
@@ -579,6 +583,12 @@ class Archive:
                 if document is not None:
                     found.append(document)
         return found
+
+
+@cache
+def _room_types() -> frozenset[str]:
+    """The document types that installed packages register with jupyter_ydoc."""
+    return frozenset(found.name for found in entry_points(group="jupyter_ydoc"))
 
 
 def renamed_from(path: str) -> str:

@@ -12,6 +12,8 @@ SNAPSHOT_SUFFIX = ".y.zst"
 MAX_KEY_BYTES = 1024
 """S3's limit on a key's UTF-8 encoding (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
+_UNLISTABLE = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
+
 _TYPE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -45,13 +47,16 @@ def check_path(path: str) -> None:
 
     Refused are paths that are empty or absolute, that have an empty, `.` or `..` segment
     (many S3 clients and proxies normalise those away, so that two documents could meet in one
-    key), that contain NUL, that are not encodable as UTF-8, or that end in the suffix
-    reserved for snapshots.
+    key), that contain control characters or others which XML 1.0, and with it S3's listings,
+    cannot carry, that are not encodable as UTF-8, or that end in the suffix reserved for
+    snapshots.
     """
     if not path:
         raise InvalidPath("The document path is empty; give the path of a file.")
-    if "\0" in path:
-        raise InvalidPath(f"The document path {path!r} contains a NUL character; rename the file.")
+    if _UNLISTABLE.search(path):
+        raise InvalidPath(
+            f"The document path {path!r} contains a control character; rename the file."
+        )
     try:
         path.encode()
     except UnicodeEncodeError:
