@@ -462,20 +462,16 @@ class Archive:
     ) -> Written:
         level = self.settings.compression_level
         frame = await asyncio.to_thread(compress, update, level)
-        return await self.bucket.put(key, frame, facts.to_metadata(), if_match=if_match)
+        written = await self.bucket.put(key, frame, facts.to_metadata(), if_match=if_match)
+        if written.version_id == "null":
+            self._checked = False  # versioning was suspended: the next save is to find out
+        return written
 
     async def _current(self, key: str) -> StoredObject | None:
         try:
             return await self._stored(key)
         except DocumentNotFound:
             return None
-
-    async def _exists(self, key: str) -> bool:
-        try:
-            await self.bucket.head(key)
-        except DocumentNotFound:
-            return False
-        return True
 
     async def _stored(self, key: str, version_id: str | None = None) -> StoredObject:
         """A version, for merging: without its body if it is too large for that."""
@@ -540,28 +536,44 @@ class Archive:
         """Follow the rename of a document: its current version goes on under the new key, and
         the old key gets a delete marker. None when the bucket holds no such document.
 
-        What was under the new key before gets a delete marker, too; its versions stay.
+        Another document that was under the new key gets a delete marker, too; its versions
+        stay. If another server was faster, its version under the new key stays current.
         """
         if not self._checked:
             await self.check()
-        try:
-            stored = await self.bucket.head(self.key(source))
-        except DocumentNotFound:
+        stored = await self._current(self.key(source))
+        if stored is None:
             return None
-        facts = replace(
-            Facts.from_metadata(stored.metadata),
-            parent=stored.version_id,
-            origin=renamed_from(source.path),
-            authors=(),
-            updates=0,
+        facts = _renewed(
+            replace(
+                Facts.from_metadata(stored.metadata),
+                parent=stored.version_id,
+                origin=renamed_from(source.path),
+                authors=(),
+                updates=0,
+            )
         )
-        if await self._exists(self.key(target)):
+        if await self._lineage(self.key(target)) not in (None, facts.lineage):
             await self.bucket.delete(self.key(target))
-        copied = await self.bucket.copy(
-            self.key(source), stored.version_id, self.key(target), _renewed(facts).to_metadata()
-        )
+        try:
+            snapshot = await asyncio.to_thread(_open, stored, self.settings.max_document_size)
+        except SnapshotError:  # what cannot be read can still be moved
+            copied = await self.bucket.copy(
+                self.key(source), stored.version_id, self.key(target), facts.to_metadata()
+            )
+        else:
+            saved = await self.save(target, snapshot.update, facts)
+            alone = not saved.merged
+            copied = Copied(saved.version_id, saved.etag, stored.version_id if alone else "")
         await self.bucket.delete(self.key(source))
         return copied
+
+    async def _lineage(self, key: str) -> str | None:
+        """The lineage of what is at `key`; None if nothing is."""
+        try:
+            return Facts.from_metadata((await self.bucket.head(key)).metadata).lineage
+        except DocumentNotFound:
+            return None
 
     async def delete(self, document: Document) -> None:
         """Put a delete marker on the document. All of its versions stay."""

@@ -99,7 +99,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Copied(Written):
-    """What a copy was answered with, and the version that it is of."""
+    """What a copy was answered with, and the version that it is of; empty if it is of several."""
 
     source_version_id: str
 

@@ -29,6 +29,7 @@ from .errors import (
     ConfigurationError,
     CorruptSnapshot,
     DocumentNotFound,
+    SnapshotError,
 )
 from .keys import Document
 from .settings import BookstoreSettings
@@ -81,6 +82,10 @@ class Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     putting: asyncio.Event | None = None
     """Set when the PUT that is under way has ended."""
+    deleted: bool = False
+    """Whether its file was deleted; a new file of that name is another document."""
+    whole: list[Callable[[], bytes]] = field(default_factory=list)
+    """Each gives the whole state of a live document, as one update."""
     users: int = 0
     """Stores that have it open."""
     live: list[Callable[[bytes], None]] = field(default_factory=list)
@@ -236,7 +241,7 @@ class Checkpointer:
         """The entry of a document, which is made if the buffer does not hold it."""
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
         entry = self._entries.get(document)
-        if entry is None:
+        if entry is None or entry.deleted:
             entry = Entry(self.buffer.new_id(), document, Facts(), policy)
             entry.last_activity = self._now()
             self._entries[document] = entry
@@ -325,6 +330,11 @@ class Checkpointer:
             self._disarm(entry)
             await self._evict(entry)
 
+    def hurry(self, entry: Entry) -> None:
+        """Checkpoint what is pending now, unless that has just failed."""
+        if entry.pending and entry.retry_at <= self._now() and not self._closing:
+            self._start(entry)
+
     async def set_facts(self, entry: Entry) -> None:
         """Keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
@@ -347,7 +357,7 @@ class Checkpointer:
             return saved
 
     async def _checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
-        if not entry.pending:
+        if not entry.pending or self._is_replaced(entry):
             return None
         self.settings.require_bucket()
         started = time.perf_counter()
@@ -387,6 +397,10 @@ class Checkpointer:
             metrics.CHECKPOINT_BYTES.inc(len(saved.update))
             self.last_checkpoint = time.time()
         return saved
+
+    def _is_replaced(self, entry: Entry) -> bool:
+        """Whether another document has the place of this one, whose file was deleted."""
+        return entry.deleted and self._entries.get(entry.document) is not entry
 
     async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
         """Squash what is held, after setting aside what cannot be; with how much to fold."""
@@ -465,6 +479,12 @@ class Checkpointer:
             snapshot = await self.archive.load_snapshot(entry.document)
         except DocumentNotFound:
             entry.asked = True
+            if entry.facts.version_id and entry.whole:
+                # It was there, was evicted, and is gone: what is live is the whole document.
+                entry.facts.version_id = entry.facts.etag = ""
+                for whole in entry.whole:
+                    self.append(entry, whole(), b"", time.time())
+                return await self.buffer.read(entry.id)
             return held
         except (BucketError, ConfigurationError) as error:
             self._note_error(error)
@@ -737,6 +757,9 @@ class Checkpointer:
     def delete(self, path: str) -> None:
         """Follow the deletion of a file or directory. The bucket follows as soon as it can, with
         delete markers; every version stays, the last state of the document among them."""
+        for entry in self._entries.values():
+            if _moved(entry.document.path, path, "") is not None:
+                entry.deleted = True
         self._deleting[path] = self.spawn(self._delete(path))
 
     async def _delete(self, path: str) -> None:
@@ -779,18 +802,17 @@ class Checkpointer:
         deadline = self._now() + timeout
 
         async def settle(entry: Entry) -> None:
-            while entry.pending:
+            while entry.pending and not self._is_replaced(entry):
                 try:
                     await self.checkpoint(entry)
-                except ConfigurationError:
-                    return
+                except (ConfigurationError, SnapshotError):
+                    return  # no trying again will mend it
                 except BookstoreError:
                     await asyncio.sleep(random.uniform(0.05, 0.5))
 
         while True:
             # What arrives while this runs is flushed in another round.
             pending = [entry for entry in self._entries.values() if entry.pending]
-            hopeless = all(isinstance(entry.error, ConfigurationError) for entry in pending)
             tasks = [self.spawn(settle(entry)) for entry in pending]
             tasks += self._deleting.values()
             if self._renames or self._displaced:
@@ -801,7 +823,9 @@ class Checkpointer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-            if late or hopeless:
+            still = [entry for entry in self._entries.values() if entry.pending]
+            final = (ConfigurationError, SnapshotError)
+            if late or (still and all(isinstance(entry.error, final) for entry in still)):
                 return self._unflushed(f"no answer within {timeout:g} s")
 
     def _unflushed(self, reason: str) -> dict[str, str]:

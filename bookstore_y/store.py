@@ -32,7 +32,7 @@ from .errors import (
 )
 from .keys import Document
 from .settings import BookstoreSettings
-from .snapshot import apply, lineage_of, missing, squash, state_vector
+from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -286,10 +286,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     def _detach(self, entry: Entry) -> None:
         if self._deliver in entry.live:
             entry.live.remove(self._deliver)
+            entry.whole.remove(self._whole)
 
     def _deliver(self, update: bytes) -> None:
         if self._ydoc is not None:
             self._ydoc.apply_update(update)
+
+    def _whole(self) -> bytes:
+        return EMPTY_UPDATE if self._ydoc is None else self._ydoc.get_update()
 
     def _policy(self) -> Policy:
         return Policy(
@@ -380,6 +384,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._ydoc = ydoc
         if self._deliver not in entry.live:
             entry.live.append(self._deliver)
+            entry.whole.append(self._whole)
 
     async def _held(self) -> Held:
         checkpointer, entry = self._opened()
@@ -420,7 +425,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         checkpointer, entry = self._opened()
         self.capture()
-        entry.origin = origin
+        entry.origin, entry.deleted = origin, False
         saved = await checkpointer.checkpoint(entry)
         version_id = entry.facts.version_id
         return await checkpointer.archive.version(entry.document, version_id), saved is not None
@@ -563,6 +568,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._entry is not None and self._checkpointer is not None and self._entry.facts.saving:
             self._note_file(self._entry, self._entry.facts.saving)
             self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
+            if not self._checkpointer.buffer.durable:
+                # After a crash the file would be newer than all that is stored, and so would
+                # replace it; clients that come back would then have their edits doubled.
+                self._checkpointer.hurry(self._entry)
 
 
 def _in_a_frame(error: BookstoreError) -> str:

@@ -110,16 +110,26 @@ class Documents:
         loader = collaboration.file_loaders[file_id]
         load = loader.load_content
 
-        async def load_brought_forward(format: str, file_type: str) -> Any:
-            if loader.load_content is load_brought_forward:
-                del loader.load_content  # once is enough: the class has the method itself
-            try:
-                await self._bring_file_forward(store)
-            except (BookstoreError, HTTPError, TimeoutError):
-                pass  # whatever it is, the room comes upon it next, and can tell its client
-            return await load(format, file_type)
+        opened = False
 
-        loader.load_content = load_brought_forward
+        async def load_content(format: str, file_type: str) -> Any:
+            nonlocal opened
+            first, opened = not opened, True
+            if first:
+                try:
+                    await self._bring_file_forward(store)
+                except (BookstoreError, HTTPError, TimeoutError):
+                    pass  # whatever it is, the room comes upon it next, and can tell its client
+            model = await load(format, file_type)
+            if not first and store.entry is not None:
+                # The file was changed by other means, and the room takes its content over.
+                kind = store.entry.document.type
+                known = await asyncio.to_thread(content.hash_of_file, kind, model["content"])
+                if store.entry is not None:
+                    await store.file_is(known)
+            return model
+
+        loader.load_content = load_content
 
     async def _bring_file_forward(self, store: S3YStore) -> None:
         with fail_after(30):  # the room starts its store at once, or not at all
@@ -155,7 +165,7 @@ class Documents:
 
     def is_ready(self, store: S3YStore) -> bool:
         """Whether the room of `store` has loaded its document."""
-        return any(room.ready for _, room, candidate in self._rooms() if candidate is store)
+        return any(_is_ready(room) for _, room, candidate in self._rooms() if candidate is store)
 
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
@@ -176,14 +186,14 @@ class Documents:
         saves = []
         for room_id, room, store in self._rooms():
             # A room's own autosave waits for its delay, and is cancelled with the room.
-            if room.ready and self._autosaves(room):
+            if _is_ready(room) and self._autosaves(room):
                 saves.append(asyncio.create_task(self._save(room_id, room, store)))
             for client in list(room.clients):
                 client.close(GOING_AWAY, "The server is shutting down.")
         if saves:
             await asyncio.wait(saves, timeout=within)
         for _, room, store in self._rooms():
-            if room.ready:
+            if _is_ready(room):
                 store.capture()
 
     def _autosaves(self, room: Any) -> bool:
@@ -235,7 +245,9 @@ class Documents:
         return [
             store
             for store in self.stores()
-            if store.document is not None and store.document.path == path
+            if store.entry is not None
+            and store.entry.document.path == path
+            and not store.entry.deleted
         ]
 
     async def bring_back(self, path: str, type: str) -> None:
@@ -246,12 +258,17 @@ class Documents:
         contents: Any = self.serverapp.contents_manager
         if self.checkpointer is None or await ensure_async(contents.file_exists(path)):
             return
-        document = Document(path, type)
+        archive = self.checkpointer.archive
         try:
-            snapshot = await self.checkpointer.archive.load_snapshot(document)
+            # One file may have a room of each type; the one written last has the newest of it.
+            document = await archive.resolve(path)
+            if document.type is None:
+                document = Document(path, type)
+            snapshot = await archive.load_snapshot(document)
         except (DocumentNotFound, ConfigurationError):
             return
-        await self._write_file(document, await asyncio.to_thread(_content_of, type, snapshot))
+        body = await asyncio.to_thread(_content_of, document.type, snapshot)
+        await self._write_file(document, body)
         self.serverapp.log.warning(
             "The file %s was not on this disk; it is back, from version %s.",
             path,
@@ -325,14 +342,20 @@ class Documents:
         `DocumentNotFound`, `VersionNotFound`, `Conflict`, and what keeps the bucket from use.
         """
         checkpointer = self._running()
-        live = [
-            (room_id, store, store.document)
+        rooms = [
+            (room_id, room, store, store.document)
             for room_id, room, store in self._rooms()
-            if room.ready
-            and store.document is not None
+            if store.document is not None
             and store.document.path == path
             and type in (None, store.document.type)
         ]
+        live = [
+            (room_id, store, document)
+            for room_id, room, store, document in rooms
+            if _is_ready(room)
+        ]
+        if not live and any(room.clients for _, room, _, _ in rooms):
+            raise Conflict(f"{path} is just being opened; restore it when it is.")
         if not live:
             return await self._restore_file(checkpointer, path, version_id, type)
         room_id, store, document = live[0]
@@ -375,6 +398,15 @@ class Documents:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.serverapp.log.error("A document was not saved.", exc_info=task.exception())
+
+
+def _is_ready(room: Any) -> bool:
+    """Whether the room has its whole document. One that loads progressively serves it before,
+    and holds on to this future (its rooms.py) until all of the file is in it."""
+    loading = getattr(room, "_document_progressively_loaded", None)
+    progressive = getattr(room, "_document_load_progressively", False)
+    unfinished = progressive and loading is not None and not loading.done()
+    return bool(room.ready and not (unfinished and room._update_lock.locked()))
 
 
 def _content_of(type: str | None, snapshot: Snapshot) -> Any:

@@ -665,11 +665,6 @@ async def test_a_path_with_awkward_characters_is_put_got_listed_and_copied(
     await check_path_is_kept(bucket, path)
 
 
-@pytest.mark.s3_only("localstack", "ceph")  # moto has no route to such keys
-async def test_a_path_of_two_lines_is_put_got_listed_and_copied(bucket: Bucket) -> None:
-    await check_path_is_kept(bucket, "two\nlines\r\n\tand a tab.txt")
-
-
 async def check_path_is_kept(bucket: Bucket, path: str) -> None:
     document = Document(path, "notebook")
     key = snapshot_key("workspace", document)
