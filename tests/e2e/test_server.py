@@ -327,7 +327,7 @@ class TestOfflineEdits:
                 await ben.wait_until(seen)
 
                 async def durable() -> bool:
-                    return (await _status(server))["pending_updates"] >= 2
+                    return bool((await _status(server))["pending_updates"] >= 2)
 
                 await eventually(durable, within=15, what="the edits in the buffer")
                 server.sigkill()
