@@ -82,6 +82,8 @@ class Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     putting: asyncio.Event | None = None
     """Set when the PUT that is under way has ended."""
+    evicted: bool = False
+    """Whether the updates at hand build on what only the bucket has."""
     deleted: bool = False
     """Whether its file was deleted; a new file of that name is another document."""
     whole: list[Callable[[], bytes]] = field(default_factory=list)
@@ -479,8 +481,9 @@ class Checkpointer:
             snapshot = await self.archive.load_snapshot(entry.document)
         except DocumentNotFound:
             entry.asked = True
-            if entry.facts.version_id and entry.whole:
+            if entry.evicted and entry.whole:
                 # It was there, was evicted, and is gone: what is live is the whole document.
+                entry.evicted = False
                 entry.facts.version_id = entry.facts.etag = ""
                 for whole in entry.whole:
                     self.append(entry, whole(), b"", time.time())
@@ -489,7 +492,7 @@ class Checkpointer:
         except (BucketError, ConfigurationError) as error:
             self._note_error(error)
             raise
-        entry.asked = True
+        entry.asked, entry.evicted = True, False
         facts, theirs = entry.facts, snapshot.facts
         if facts.lineage not in ("", theirs.lineage):
             return held  # opened without the bucket, under a history of its own
@@ -571,6 +574,7 @@ class Checkpointer:
                 self._entries.pop(entry.document, None)
             # With a room open, its next update builds on what the bucket has.
             entry.asked = False
+            entry.evicted = True
             entry.last_activity = self._now()
             if await self.buffer.evict(entry.id, keep=entry.users > 0):
                 metrics.EVICTIONS.inc()

@@ -354,7 +354,7 @@ class Documents:
             for room_id, room, store, document in rooms
             if _is_ready(room)
         ]
-        if not live and any(room.clients for _, room, _, _ in rooms):
+        if rooms and not live:
             raise Conflict(f"{path} is just being opened; restore it when it is.")
         if not live:
             return await self._restore_file(checkpointer, path, version_id, type)
