@@ -409,7 +409,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     async def checkpoint(self) -> Version | None:
         """Write what is pending as a new version now. None when there was nothing new.
 
-        Raises a `BookstoreError` when it cannot be written; it then stays pending.
+        Raises a `BookstoreError` when it cannot be written, and it then stays pending; or when
+        it was written and the bucket does not answer what it knows of the new version.
         """
         checkpointer, entry = self._opened()
         saved = await checkpointer.checkpoint(entry)
