@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from ..servers import Servers
+from ..servers import NAMES, Servers
 
 
 @dataclass
@@ -60,6 +60,8 @@ class Context:
     servers: Servers
     scratch: Path
     """An empty directory of the run's own, removed afterwards unless something failed."""
+    server_names: tuple[str, ...] = NAMES
+    """The servers that were chosen, for scenarios that run on any."""
 
     def random(self, name: str) -> random.Random:
         """The generator of one scenario, the same for the same seed."""
