@@ -32,7 +32,7 @@ _KILLS_PER_GROUP = 40
 _FLUSH_SECONDS = 60.0
 
 _STORE = {
-    "checkpoint_interval": 150,
+    "checkpoint_interval": 300,
     "checkpoint_idle_delay": 0.04,
     "checkpoint_max_delay": 0.5,
     "document_ttl": 0.06,
@@ -40,9 +40,10 @@ _STORE = {
 }
 
 _PACES = (
-    Pace(burst=(20, 120), pause=(0.0, 0.02), bursts=(2, 12)),
+    Pace(burst=(100, 400), pause=(0.0, 0.01), bursts=(2, 12)),
     Pace(burst=(1, 30), pause=(0.0, 0.25), bursts=(1, 6)),
 )
+"""In a hurry, and with pauses in which documents are evicted."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ async def write(order: Order, link: Link) -> None:
             order.author,
             order.setup.config(),
             random.Random(chance.random()),
-            chance.choice(_PACES),
+            chance.choices(_PACES, (4, 1))[0],
             known=document in order.known,
             show=0.2,
             written=lambda: announcer.announce("write"),
@@ -168,7 +169,7 @@ def _orders(chance: random.Random, setup: Setup, reports: Reports) -> Iterator[O
             author_name(number),
             chance.getrandbits(32),
             _aim(chance, aims.pop()),
-            chance.uniform(0.25, 0.7),
+            chance.uniform(0.15, 0.4),
         )
         number += 1
 
@@ -176,9 +177,9 @@ def _orders(chance: random.Random, setup: Setup, reports: Reports) -> Iterator[O
 def _aim(chance: random.Random, phase: str) -> Aim | None:
     if phase == "any time":
         return None
-    nth = {"write": 4000, "stopping": _DOCUMENTS, "closing": 1, "evict": 10, "evicted": 10}
+    nth = {"write": 3000, "stopping": _DOCUMENTS, "closing": 1, "evict": 5, "evicted": 5}
     delay = chance.choice((0.0, chance.uniform(0.0, 0.004)))
-    return Aim(phase, chance.randint(1, nth.get(phase, 50)), delay)
+    return Aim(phase, chance.randint(1, nth.get(phase, 30)), delay)
 
 
 async def _incarnation(order: Order, log: Path, reports: Reports) -> str:

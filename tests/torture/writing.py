@@ -112,6 +112,16 @@ class Author:
         while not stopping.is_set():
             await self._session(stopping)
 
+    async def write_one(self) -> None:
+        """Write one mark and see it into the bucket. Raises `BookstoreError`."""
+        async with self.store() as store:
+            typist = Typist(self._name)
+            typist.ready()
+            mark, update = typist.type()
+            await store.write(update)
+            await store.checkpoint()
+            self._link.acknowledge(self._document, mark)
+
     async def finish(self, seconds: float) -> None:
         """Open the document and checkpoint it, trying again until it worked."""
         loop = asyncio.get_running_loop()
