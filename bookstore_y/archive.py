@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 from . import keys
 from .bucket import Bucket, Copied, ObjectVersion, StoredObject, Written
 from .errors import (
+    BucketUnavailable,
     DocumentNotFound,
-    DocumentTooLarge,
     InvalidPath,
     PreconditionFailed,
     SnapshotError,
@@ -40,6 +40,9 @@ FORMAT = "1"
 METADATA_BYTES = 2048
 """S3's limit on user metadata, names and values together (User Guide, "Object metadata")."""
 
+
+READINGS = 5
+"""Times that a version is read before the way to the bucket is taken to be broken."""
 
 MAX_REFUSALS = 100
 """Conditional writes of one save that others may win before it gives up until the next try."""
@@ -235,6 +238,10 @@ class Archive:
             f"{document} has no version {version_id!r}; list its versions and take one of them."
         )
 
+    async def is_current(self, document: Document, version_id: str) -> bool:
+        """Whether a version is the current one. Raises `DocumentNotFound` when there is none."""
+        return (await self.bucket.head(self.key(document))).version_id == version_id
+
     async def versions(self, path: str | Document, *, details: bool = False) -> list[Version]:
         """All versions of a document, newest first, with those from before it was renamed.
 
@@ -298,9 +305,23 @@ class Archive:
         return before
 
     async def _read(self, key: str, version_id: str | None = None) -> Snapshot:
+        """Read a version. One that cannot be used is read again, since a bit may have flipped on
+        the way: only what arrives twice as the same bytes is what the bucket holds."""
         limit = self.settings.max_document_size
-        stored = await self.bucket.get(key, version_id, max_size=limit)
-        return await asyncio.to_thread(_open, stored, limit)
+        arrived: list[bytes] = []
+        while True:
+            stored = await self.bucket.get(key, version_id, max_size=limit)
+            try:
+                return await asyncio.to_thread(_open, stored, limit)
+            except SnapshotError:
+                if stored.body in arrived:
+                    raise
+                arrived.append(stored.body)
+                if len(arrived) > READINGS:
+                    raise BucketUnavailable(
+                        f"{key!r} in {self.bucket.where} arrives damaged, and different each time; "
+                        "check the network and any proxy on the way."
+                    ) from None
 
     async def _documents(self, path: str | Document) -> list[Document]:
         """The documents of one file that the bucket holds, or held, versions of."""
@@ -371,12 +392,11 @@ class Archive:
                 refusals += 1
                 if refusals == MAX_REFUSALS:
                     raise
-                current = await self._current(key)
+                current = await self._look(key)
                 if current is None:  # a delete marker came first
                     parent_etag = ""
                     continue
-                theirs = Facts.from_metadata(current.metadata)
-                if theirs.write_id == facts.write_id:  # it was us; the answer got lost
+                if current.facts.write_id == facts.write_id:  # it was us; the answer got lost
                     return Saved(current.version_id, current.etag, update, tuple(merged))
                 joined = await self._join(current, update, facts.lineage)
                 if joined is None:
@@ -415,9 +435,8 @@ class Archive:
             again = False
             for version_id in slipped_in:
                 done.add(version_id)
-                other = await self._stored(key, version_id)
-                theirs = Facts.from_metadata(other.metadata)
-                if theirs.write_id == facts.write_id:
+                other = await self._look(key, version_id)
+                if other is None or other.facts.write_id == facts.write_id:
                     continue  # the same write, landed twice because its first answer got lost
                 joined = await self._join(other, update, facts.lineage)
                 if joined is None:
@@ -433,17 +452,16 @@ class Archive:
             facts = replace(facts, parent=written.version_id, write_id=uuid.uuid4().hex)
 
     async def _join(
-        self, current: StoredObject, update: bytes, lineage: str
+        self, theirs: Snapshot, update: bytes, lineage: str
     ) -> tuple[bytes, bytes, bool] | None:
         """Merge another writer's version and ours: the whole, theirs, and whether ours adds to
         theirs. None when theirs is of another lineage, or cannot be read."""
+        if not theirs.update or theirs.facts.lineage != lineage:
+            return None
         try:
-            theirs = await asyncio.to_thread(_open, current, self.settings.max_document_size)
-            if theirs.facts.lineage != lineage:
-                return None
             squashed = await asyncio.to_thread(advance, theirs.update, [], [update])
         except SnapshotError as error:
-            log.warning("Version %s of %r is unusable: %s", current.version_id, current.key, error)
+            log.warning("Version %s cannot be merged: %s", theirs.version_id, error)
             return None
         return squashed.update, theirs.update, squashed.changed
 
@@ -467,18 +485,19 @@ class Archive:
             self._checked = False  # versioning was suspended: the next save is to find out
         return written
 
-    async def _current(self, key: str) -> StoredObject | None:
+    async def _look(self, key: str, version_id: str | None = None) -> Snapshot | None:
+        """A version, for merging: with an empty update if it cannot be read. None if there is
+        none."""
         try:
-            return await self._stored(key)
-        except DocumentNotFound:
+            try:
+                return await self._read(key, version_id)
+            except SnapshotError as error:
+                stored = await self.bucket.head(key, version_id)
+                log.warning("Version %s of %r is unusable: %s", stored.version_id, key, error)
+        except (DocumentNotFound, VersionNotFound):
             return None
-
-    async def _stored(self, key: str, version_id: str | None = None) -> StoredObject:
-        """A version, for merging: without its body if it is too large for that."""
-        try:
-            return await self.bucket.get(key, version_id, max_size=self.settings.max_document_size)
-        except DocumentTooLarge:
-            return await self.bucket.head(key, version_id)
+        facts = Facts.from_metadata(stored.metadata)
+        return Snapshot(b"", stored.version_id, stored.etag, stored.last_modified, facts)
 
     async def restore(self, path: str | Document, version_id: str) -> Version:
         """Make the document say again what a version says, as a new version on top.
@@ -541,13 +560,13 @@ class Archive:
         """
         if not self._checked:
             await self.check()
-        stored = await self._current(self.key(source))
-        if stored is None:
+        current = await self._look(self.key(source))
+        if current is None:
             return None
         facts = _renewed(
             replace(
-                Facts.from_metadata(stored.metadata),
-                parent=stored.version_id,
+                current.facts,
+                parent=current.version_id,
                 origin=renamed_from(source.path),
                 authors=(),
                 updates=0,
@@ -555,16 +574,14 @@ class Archive:
         )
         if await self._lineage(self.key(target)) not in (None, facts.lineage):
             await self.bucket.delete(self.key(target))
-        try:
-            snapshot = await asyncio.to_thread(_open, stored, self.settings.max_document_size)
-        except SnapshotError:  # what cannot be read can still be moved
+        if not current.update:  # what cannot be read can still be moved
             copied = await self.bucket.copy(
-                self.key(source), stored.version_id, self.key(target), facts.to_metadata()
+                self.key(source), current.version_id, self.key(target), facts.to_metadata()
             )
         else:
-            saved = await self.save(target, snapshot.update, facts)
+            saved = await self.save(target, current.update, facts)
             alone = not saved.merged
-            copied = Copied(saved.version_id, saved.etag, stored.version_id if alone else "")
+            copied = Copied(saved.version_id, saved.etag, current.version_id if alone else "")
         await self.bucket.delete(self.key(source))
         return copied
 

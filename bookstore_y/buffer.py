@@ -5,68 +5,26 @@ One buffer serves all documents of a process. Updates carry sequence numbers tha
 
 `append` takes its place in the sequence before it returns, without waiting for anything. With
 `:memory:` the row is then in SQLite. With a file it is in the queue of the one thread that
-writes, which commits what it finds in groups (one fsync for many updates); the awaitable that
-`append` returns is done when the row is durable.
+writes (`writer.py`); the awaitable that `append` returns is done when the row is durable.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import sqlite3
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import buffer_file
 from .errors import UpdateBufferError
 from .keys import Document
+from .writer import INSERT, Writer
 
 T = TypeVar("T")
 
-APPLICATION = 0x626F6F6B
-"""SQLite's `application_id` of a buffer file: "book"."""
-
-FORMAT = 1
-"""SQLite's `user_version` of a buffer file."""
-
-_SCHEMA = """
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY,
-    path TEXT NOT NULL,
-    type TEXT,
-    facts TEXT NOT NULL,
-    persisted INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE bases (
-    document INTEGER PRIMARY KEY,
-    data BLOB NOT NULL,
-    metadata BLOB NOT NULL,
-    timestamp REAL NOT NULL
-);
-CREATE TABLE updates (
-    seq INTEGER PRIMARY KEY,
-    document INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    metadata BLOB NOT NULL,
-    timestamp REAL NOT NULL
-);
-CREATE INDEX updates_by_document ON updates (document, seq);
-CREATE TABLE rejected (
-    seq INTEGER PRIMARY KEY,
-    document INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    metadata BLOB NOT NULL,
-    timestamp REAL NOT NULL
-);
-CREATE TABLE renames (
-    id INTEGER PRIMARY KEY,
-    source TEXT NOT NULL,
-    target TEXT NOT NULL
-);
-"""
+MEMORY = ":memory:"
 
 
 @dataclass
@@ -133,20 +91,32 @@ class Known:
     facts: Facts
     pending: int
     pending_bytes: int
-    oldest_pending: float | None
+    newest: float
+    """When its last update came; 0 if it holds none."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A rename, or without `target` a deletion, that the bucket has not followed."""
+
+    id: int
+    source: str
+    target: str | None
+    last_document: int
+    """A document that came later is another one of the same name."""
 
 
 class Buffer:
     """The updates of many documents, in one SQLite database.
 
-    `path` is `:memory:`, or a file that then survives a crash. Raises `UpdateBufferError` when the
-    file cannot be opened, is not a buffer, or is of a newer format.
+    `path` is `:memory:`, or a file that then survives a crash. Raises like `buffer_file.connect`
+    when the file cannot be opened.
     """
 
-    def __init__(self, path: str = ":memory:") -> None:
-        self.path = path
-        self.durable = path != ":memory:"
-        self._connection = _connect(path)
+    def __init__(self, path: str = MEMORY) -> None:
+        in_file = path != MEMORY
+        self._connection = buffer_file.connect(path) if in_file else buffer_file.in_memory()
+        self._writer: Writer | None = None
         # Above what was ever persisted, too: those rows may be gone, but their number still says
         # up to where a document is in the bucket.
         self._seq = max(
@@ -154,10 +124,40 @@ class Buffer:
             self._scalar("SELECT coalesce(max(persisted), 0) FROM documents"),
         )
         self._last_id = self._scalar("SELECT coalesce(max(id), 0) FROM documents")
-        self._writer = _Writer(self._connection, path) if self.durable else None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called in the event loop when the disk begins to refuse."""
+        if in_file:
+            self._writer = self._new_writer(path, in_file=True)
+
+    @property
+    def path(self) -> str:
+        """Where the buffer is now: `:memory:`, or a file."""
+        return self._writer.path if self.durable and self._writer is not None else MEMORY
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is appended survives a crash."""
+        return self._writer is not None and self._writer.durable
+
+    @property
+    def refused(self) -> UpdateBufferError | None:
+        """Why the disk takes no more; an update is then durable when the bucket has it."""
+        return self._writer.refused if self._writer is not None else None
+
+    @property
+    def left(self) -> list[Path]:
+        """Files that were given up when the disk refused; of no use once all is in the bucket."""
+        return self._writer.left if self._writer is not None else []
+
+    def _new_writer(self, path: str, *, in_file: bool) -> Writer:
+        return Writer(self._connection, path, lambda: self.on_change(), in_file=in_file)
 
     def _scalar(self, sql: str) -> int:
-        return int(self._connection.execute(sql).fetchone()[0])
+        return int(self._now.execute(sql).fetchone()[0])
+
+    @property
+    def _now(self) -> sqlite3.Connection:
+        return self._connection if self._writer is None else self._writer.connection
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -174,9 +174,9 @@ class Buffer:
         if self._writer is not None:
             return self._seq, self._writer.append(row)
         try:
-            self._connection.execute(_INSERT, row)
+            self._connection.execute(INSERT, row)
         except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
+            raise buffer_file.unusable(self.path, error) from error
         return self._seq, None
 
     async def set_metadata(self, seq: int, metadata: bytes) -> None:
@@ -231,6 +231,9 @@ class Buffer:
                 (seq, text, document),
             )
         )
+        writer = self._writer
+        if writer is not None and writer.refused is not None:
+            await writer.run(lambda db: writer.persisted(document, seq), transaction=False)
 
     async def fold(self, document: int, base: bytes, seq: int, metadata: bytes, at: float) -> None:
         """Replace the base, and every persisted update up to `seq`, by a new base."""
@@ -276,23 +279,53 @@ class Buffer:
 
         evicted = await self._run(run)
         if evicted:
-            await self._run(_vacuum, transaction=False)
+            await self.vacuum()
         return evicted
 
-    async def add_rename(self, source: str, target: str) -> int:
-        """Note a rename that the bucket has to follow. Returns its id."""
-        return await self._run(
-            lambda db: int(
-                db.execute(
-                    "INSERT INTO renames (source, target) VALUES (?, ?)", (source, target)
-                ).lastrowid
-                or 0
-            )
-        )
+    async def condense(
+        self, document: int, base: bytes | None, pending: bytes, first: int, last: int
+    ) -> None:
+        """Replace the pending updates `first` to `last` by one that says the same, and all that
+        is persisted by `base`, if it is not None."""
 
-    async def remove_rename(self, rename: int) -> None:
-        """The bucket has followed a rename."""
-        await self._run(lambda db: db.execute("DELETE FROM renames WHERE id = ?", (rename,)))
+        def run(db: sqlite3.Connection) -> None:
+            span = (document, first, last)
+            at = "WHERE document = ? AND seq BETWEEN ? AND ?"
+            metadata, timestamp = db.execute(
+                f"SELECT metadata, timestamp FROM updates {at} ORDER BY seq DESC", span
+            ).fetchone()
+            db.execute(f"DELETE FROM updates {at}", span)
+            db.execute(INSERT, (last, document, pending, metadata, timestamp))
+            if base is not None:
+                db.execute(_SET_BASE, (document, base, b"", timestamp))
+                db.execute("DELETE FROM updates WHERE document = ? AND seq < ?", (document, first))
+
+        await self._run(run)
+
+    async def vacuum(self) -> None:
+        """Give memory or disk back that is not used any more."""
+        await self._run(_vacuum, transaction=False)
+
+    async def move_to_file(self, path: str) -> None:
+        """Go on in a new file, which survives a crash. Raises `UpdateBufferError` if that fails;
+        all is as before then."""
+        if self._writer is None:
+            self._writer = self._new_writer(path, in_file=False)
+        await self._writer.move_to_file(path)
+
+    def copy_to(self, path: str) -> None:
+        """Write all that is held to a new file, by SQLite's backup. Raises `UpdateBufferError`."""
+        buffer_file.copy_to_file(self._now, path).close()
+
+    async def add_move(self, source: str, target: str | None) -> int:
+        """Note a rename or a deletion that the bucket has to follow. Returns its id."""
+        row = (source, target, self._last_id)
+        sql = "INSERT INTO moves (source, target, last_document) VALUES (?, ?, ?)"
+        return await self._run(lambda db: int(db.execute(sql, row).lastrowid or 0))
+
+    async def remove_move(self, move: int) -> None:
+        """The bucket has followed a rename or a deletion."""
+        await self._run(lambda db: db.execute("DELETE FROM moves WHERE id = ?", (move,)))
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -321,31 +354,93 @@ class Buffer:
 
     def known(self) -> list[Known]:
         """Every document held, in the order they came. Meant for the moment after opening."""
-        rows = self._connection.execute(
-            "SELECT id, path, type, facts, count(seq), coalesce(sum(length(data)), 0), "
-            "min(timestamp) FROM documents LEFT JOIN updates ON documents.id = document "
-            "AND seq > persisted GROUP BY id ORDER BY id"
+        rows = self._now.execute(
+            "SELECT id, path, type, facts, count(CASE WHEN seq > persisted THEN 1 END), "
+            "coalesce(sum(CASE WHEN seq > persisted THEN length(data) END), 0), "
+            "coalesce(max(timestamp), 0) FROM documents LEFT JOIN updates "
+            "ON documents.id = document GROUP BY id ORDER BY id"
         ).fetchall()
         return [
-            Known(number, Document(path, kind), Facts.from_json(facts), count, size, oldest)
-            for number, path, kind, facts, count, size, oldest in rows
+            Known(number, Document(path, kind), Facts.from_json(facts), count, size, newest)
+            for number, path, kind, facts, count, size, newest in rows
         ]
 
-    def renames(self) -> list[tuple[int, str, str]]:
-        """Renames the bucket has not followed, as (id, source path, target path)."""
-        return self._connection.execute(
-            "SELECT id, source, target FROM renames ORDER BY id"
-        ).fetchall()
+    def moves(self) -> list[Move]:
+        """Renames and deletions the bucket has not followed, oldest first."""
+        rows = self._now.execute("SELECT id, source, target, last_document FROM moves ORDER BY id")
+        return [Move(*row) for row in rows]
 
     def size(self) -> int:
         """Bytes the database takes, in memory or on disk."""
         return self._scalar("PRAGMA page_count") * self._scalar("PRAGMA page_size")
 
+    def absorb(self, other: sqlite3.Connection) -> None:
+        """Take in all that another buffer's database holds. Meant for the moment after opening.
+
+        What is held already under the same name and lineage gets the other's updates on top.
+        """
+        try:
+            with self._now as db:
+                db.execute("BEGIN")
+                self._absorb(db, other)
+        except sqlite3.Error as error:
+            raise buffer_file.unusable(self.path, error) from error
+
+    def _absorb(self, db: sqlite3.Connection, other: sqlite3.Connection) -> None:
+        ours = {(known.document, known.facts.lineage): known.id for known in self.known()}
+        taken: dict[int, int] = {}
+        for number, path, kind, text, persisted in other.execute(
+            "SELECT id, path, type, facts, persisted FROM documents ORDER BY id"
+        ).fetchall():
+            facts = Facts.from_json(text)
+            held = ours.get((Document(path, kind), facts.lineage)) if facts.lineage else None
+            target = taken[number] = held or self.new_id()
+            if held is None:
+                db.execute(
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
+                    (target, path, kind, text, self._seq),
+                )
+            base = other.execute(
+                "SELECT data, metadata, timestamp FROM bases WHERE document = ?", (number,)
+            ).fetchone()
+            if base is not None and held is None:
+                db.execute(_SET_BASE, (target, *base))
+            elif base is not None:
+                self._take(db, target, base)
+            for seq, *row in other.execute(
+                "SELECT seq, data, metadata, timestamp FROM updates WHERE document = ? "
+                "ORDER BY seq",
+                (number,),
+            ):
+                self._take(db, target, row)
+                if held is None and seq <= persisted:
+                    db.execute(
+                        "UPDATE documents SET persisted = ? WHERE id = ?", (self._seq, target)
+                    )
+            for row in other.execute(
+                "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
+            ):
+                self._take(db, target, row, "rejected")
+        for source, name, last in other.execute(
+            "SELECT source, target, last_document FROM moves ORDER BY id"
+        ):
+            after = max((new for old, new in taken.items() if old <= last), default=0)
+            db.execute(
+                "INSERT INTO moves (source, target, last_document) VALUES (?, ?, ?)",
+                (source, name, after),
+            )
+
+    def _take(
+        self, db: sqlite3.Connection, document: int, row: Sequence[Any], table: str = "updates"
+    ) -> None:
+        self._seq += 1
+        db.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", (self._seq, document, *row))
+
     def close(self) -> None:
         """Commit what is queued and close. The buffer cannot be used afterwards."""
         if self._writer is not None:
             self._writer.close()
-        self._connection.close()
+        self._now.close()
 
     async def _run(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
         if self._writer is not None:
@@ -357,166 +452,12 @@ class Buffer:
                 self._connection.execute("BEGIN")
                 return task(self._connection)
         except sqlite3.Error as error:
-            raise _unusable(self.path, error) from error
+            raise buffer_file.unusable(self.path, error) from error
 
 
-_INSERT = "INSERT INTO updates VALUES (?, ?, ?, ?, ?)"
 _SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
 
 
 def _vacuum(db: sqlite3.Connection) -> None:
     # `execute` would step this statement once, which frees one page.
     db.executescript("PRAGMA incremental_vacuum")
-
-
-def _unusable(path: str, error: Exception) -> UpdateBufferError:
-    return UpdateBufferError(
-        f"The update buffer {path} failed ({error}); free disk space or check "
-        "c.S3YStore.db_path, then restart the server."
-    )
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    try:
-        if path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        # One thread at a time uses it: the event loop's, or from then on the writer's.
-        db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != APPLICATION:
-            raise UpdateBufferError(
-                f"The file {path} is a database of another program, not an update buffer; set "
-                "c.S3YStore.db_path to another file."
-            )
-        if version > FORMAT:
-            raise UpdateBufferError(
-                f"The update buffer {path} has format {version}, newer than this release reads "
-                f"({FORMAT}); upgrade bookstore-y, or set c.S3YStore.db_path to another file."
-            )
-        if path != ":memory:":
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            # The exclusive lock is taken by the first write, and kept.
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(f"PRAGMA user_version = {version}")
-            db.execute("COMMIT")
-        if not tables:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            db.execute("VACUUM")
-            db.executescript(_SCHEMA)
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {FORMAT}")
-    except (sqlite3.Error, OSError) as error:
-        if "locked" in str(error):
-            raise UpdateBufferError(
-                f"The update buffer {path} is in use by another process; set "
-                "c.S3YStore.db_path to a file of this server's own."
-            ) from error
-        raise _unusable(path, error) from error
-    return db
-
-
-class _Writer:
-    """The thread that owns a file's connection and commits appended rows in groups.
-
-    It is a daemon thread, so that a server whose loop has ended can always exit; `close` is
-    what waits for it.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
-        self._db = connection
-        self._path = path
-        self._wake = threading.Condition()
-        self._appended: list[tuple[tuple[Any, ...], asyncio.Future[None]]] = []
-        self._steps: list[Callable[[], None]] = []
-        self._closing = False
-        self._thread = threading.Thread(target=self._work, name="bookstore_y buffer", daemon=True)
-        self._thread.start()
-
-    def append(self, row: tuple[Any, ...]) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
-        with self._wake:
-            self._appended.append((row, future))
-            self._wake.notify()
-        return future
-
-    async def run(self, task: Callable[[sqlite3.Connection], T], transaction: bool) -> T:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-        def step() -> None:
-            try:
-                if transaction:
-                    self._db.execute("BEGIN")
-                result = task(self._db)
-                if transaction:
-                    self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                _settle([future], error=_unusable(self._path, error))
-            else:
-                _settle([future], result)
-
-        with self._wake:
-            self._steps.append(step)
-            self._wake.notify()
-        # The step runs whether or not the caller is still there to hear of it.
-        return await asyncio.shield(future)
-
-    def close(self) -> None:
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not (self._appended or self._steps or self._closing):
-                    self._wake.wait()
-                appended, self._appended = self._appended, []
-                steps, self._steps = self._steps, []
-                if not appended and not steps:
-                    return
-            if appended:
-                self._insert(appended)
-            for step in steps:
-                step()
-
-    def _insert(self, appended: list[tuple[tuple[Any, ...], asyncio.Future[None]]]) -> None:
-        futures = [future for _, future in appended]
-        try:
-            self._db.execute("BEGIN")
-            self._db.executemany(_INSERT, [row for row, _ in appended])
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if len(appended) > 1:  # only those that cannot be stored are to fail
-                for one in appended:
-                    self._insert([one])
-            else:
-                _settle(futures, error=_unusable(self._path, error))
-        else:
-            _settle(futures, None)
-
-
-def _settle(
-    futures: Sequence[asyncio.Future[T]], result: Any = None, error: Exception | None = None
-) -> None:
-    """Complete futures from the writer's thread, in their loop."""
-
-    def settle() -> None:
-        for future in futures:
-            if future.cancelled():
-                continue
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        futures[0].get_loop().call_soon_threadsafe(settle)

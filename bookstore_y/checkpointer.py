@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,9 +19,10 @@ from weakref import WeakKeyDictionary
 from anyio import CancelScope
 
 from . import archive as archives
-from . import metrics
+from . import health, metrics
 from .archive import Archive, Saved
 from .buffer import Buffer, Facts, Held
+from .entry import Entry, Policy
 from .errors import (
     BookstoreError,
     BucketError,
@@ -30,79 +30,17 @@ from .errors import (
     CorruptSnapshot,
     DocumentNotFound,
     SnapshotError,
+    UpdateBufferError,
 )
+from .health import Health
 from .keys import Document
+from .moves import Moves
+from .pressure import Pressure
+from .recovery import BufferOptions, Recovery
 from .settings import BookstoreSettings
-from .snapshot import Squashed, advance, lineage_of, state_vector, unusable
+from .snapshot import Squashed, advance, condense, lineage_of, squash, state_vector, unusable
 
-FILE_HASHES = 32
-"""Loads and saves of its file that a document remembers."""
-
-RETRY_CAP = 30.0
-"""Longest wait, in seconds, between two tries of a failing checkpoint."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When to checkpoint and evict, and how much history to keep. Times in seconds."""
-
-    interval: int = 200
-    max_delay: float = 30.0
-    idle_delay: float = 3.0
-    ttl: float = 300.0
-    history_updates: int = 1000
-    history_bytes: int = 4 * 1024 * 1024
-
-
-@dataclass(eq=False)
-class Entry:
-    """A document in the buffer, and where it stands with the bucket."""
-
-    id: int
-    document: Document
-    facts: Facts
-    policy: Policy
-    pending: int = 0
-    pending_bytes: int = 0
-    first_pending: float = 0.0
-    last_activity: float = 0.0
-    """Loop times in seconds, like every time here."""
-    state: bytes = b"\x00"
-    """State vector that the buffer is known to hold at least."""
-    asked: bool = False
-    """Whether the bucket has said what it holds of the document."""
-    origin: str = ""
-    """What made the next version, where it is more than a checkpoint."""
-    authors: set[str] = field(default_factory=set)
-    error: BookstoreError | None = None
-    attempts: int = 0
-    retry_at: float = 0.0
-    running: bool = False
-    timer: asyncio.TimerHandle | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    putting: asyncio.Event | None = None
-    """Set when the PUT that is under way has ended."""
-    evicted: bool = False
-    """Whether the updates at hand build on what only the bucket has."""
-    deleted: bool = False
-    """Whether its file was deleted; a new file of that name is another document."""
-    whole: list[Callable[[], bytes]] = field(default_factory=list)
-    """Each gives the whole state of a live document, as one update."""
-    users: int = 0
-    """Stores that have it open."""
-    live: list[Callable[[bytes], None]] = field(default_factory=list)
-    """Each takes an update that another writer made into a live document."""
-
-
-@dataclass(eq=False)
-class Rename:
-    """A rename of a file or directory that the bucket has to follow."""
-
-    id: int
-    source: str
-    target: str
-    waits_for: list[asyncio.Event] = field(default_factory=list)
-    """PUTs to the old keys that were under way, and the note of it in the buffer."""
+State = dict[str, Any]
 
 
 class Checkpointer:
@@ -112,40 +50,50 @@ class Checkpointer:
     closed when it is left as often. `Checkpointer.shared` gives the one for a bucket and buffer.
     """
 
-    def __init__(self, settings: BookstoreSettings, db_path: str = ":memory:") -> None:
+    def __init__(self, settings: BookstoreSettings, options: BufferOptions | None = None) -> None:
+        options = options or BufferOptions()
         self.settings = settings
         self.archive = Archive(settings)
-        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self.recovery = Recovery(settings, options)
+        self.health = Health(self.archive.check, self.spawn, self._bucket_is_back)
+        self.health.changed = self.changed
+        self.moves = Moves(self)
+        self.pressure = Pressure(self, options.limit)
+        self.log = logging.getLogger(__name__)
         self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
-        self.db_path = db_path
-        self.error: BookstoreError | None = None
-        """Why the bucket cannot be used now, or None as far as is known."""
-        self.failing_since: float | None = None
+        self.on_state: Callable[[State], None] = lambda state: None
+        """Called with `status()` whenever its `status`, `retrying_since` or `buffer` changes."""
         self.last_checkpoint: float | None = None
-        """Seconds since the epoch, both."""
-        self._entries: dict[Document, Entry] = {}
+        """Seconds since the epoch."""
+        self.entries: dict[Document, Entry] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
         self._buffer: Buffer | None = None
-        self._renames: list[Rename] = []
-        self._displaced: list[Entry] = []
-        self._renaming = asyncio.Lock()
-        self._deleting: dict[str, asyncio.Task[None]] = {}
-        self._watch: asyncio.Task[None] | None = None
-        self._watched = 0
         self._policy = Policy()
         self._closing = False
+        self._told: tuple[Any, ...] = ("ok", None, None)
+
+    @property
+    def log(self) -> logging.Logger | logging.LoggerAdapter[Any]:
+        """Where this and all that belongs to it tells what happens."""
+        return self._log
+
+    @log.setter
+    def log(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+        self._log = self.health.log = self.recovery.log = log
 
     @classmethod
-    def shared(cls, settings: BookstoreSettings, db_path: str = ":memory:") -> Checkpointer:
-        """The checkpointer of this event loop for the bucket of `settings` and the buffer at
-        `db_path`. Raises `BufferError` when the buffer cannot be opened."""
+    def shared(
+        cls, settings: BookstoreSettings, options: BufferOptions | None = None
+    ) -> Checkpointer:
+        """The checkpointer of this event loop for the bucket of `settings` and a buffer."""
+        options = options or BufferOptions()
         of_loop = _shared.setdefault(asyncio.get_running_loop(), {})
-        name = (settings.identity(), db_path)
+        name = (settings.identity(), options.path)
         if name not in of_loop:
-            of_loop[name] = cls(settings, db_path)
+            of_loop[name] = cls(settings, options)
         return of_loop[name]
 
     @property
@@ -161,14 +109,20 @@ class Checkpointer:
         try:
             async with self._entering:
                 if self._stack is None:
-                    if self._buffer is None:
-                        self._buffer = Buffer(self.db_path)
-                        self._renames = [Rename(*row) for row in self._buffer.renames()]
                     async with AsyncExitStack() as stack:
                         await stack.enter_async_context(self.archive)
+                        if self._buffer is None:
+                            self._buffer = await asyncio.to_thread(self.recovery.open)
+                            self._buffer.on_change = self._buffer_changed
+                            self._recover()
                         self._closing = False
+                        self.health.open()
+                        self.health.where = self.archive.bucket.where
                         self._stack = stack.pop_all()
-                    self._recover()
+                    for entry in self.entries.values():
+                        self._arm(entry)
+                    self.moves.retry()
+                    self._release()
         except BaseException:
             self._users -= 1
             raise
@@ -188,66 +142,93 @@ class Checkpointer:
 
     async def _close_now(self) -> None:
         self._closing = True
-        for entry in self._entries.values():
-            self._disarm(entry)
+        for entry in self.entries.values():
+            self.disarm(entry)
+        self.health.close()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._watch = None
         stack, self._stack = self._stack, None
         if stack is not None:
             await stack.aclose()
-        kept = [*self._entries.values(), *self._displaced]
+        kept = [*self.entries.values(), *self.moves.displaced]
         for entry in kept:
             entry.running = False  # also where its task was cancelled before it began
-        left = self._renames or any(entry.pending for entry in kept)
-        if self._buffer is None or (left and not self._buffer.durable):
-            return  # the buffer is the only place; whoever opens it next finds it as it is
+        if self._buffer is None:
+            return
+        archived = not self._unarchived()
+        if not archived and not self._buffer.durable:
+            if self._users:
+                return  # somebody came while this waited, and goes on with it as it is
+            try:
+                await self.keep()
+            except UpdateBufferError as error:
+                self.log.error(  # noqa: TRY400 - the sentence is what counts
+                    "What is not archived is in memory alone, and no recovery file can be written "
+                    "under %s: %s",
+                    self.recovery.directory,
+                    error,
+                )
+                return  # the buffer is the only place; whoever opens it next finds it as it is
         for entry in kept:
             metrics.PENDING_UPDATES.dec(entry.pending)
             metrics.PENDING_BYTES.dec(entry.pending_bytes)
-        self._entries.clear()
-        self._displaced.clear()
-        self._buffer.close()
-        self._buffer = None
+        self.entries.clear()
+        self.moves = Moves(self)
+        buffer, self._buffer = self._buffer, None
+        await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
             of_loop = _shared.get(asyncio.get_running_loop(), {})
             for name in [name for name, known in of_loop.items() if known is self]:
                 del of_loop[name]
 
+    def _unarchived(self) -> bool:
+        """Whether there is anything that the bucket does not have."""
+        kept = [*self.entries.values(), *self.moves.displaced]
+        return self.moves.waiting or any(entry.pending for entry in kept)
+
+    async def keep(self) -> None:
+        """Have a file hold all that is not archived, if the buffer does not survive a crash.
+
+        Raises `UpdateBufferError` when it cannot be written.
+        """
+        if self.buffer.durable or not self._unarchived():
+            return
+        path = await asyncio.to_thread(self.recovery.keep, self.buffer)
+        self.log.warning(
+            "What is not archived yet is kept in %s, where the next start of a server takes it up.",
+            path,
+        )
+
     def _recover(self) -> None:
-        """Checkpoint what an earlier process left in the buffer."""
+        """Take up what an earlier process left in the buffer; it is checkpointed soon."""
         now = self._now()
-        held = {entry.id for entry in [*self._entries.values(), *self._displaced]}
-        for entry in self._entries.values():
-            self._arm(entry)
-        for known in self.buffer.known():
-            if known.id in held:
-                continue
+        # Of two documents of one name, the one that was written to last has it.
+        for known in sorted(self.buffer.known(), key=lambda known: known.newest):
             entry = Entry(known.id, known.document, known.facts, self._policy)
             entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
             entry.first_pending = entry.last_activity = now
-            if known.document in self._entries:
-                self._displaced.append(self._entries[known.document])
-            self._entries[known.document] = entry
+            if known.document in self.entries:
+                self.moves.displace(self.entries[known.document])
+            self.entries[known.document] = entry
             metrics.PENDING_UPDATES.inc(entry.pending)
             metrics.PENDING_BYTES.inc(entry.pending_bytes)
-            self._arm(entry)
-        if self._renames or self._displaced:
-            self.spawn(self._retry_renames())
+        self.moves.recover()
 
     # -- what stores call ----------------------------------------------------------------------
 
     async def open(self, document: Document, policy: Policy) -> Entry:
         """The entry of a document, which is made if the buffer does not hold it."""
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
-        entry = self._entries.get(document)
+        entry = self.entries.get(document)
         if entry is None or entry.deleted:
             entry = Entry(self.buffer.new_id(), document, Facts(), policy)
             entry.last_activity = self._now()
-            self._entries[document] = entry
+            self.entries[document] = entry
             await self.buffer.add(entry.id, document, entry.facts)
+        if entry.users == 0:
+            entry.asked = False  # others may have written to it since
         entry.users += 1
         self._policy = entry.policy = policy
         self._arm(entry)
@@ -267,6 +248,7 @@ class Checkpointer:
         metrics.PENDING_BYTES.inc(len(update))
         if isinstance(durable, asyncio.Future):
             durable.add_done_callback(partial(self._stored, entry, len(update)))
+        self.pressure.added(len(update))
         if entry.pending == 1:
             entry.first_pending = now
             self._note_authors(entry)
@@ -280,15 +262,21 @@ class Checkpointer:
             self._count_persisted(entry, 1, size)  # its writer was told that it is not kept
 
     async def load(self, entry: Entry) -> Held:
-        """All that is known of a document: from the buffer, or else from the bucket.
+        """All that is known of a document: from the buffer, with what the bucket has besides.
 
-        Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing.
+        Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing; and
+        what keeps the bucket from being asked, unless the buffer holds the whole document.
         """
         entry.last_activity = self._now()
         held = await self.buffer.read(entry.id)
-        if held.base is None and not entry.asked:
+        if not entry.asked and not (_is_whole(entry, held) and self.health.error is not None):
             async with entry.lock:
-                held = await self._with_base(entry)
+                try:
+                    held = await self._ask(entry, await self.buffer.read(entry.id))
+                except (BucketError, ConfigurationError):
+                    held = await self.buffer.read(entry.id)
+                    if not _is_whole(entry, held):
+                        raise
         if held.empty:
             raise DocumentNotFound(
                 f"{entry.document} is neither in the buffer nor in {self.archive.bucket.where}."
@@ -321,15 +309,20 @@ class Checkpointer:
 
     async def settle(self, document: Document) -> None:
         """Checkpoint what is pending of a document, if it is in the buffer."""
-        entry = self._entries.get(document)
+        entry = self.entries.get(document)
         if entry is not None:
             await self.checkpoint(entry)
 
     async def forget(self, document: Document) -> None:
         """Evict a document that nobody has open, since the bucket has moved on without it."""
-        entry = self._entries.get(document)
-        if entry is not None and entry.users == 0:
-            self._disarm(entry)
+        entry = self.entries.get(document)
+        if entry is not None:
+            await self.drop(entry)
+
+    async def drop(self, entry: Entry) -> None:
+        """Evict a document, if nobody has it open."""
+        if entry.users == 0:
+            self.disarm(entry)
             await self._evict(entry)
 
     def hurry(self, entry: Entry) -> None:
@@ -358,25 +351,37 @@ class Checkpointer:
             self._arm(entry)
             return saved
 
+    async def write(self, entry: Entry) -> None:
+        """Checkpoint under the name that a document had before what is being followed now."""
+        await self._checkpoint(entry, follow=False)
+
     async def _checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
-        if not entry.pending or self._is_replaced(entry):
-            return None
-        self.settings.require_bucket()
-        started = time.perf_counter()
-        self._note_authors(entry)
-        held = await self._with_base(entry, follow)
-        if not held.pending:
-            return None
-        held, squashed, fold = await self._squash(entry, held)
-        pending = held.pending
-        if not pending:
-            return None
+        while True:
+            if follow:
+                await self.moves.follow()
+            if not entry.pending or (follow and self._is_replaced(entry)):
+                return None
+            self.settings.require_bucket()
+            started = time.perf_counter()
+            self._note_authors(entry)
+            held = await self.buffer.read(entry.id)
+            if held.base is None and not entry.asked:
+                held = await self._ask(entry, held, follow)
+            if not held.pending:
+                return None
+            held, squashed, fold = await self._squash(entry, held)
+            pending = held.pending
+            if not pending:
+                return None
+            # No wait between this and the note that a PUT is under way: a move waits for that.
+            if not (follow and self.moves.waiting):
+                break
         authors, entry.authors = entry.authors, set()
         origin, entry.origin = entry.origin, ""
         saved = None
         if squashed.changed:
             try:
-                saved = await self._save(entry, held, squashed, authors, origin, follow)
+                saved = await self._save(entry, held, squashed, authors, origin)
             except BaseException:
                 entry.authors |= authors
                 entry.origin = entry.origin or origin
@@ -398,11 +403,34 @@ class Checkpointer:
             metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
             metrics.CHECKPOINT_BYTES.inc(len(saved.update))
             self.last_checkpoint = time.time()
+        self._release()
         return saved
+
+    def _release(self) -> None:
+        """What earlier processes left can go when all of it is in the bucket."""
+        if (self.recovery.waiting or self.buffer.left) and not self._unarchived():
+            self.recovery.archived(self.buffer)
+
+    async def condense(self, entry: Entry) -> None:
+        """Squash what the buffer holds of a document: what is pending, and what is not."""
+        async with entry.lock:
+            held = await self.buffer.read(entry.id)
+            pending = held.pending
+            if not pending:
+                return
+            base = held.base.data if held.base else None
+            known = [row.data for row in held.rows if row.seq <= held.persisted]
+            data = [row.data for row in pending]
+            whole, update = await asyncio.to_thread(condense, base, known, data)
+            first, last = pending[0].seq, pending[-1].seq
+            await self.buffer.condense(entry.id, whole if known else None, update, first, last)
+            await self.buffer.vacuum()
+            size = sum(map(len, data))
+            self._count_persisted(entry, len(pending) - 1, size - len(update))
 
     def _is_replaced(self, entry: Entry) -> bool:
         """Whether another document has the place of this one, whose file was deleted."""
-        return entry.deleted and self._entries.get(entry.document) is not entry
+        return entry.deleted and self.entries.get(entry.document) is not entry
 
     async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
         """Squash what is held, after setting aside what cannot be; with how much to fold."""
@@ -440,14 +468,10 @@ class Checkpointer:
         squashed: Squashed,
         authors: set[str],
         origin: str,
-        follow: bool,
     ) -> Saved:
-        if follow:
-            await self._follow_renames()
         facts = entry.facts
         if not facts.lineage:
             facts.lineage = lineage_of(held.updates()[0])
-        # No wait between the last look at the renames and this: a rename waits for it.
         entry.putting = asyncio.Event()
         try:
             saved = await self.archive.save(
@@ -470,43 +494,58 @@ class Checkpointer:
         facts.version_id, facts.etag = saved.version_id, saved.etag
         return saved
 
-    async def _with_base(self, entry: Entry, follow: bool = True) -> Held:
-        """What is held, with the bucket's snapshot under it where the buffer has no base."""
-        held = await self.buffer.read(entry.id)
-        if held.base is not None or entry.asked:
-            return held
+    async def _ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
+        """Have the buffer hold what the bucket has of a document."""
         if follow:
-            await self._follow_renames()
+            await self.moves.follow()
+        facts = entry.facts
         try:
+            known = held.base is not None and facts.version_id
+            if known and await self.archive.is_current(entry.document, facts.version_id):
+                entry.asked = True
+                return held
             snapshot = await self.archive.load_snapshot(entry.document)
         except DocumentNotFound:
             entry.asked = True
-            if entry.evicted and entry.whole:
-                # It was there, was evicted, and is gone: what is live is the whole document.
-                entry.evicted = False
-                entry.facts.version_id = entry.facts.etag = ""
-                for whole in entry.whole:
-                    self.append(entry, whole(), b"", time.time())
-                return await self.buffer.read(entry.id)
-            return held
+            if not self._take_whole(entry):
+                return held
+            return await self.buffer.read(entry.id)
+        except SnapshotError:
+            if not self._take_whole(entry):
+                raise
+            entry.asked = True
+            return await self.buffer.read(entry.id)
         except (BucketError, ConfigurationError) as error:
-            self._note_error(error)
+            self.health.note(error)
             raise
         entry.asked, entry.evicted = True, False
-        facts, theirs = entry.facts, snapshot.facts
+        theirs = snapshot.facts
         if facts.lineage not in ("", theirs.lineage):
             return held  # opened without the bucket, under a history of its own
         facts.lineage = theirs.lineage
         facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
         if not facts.file_hashes:
             facts.file_id, facts.file_hashes = theirs.file_id, list(theirs.file_hashes)
-        timestamp = snapshot.last_modified.timestamp()
-        await self.buffer.set_base(entry.id, snapshot.update, timestamp)
+        base = snapshot.update
+        if held.base is not None:
+            base = await asyncio.to_thread(squash, [held.base.data, base])
+        await self.buffer.set_base(entry.id, base, snapshot.last_modified.timestamp())
         await self.set_facts(entry)
-        entry.state = state_vector(snapshot.update)
+        entry.state = state_vector(base)
         # After an eviction, others may have written what the live document does not have.
         self._deliver(entry, [snapshot.update])
         return await self.buffer.read(entry.id)
+
+    def _take_whole(self, entry: Entry) -> bool:
+        """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
+        been overwritten by what cannot be read."""
+        if not (entry.evicted and entry.whole):
+            return False
+        entry.evicted = False
+        entry.facts.version_id = entry.facts.etag = ""
+        for whole in entry.whole:
+            self.append(entry, whole(), b"", time.time())
+        return True
 
     def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
         for update in updates:
@@ -520,17 +559,17 @@ class Checkpointer:
 
     def _arm(self, entry: Entry) -> None:
         """Set the entry's one timer to when something is next due."""
-        self._disarm(entry)
+        self.disarm(entry)
         if self._closing or self._stack is None or entry.running:
             return
         delay = self._next_due(entry) - self._now()
         if delay <= 0:
             self._start(entry)
-        else:
+        elif delay < math.inf:
             loop = asyncio.get_running_loop()
             entry.timer = loop.call_later(delay, self._arm, entry)
 
-    def _disarm(self, entry: Entry) -> None:
+    def disarm(self, entry: Entry) -> None:
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
@@ -539,18 +578,20 @@ class Checkpointer:
         policy = entry.policy
         if not entry.pending:
             return entry.last_activity + policy.ttl
-        if entry.pending >= policy.interval:
+        if entry.pending >= policy.interval or self.buffer.refused is not None:
             due = 0.0
         else:
             due = min(
                 entry.first_pending + policy.max_delay, entry.last_activity + policy.idle_delay
             )
+        if self.health.error is not None and entry.attempts:
+            return math.inf  # the bucket is watched, and all that waits for it starts then
         return max(due, entry.retry_at)
 
     def _start(self, entry: Entry) -> None:
         if not entry.running:
             entry.running = True
-            self._disarm(entry)
+            self.disarm(entry)
             self.spawn(self._run(entry))
 
     async def _run(self, entry: Entry) -> None:
@@ -563,7 +604,7 @@ class Checkpointer:
             pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
         finally:
             entry.running = False
-            if self._entries.get(entry.document) is entry:
+            if self.entries.get(entry.document) is entry:
                 self._arm(entry)
 
     async def _evict(self, entry: Entry) -> None:
@@ -571,7 +612,7 @@ class Checkpointer:
             if entry.pending:
                 return
             if entry.users == 0:
-                self._entries.pop(entry.document, None)
+                self.entries.pop(entry.document, None)
             # With a room open, its next update builds on what the bucket has.
             entry.asked = False
             entry.evicted = True
@@ -606,195 +647,76 @@ class Checkpointer:
 
     def _failed(self, entry: Entry, error: BookstoreError) -> None:
         entry.attempts += 1
-        # "Full jitter", so that many documents and servers do not come back all at once.
-        ceiling = min(RETRY_CAP, 0.5 * 2.0 ** min(entry.attempts, 10))
-        entry.retry_at = self._now() + random.uniform(0.05, ceiling)
+        entry.retry_at = self._now() + health.pause(entry.attempts)
+        if entry.failing_since is None:
+            entry.failing_since = time.time()
         metrics.CHECKPOINTS.labels("failed").inc()
-        if isinstance(error, (BucketError, ConfigurationError)):
-            self._note_error(error)
-        elif str(error) != str(entry.error or ""):
+        elsewhere = isinstance(error, (BucketError, ConfigurationError))
+        if not elsewhere and str(error) != str(entry.error or ""):
             self.log.error("%s is not archived: %s", entry.document, error)
         entry.error = error
+        self.health.note(error)
+        self.changed()
 
     def _worked(self, entry: Entry) -> None:
         entry.error, entry.attempts, entry.retry_at = None, 0, 0.0
-        self._watched = 0
+        entry.failing_since = None
+        self.health.worked()
+        self.changed()
 
-    def _note_error(self, error: BookstoreError) -> None:
-        """The bucket cannot be used: say so once, and watch for it to come back."""
-        metrics.S3_ERRORS.labels(type(error).__name__).inc()
-        if type(error) is not type(self.error):
-            self.log.error("Nothing is archived now, edits stay in the buffer. %s", error)
-        if self.failing_since is None:
-            self.failing_since = time.time()
-        self.error = error
-        if self._watch is None and not self._closing:
-            self._watch = self.spawn(self._watch_bucket())
-
-    async def check(self) -> bool:
-        """See whether the bucket can be used, and note it in `error`. Never raises."""
-        try:
-            await self.archive.check()
-        except BookstoreError as error:
-            self._note_error(error)
-            return False
-        if self.error is not None:
-            self.log.warning("The archive works again, in %s.", self.archive.bucket.where)
-        self.error = self.failing_since = None
-        for entry in self._entries.values():
-            if entry.error is not None and isinstance(entry.error, BucketError):
+    def _bucket_is_back(self) -> None:
+        for entry in self.entries.values():
+            if isinstance(entry.error, BucketError):
                 entry.retry_at = 0.0
                 self._arm(entry)
-        return True
 
-    async def _watch_bucket(self) -> None:
-        try:
-            while True:
-                self._watched += 1
-                ceiling = min(RETRY_CAP, 2.0 ** min(self._watched, 10))
-                await asyncio.sleep(random.uniform(0.5, ceiling))
-                if await self.check():
-                    return
-        finally:
-            self._watch = None
+    def _buffer_changed(self) -> None:
+        """The disk of the buffer refuses to take more: the bucket has to, and at once."""
+        self.log.error(
+            "The update buffer goes on in memory; edits are safe when the bucket has them. %s",
+            self.buffer.refused,
+        )
+        for entry in self.entries.values():
+            self._arm(entry)
+        self.changed()
 
-    def status(self) -> dict[str, Any]:
+    def changed(self) -> None:
+        """Tell whoever wants to know if the state has changed."""
+        if self._buffer is None:
+            return
+        state = self.status()
+        now = (state["status"], state["retrying_since"], state["buffer"])
+        if now != self._told:
+            self._told = now
+            metrics.RETRYING.set(state["status"] == "retrying")
+            self.on_state(state)
+
+    def status(self) -> State:
         """The state of the archive, of JSON types; times in seconds since the epoch."""
-        pending = [entry for entry in self._entries.values() if entry.pending]
-        failing = {
-            str(entry.document): str(entry.error)
-            for entry in self._entries.values()
-            if entry.error is not None
-        }
-        if isinstance(self.error, ConfigurationError):
+        pending = [entry for entry in self.entries.values() if entry.pending]
+        failing = [entry for entry in self.entries.values() if entry.error is not None]
+        error = self.health.error
+        since = [self.health.failing_since, *(entry.failing_since for entry in failing)]
+        if isinstance(error, ConfigurationError):
             state = "not configured"
         else:
-            state = "retrying" if self.error is not None or failing else "ok"
+            state = "retrying" if error is not None or failing else "ok"
+        buffer = "file" if self.buffer.durable else "memory"
+        if self.buffer.refused is not None:
+            buffer = "disk refuses"
         return {
             "status": state,
-            "error": str(self.error) if self.error else None,
-            "retrying_since": self.failing_since,
-            "documents": len(self._entries),
+            "error": str(error) if error else None,
+            "retrying_since": min((at for at in since if at is not None), default=None),
+            "documents": len(self.entries),
             "pending_documents": len(pending),
             "pending_updates": sum(entry.pending for entry in pending),
             "pending_bytes": sum(entry.pending_bytes for entry in pending),
-            "failing_documents": failing,
+            "failing_documents": {str(entry.document): str(entry.error) for entry in failing},
             "last_checkpoint": self.last_checkpoint,
+            "buffer": buffer,
             "buffer_bytes": self.buffer.size(),
         }
-
-    # -- renames -------------------------------------------------------------------------------
-
-    async def rename(self, source: str, target: str) -> None:
-        """Follow the rename of a file or directory. The bucket follows as soon as it can."""
-        # Everything here is at its new place before anybody else runs.
-        noted = asyncio.Event()
-        rename = Rename(0, source, target, [noted])
-        moved = []
-        for entry in list(self._entries.values()):
-            path = _moved(entry.document.path, source, target)
-            if path is not None:
-                if entry.putting is not None:
-                    rename.waits_for.append(entry.putting)
-                del self._entries[entry.document]
-                entry.document = Document(path, entry.document.type)
-                moved.append(entry)
-        for entry in moved:
-            former = self._entries.get(entry.document)
-            if former is not None:
-                # What a former file of this name left goes to the bucket before this one does.
-                self._disarm(former)
-                self._displaced.append(former)
-            self._entries[entry.document] = entry
-        self._renames.append(rename)
-        try:
-            for entry in moved:
-                await self.buffer.set_document(entry.id, entry.document)
-            rename.id = await self.buffer.add_rename(source, target)
-        finally:
-            noted.set()
-        self.spawn(self._retry_renames())
-
-    async def _retry_renames(self) -> None:
-        attempts = 0
-        while self._renames or self._displaced:
-            try:
-                await self._follow_renames()
-            except BookstoreError as error:
-                if isinstance(error, (BucketError, ConfigurationError)):
-                    self._note_error(error)
-                attempts += 1
-                await asyncio.sleep(random.uniform(0.1, min(RETRY_CAP, 2.0**attempts)))
-
-    async def _follow_renames(self) -> None:
-        """Bring the bucket to where the files are. Nothing is read or written under a new key
-        before, or a document would be found missing there."""
-        if not self._renames and not self._displaced:
-            return
-        async with self._renaming:
-            while self._displaced:
-                await self._checkpoint(self._displaced[0], follow=False)
-                await self.buffer.evict(self._displaced.pop(0).id)
-            while self._renames:
-                await self._follow(self._renames[0])
-                rename = self._renames.pop(0)
-                await self.buffer.remove_rename(rename.id)
-
-    async def _follow(self, rename: Rename) -> None:
-        for event in rename.waits_for:
-            await event.wait()
-        for old in await self.archive.documents_under(rename.source):
-            path = _moved(old.path, rename.source, rename.target) or rename.target
-            new = Document(path, old.type)
-            copied = await self.archive.rename(old, new)
-            entry = self._entries.get(new)
-            if copied is None or entry is None:
-                continue
-            # If another writer had the last word under the old name, the next checkpoint is to
-            # meet its version, and merge with it.
-            if copied.source_version_id == entry.facts.version_id:
-                entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
-                await self.set_facts(entry)
-
-    # -- deletions -----------------------------------------------------------------------------
-
-    def delete(self, path: str) -> None:
-        """Follow the deletion of a file or directory. The bucket follows as soon as it can, with
-        delete markers; every version stays, the last state of the document among them."""
-        for entry in self._entries.values():
-            if _moved(entry.document.path, path, "") is not None:
-                entry.deleted = True
-        self._deleting[path] = self.spawn(self._delete(path))
-
-    async def _delete(self, path: str) -> None:
-        attempts = 0
-        while True:
-            try:
-                await self._follow_deletion(path)
-            except BookstoreError as error:
-                self._note_error(error)
-                attempts += 1
-                await asyncio.sleep(random.uniform(0.1, min(RETRY_CAP, 2.0**attempts)))
-            else:
-                self._deleting.pop(path, None)
-                return
-
-    async def _follow_deletion(self, path: str) -> None:
-        for entry in list(self._entries.values()):
-            if _moved(entry.document.path, path, "") is not None:
-                await self.checkpoint(entry)
-        await self._follow_renames()
-        for document in await self.archive.documents_under(path):
-            deleted = self._entries.get(document)
-            if deleted is None:
-                await self.archive.delete(document)
-                continue
-            async with deleted.lock:
-                await self.archive.delete(document)
-                # Whoever still has it open starts a new run of versions with the next edit.
-                deleted.facts.version_id = deleted.facts.etag = ""
-                await self.set_facts(deleted)
-            await self.forget(document)
 
     # -- shutdown ------------------------------------------------------------------------------
 
@@ -812,22 +734,22 @@ class Checkpointer:
                 except (ConfigurationError, SnapshotError):
                     return  # no trying again will mend it
                 except BookstoreError:
-                    await asyncio.sleep(random.uniform(0.05, 0.5))
+                    await asyncio.sleep(health.pause(0))
 
         while True:
             # What arrives while this runs is flushed in another round.
-            pending = [entry for entry in self._entries.values() if entry.pending]
+            pending = [entry for entry in self.entries.values() if entry.pending]
             tasks = [self.spawn(settle(entry)) for entry in pending]
-            tasks += self._deleting.values()
-            if self._renames or self._displaced:
-                tasks.append(self.spawn(self._retry_renames()))
+            moving = self.moves.retry()
+            if moving is not None:
+                tasks.append(moving)
             if not tasks:
                 return {}
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-            still = [entry for entry in self._entries.values() if entry.pending]
+            still = [entry for entry in self.entries.values() if entry.pending]
             final = (ConfigurationError, SnapshotError)
             if late or (still and all(isinstance(entry.error, final) for entry in still)):
                 return self._unflushed(f"no answer within {timeout:g} s")
@@ -835,15 +757,17 @@ class Checkpointer:
     def _unflushed(self, reason: str) -> dict[str, str]:
         unflushed = {
             str(entry.document): str(entry.error or reason)
-            for entry in [*self._entries.values(), *self._displaced]
+            for entry in [*self.entries.values(), *self.moves.displaced]
             if entry.pending
         }
-        for rename in self._renames:
-            name = f"the rename of {rename.source} to {rename.target}"
-            unflushed[name] = str(self.error or reason)
-        for path in self._deleting:
-            unflushed[f"the deletion of {path}"] = str(self.error or reason)
-        return unflushed
+        why = str(self.health.error or reason)
+        return unflushed | dict.fromkeys(self.moves.names(), why)
+
+
+def _is_whole(entry: Entry, held: Held) -> bool:
+    """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
+    the bucket never had any of."""
+    return held.base is not None or (bool(held.rows) and not entry.facts.version_id)
 
 
 def _fold_count(held: Held, policy: Policy) -> int:
@@ -862,14 +786,6 @@ def _fold_count(held: Held, policy: Policy) -> int:
         size -= len(held.rows[fold].data)
         fold += 1
     return fold
-
-
-def _moved(path: str, source: str, target: str) -> str | None:
-    if path == source:
-        return target
-    if path.startswith(f"{source}/"):
-        return target + path[len(source) :]
-    return None
 
 
 _leaving: set[asyncio.Task[None]] = set()

@@ -22,3 +22,6 @@ CHECKPOINT_SECONDS = Histogram(
 CHECKPOINT_BYTES = Counter("bookstore_checkpoint_bytes", "Bytes of the squashed updates written.")
 S3_ERRORS = Counter("bookstore_s3_errors", "Failed uses of the bucket, by kind.", ["kind"])
 EVICTIONS = Counter("bookstore_evictions", "Documents evicted from the buffer.")
+RETRYING = Gauge(
+    "bookstore_retrying", "1 while something cannot be archived and is tried again, else 0."
+)

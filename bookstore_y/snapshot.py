@@ -74,6 +74,26 @@ def advance(
     return Squashed(_encode(doc, [*older, *updates]), state, changed, folded)
 
 
+def condense(
+    base: bytes | None, persisted: Sequence[bytes], pending: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """Squash what is persisted into one update, and what is pending into another on top of it.
+
+    Raises `CorruptSnapshot`.
+    """
+    older = [*([] if base is None else [base]), *persisted]
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    for update in older:
+        _apply(doc, update)
+    whole, before = _encode(doc, older), doc.get_state()
+    for update in pending:
+        _apply(doc, update)
+    state = doc.get_state()
+    waiting = [update for update in pending if not _is_integrated(update, state)]
+    added = doc.get_update(before)
+    return whole, pycrdt.merge_updates(added, *waiting) if waiting else added
+
+
 def squash(updates: Sequence[bytes]) -> bytes:
     """Squash `updates`, oldest first, into one. Raises `CorruptSnapshot`.
 

@@ -19,7 +19,8 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .archive import Version
 from .buffer import Held
-from .checkpointer import FILE_HASHES, Checkpointer, Entry, Policy
+from .checkpointer import Checkpointer
+from .entry import Entry, Policy
 from .errors import (
     BookstoreError,
     BucketError,
@@ -29,10 +30,15 @@ from .errors import (
     DocumentNotFound,
     InvalidPath,
     SnapshotError,
+    UpdateBufferError,
 )
 from .keys import Document
+from .recovery import BufferOptions
 from .settings import BookstoreSettings
 from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector
+
+FILE_HASHES = 32
+"""Loads and saves of its file that a document remembers."""
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -110,6 +116,16 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         ":memory:",
         help="Where the buffer is: ':memory:', or the path of an SQLite file of this server's "
         "own, which survives a crash.",
+    ).tag(config=True)
+    buffer_limit = Int(
+        64 * 1024 * 1024,
+        min=0,
+        help="Bytes that a buffer in memory may take. Past it, as in a long outage, pending "
+        "updates are squashed, and what is too much even then goes on in a file of recovery_dir.",
+    ).tag(config=True)
+    recovery_dir = Unicode(
+        help="Directory for what a stopping server cannot archive; the next one takes it up. "
+        "Default: bookstore_y in Jupyter's data directory."
     ).tag(config=True)
 
     def __init__(
@@ -243,7 +259,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             document = host.document_of(kind, file_id)
         else:
             document = Document(self.path)
-        checkpointer = Checkpointer.shared(settings, self.db_path)
+        checkpointer = Checkpointer.shared(settings, self.buffer_options())
         await checkpointer.__aenter__()
         try:
             entry = await checkpointer.open(document, self._policy())
@@ -294,6 +310,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
     def _whole(self) -> bytes:
         return EMPTY_UPDATE if self._ydoc is None else self._ydoc.get_update()
+
+    def buffer_options(self) -> BufferOptions:
+        """Where the configuration has the buffer."""
+        return BufferOptions(self.db_path, self.recovery_dir, self.buffer_limit)
 
     def _policy(self) -> Policy:
         return Policy(
@@ -361,14 +381,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         From then on what other writers add to the document in the bucket is applied to `ydoc`,
         too, whenever a checkpoint finds it.
         """
-        _, entry = self._opened()
         self._loaded = None
         self._ready = False
         try:
+            _, entry = self._opened()
             held = await self._held()
         except YDocNotFound:
             if self._rtc is None:
-                self._attach(entry, ydoc)
+                self._attach(self._opened()[1], ydoc)
                 self._ready = True
             raise
         except BookstoreError as error:
@@ -522,13 +542,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._loaded is not None or not self.started.is_set():
             return None
         held = await checkpointer.load(entry)
-        if not entry.facts.file_hashes and not entry.facts.saving:
-            return None
         stored = await asyncio.to_thread(_content_of, entry.document.type, held.updates())
         stored_hash = await asyncio.to_thread(content.hash_of, stored)
         file_hash = await hash_of_file()
-        behind = file_hash != stored_hash and self._is_behind(entry, file_hash)
-        return stored if behind else None
+        if file_hash == stored_hash:
+            # The room finds nothing to do then, and so tells nobody what the file is.
+            await self.file_is(file_hash)
+            return None
+        return stored if self._is_behind(entry, file_hash) else None
 
     async def file_is(self, content_hash: str) -> None:
         """The file now has content of this hash."""
@@ -583,6 +604,8 @@ def _in_a_frame(error: BookstoreError) -> str:
         return "The archive cannot be reached; try again later."
     if isinstance(error, SnapshotError):
         return "The archived document is damaged; see the log."
+    if isinstance(error, UpdateBufferError):
+        return "The update buffer cannot be used; see the log."
     if isinstance(error, InvalidPath):
         return "This path cannot be archived; see the log."
     return "The archive cannot be read; see the log."

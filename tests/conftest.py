@@ -67,8 +67,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _environment() -> Iterator[None]:
-    """The user's own AWS and bookstore settings have no say in a test."""
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's own AWS and bookstore settings have no say in a test, nor their recovery files."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("AWS_", "JPYNB_")):
@@ -76,6 +76,7 @@ def _environment() -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("JUPYTER_DATA_DIR", str(tmp_path_factory.mktemp("jupyter-data")))
         yield
 
 

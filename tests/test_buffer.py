@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer import FORMAT, Buffer, Facts
+from bookstore_y.buffer import Buffer, Facts, Move
+from bookstore_y.buffer_file import FORMAT, DamagedBuffer, NewerBuffer
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
 
@@ -229,8 +230,8 @@ async def test_what_is_known_lists_documents_with_what_is_pending(buffer: Buffer
     first, second = buffer.known()
 
     assert (first.document, first.facts) == (DOCUMENT, facts)
-    assert (first.pending, first.pending_bytes, first.oldest_pending) == (2, 8, 20.0)
-    assert (second.document, second.pending, second.oldest_pending) == (Document("plain"), 0, None)
+    assert (first.pending, first.pending_bytes, first.newest) == (2, 8, 30.0)
+    assert (second.document, second.pending, second.newest) == (Document("plain"), 0, 0.0)
 
 
 async def test_a_document_can_move_and_its_facts_change(buffer: Buffer) -> None:
@@ -244,14 +245,14 @@ async def test_a_document_can_move_and_its_facts_change(buffer: Buffer) -> None:
     assert (known.document.path, known.facts.etag, known.pending) == ("moved.ipynb", "new", 1)
 
 
-async def test_renames_are_kept_in_order_until_removed(buffer: Buffer) -> None:
-    first = await buffer.add_rename("a", "b")
-    second = await buffer.add_rename("b", "c")
-    assert buffer.renames() == [(first, "a", "b"), (second, "b", "c")]
+async def test_moves_are_kept_in_order_until_removed(buffer: Buffer) -> None:
+    first = await buffer.add_move("a", "b")
+    second = await buffer.add_move("b", None)
+    assert buffer.moves() == [Move(first, "a", "b", 0), Move(second, "b", None, 0)]
 
-    await buffer.remove_rename(first)
+    await buffer.remove_move(first)
 
-    assert buffer.renames() == [(second, "b", "c")]
+    assert buffer.moves() == [Move(second, "b", None, 0)]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -264,7 +265,7 @@ async def test_reopening_a_file_finds_everything(buffers: Open) -> None:
     seq = await append(buffer, document, b"one")
     await buffer.mark_persisted(document, seq, Facts(lineage="l", version_id="v1"))
     await append(buffer, document, b"two")
-    rename = await buffer.add_rename("a", "b")
+    rename = await buffer.add_move("a", "b")
 
     buffer = buffers()
 
@@ -272,7 +273,7 @@ async def test_reopening_a_file_finds_everything(buffers: Open) -> None:
     assert (known.document, known.facts) == (DOCUMENT, Facts(lineage="l", version_id="v1"))
     assert await held(buffer, known.id) == [b"base", b"one", b"two"]
     assert await pending(buffer, known.id) == [b"two"]
-    assert buffer.renames() == [(rename, "a", "b")]
+    assert [move.id for move in buffer.moves()] == [rename]
 
 
 @pytest.mark.parametrize("how", ["folded", "evicted"])
@@ -351,7 +352,7 @@ def test_a_newer_format_is_refused_and_left_as_it_is(path: str) -> None:
         db.execute(f"PRAGMA user_version = {FORMAT + 1}")
     before = Path(path).read_bytes()
 
-    with pytest.raises(UpdateBufferError, match="newer"):
+    with pytest.raises(NewerBuffer, match="newer"):
         Buffer(path)
 
     assert Path(path).read_bytes() == before
@@ -376,7 +377,7 @@ def test_the_database_of_another_program_is_refused_and_left_as_it_is(
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: str) -> None:
     Path(path).write_bytes(b"a diary, not a database" * 100)
 
-    with pytest.raises(UpdateBufferError, match="db_path"):
+    with pytest.raises(DamagedBuffer):
         Buffer(path)
 
     assert Path(path).read_bytes() == b"a diary, not a database" * 100

@@ -13,12 +13,14 @@ import pytest
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, S3YStore, checkpointer
+from bookstore_y import BookstoreSettings, S3YStore, health
 from bookstore_y.archive import Archive, Saved
 from bookstore_y.bucket import Bucket
-from bookstore_y.checkpointer import Checkpointer, Entry, Policy
+from bookstore_y.checkpointer import Checkpointer
+from bookstore_y.entry import Entry, Policy
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
+from bookstore_y.recovery import BufferOptions
 
 from .servers import S3Server
 from .support import NEVER, Gate, Outage, Reader, Typist, config_for, text_of, until, words_of
@@ -60,7 +62,7 @@ def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
 
 @pytest.fixture(autouse=True)
 def _tries_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpointer, "RETRY_CAP", 0.2)
+    monkeypatch.setattr(health, "RETRY_CAP", 0.2)
 
 
 @dataclass
@@ -90,7 +92,7 @@ async def opened(archive: Checkpointer, rules: Policy = QUIET, document: Documen
 
 @pytest.fixture
 async def archive(settings: BookstoreSettings, db_path: str) -> AsyncIterator[Checkpointer]:
-    async with Checkpointer(settings, db_path) as archive:
+    async with Checkpointer(settings, BufferOptions(db_path)) as archive:
         yield archive
 
 
@@ -280,7 +282,7 @@ async def test_a_put_that_is_cancelled_loses_nothing(
 async def test_a_checkpointer_that_is_left_during_a_put_keeps_what_is_pending(
     settings: BookstoreSettings, reader: Reader, monkeypatch: pytest.MonkeyPatch, db_path: str
 ) -> None:
-    first = Checkpointer(settings, db_path)
+    first = Checkpointer(settings, BufferOptions(db_path))
     with monkeypatch.context() as patch:
         gate = Gate(patch)
         async with first:
@@ -288,7 +290,7 @@ async def test_a_checkpointer_that_is_left_during_a_put_keeps_what_is_pending(
             notes.type("in flight")
             await gate.reached.wait()
 
-    again = first if db_path == ":memory:" else Checkpointer(settings, db_path)
+    again = first if db_path == ":memory:" else Checkpointer(settings, BufferOptions(db_path))
     async with again:
         await until(says(reader, "in flight"), "the next one writes it by itself")
 
@@ -402,7 +404,7 @@ async def test_one_failing_document_does_not_hold_up_another(
 async def test_an_update_that_the_buffer_refuses_is_not_waited_for_for_ever(
     settings: BookstoreSettings, tmp_path: Path
 ) -> None:
-    async with Checkpointer(settings, str(tmp_path / "buffer.db")) as archive:
+    async with Checkpointer(settings, BufferOptions(str(tmp_path / "buffer.db"))) as archive:
         notes = await opened(archive, policy(idle_delay=0.01))
         nothing: bytes = None  # type: ignore[assignment]
         _, durable = archive.append(notes.entry, Typist().type("x"), nothing, 1.0)
@@ -641,7 +643,7 @@ async def test_an_open_document_is_renamed(archive: Checkpointer, reader: Reader
     await notes.checkpoint()
     notes.type("two ")
 
-    await archive.rename("notes.ipynb", "moved.ipynb")
+    await archive.moves.rename("notes.ipynb", "moved.ipynb")
     assert notes.entry.document == new
     await until(says(reader, "", NOTES), "the old key is gone")
     notes.type("three")
@@ -665,7 +667,7 @@ async def test_a_closed_document_is_renamed(archive: Checkpointer, reader: Reade
     await until(says(reader, "closed"), "it is written")
     await archive.forget(NOTES)
 
-    await archive.rename("notes.ipynb", "moved.ipynb")
+    await archive.moves.rename("notes.ipynb", "moved.ipynb")
 
     await until(says(reader, "closed", new), "the bucket follows")
     await until(says(reader, "", NOTES), "the old key is gone")
@@ -686,7 +688,7 @@ async def test_a_directory_is_renamed_with_open_and_closed_documents(
             archive.close(one.entry)
             await archive.forget(document)
 
-    await archive.rename("old", "new")
+    await archive.moves.rename("old", "new")
     assert await archive.flush(15) == {}
 
     for document in inside:
@@ -710,8 +712,8 @@ async def test_a_rename_is_followed_when_the_bucket_is_back(
     outage.begin()
     if state == "pending":
         notes.type("two")
-    await archive.rename("notes.ipynb", "b.ipynb")
-    await archive.rename("b.ipynb", "c.ipynb")
+    await archive.moves.rename("notes.ipynb", "b.ipynb")
+    await archive.moves.rename("b.ipynb", "c.ipynb")
     await until(lambda: outage.refused > 2, "several tries")
     assert archive.status()["status"] == "retrying"
     again = await opened(archive, QUIET, new)
@@ -732,14 +734,14 @@ async def test_a_rename_waits_in_the_file_for_the_next_start(
     settings: BookstoreSettings, tmp_path: Path, reader: Reader, outage: Outage
 ) -> None:
     path = str(tmp_path / "buffer.db")
-    async with Checkpointer(settings, path) as archive:
+    async with Checkpointer(settings, BufferOptions(path)) as archive:
         notes = await opened(archive)
         notes.type("renamed")
         await notes.checkpoint()
         outage.begin()
-        await archive.rename("notes.ipynb", "moved.ipynb")
+        await archive.moves.rename("notes.ipynb", "moved.ipynb")
     outage.end()
-    async with Checkpointer(settings, path):
+    async with Checkpointer(settings, BufferOptions(path)):
         await until(
             says(reader, "renamed", Document("moved.ipynb", "notebook")), "the bucket follows"
         )
@@ -756,7 +758,7 @@ async def test_a_rename_onto_a_document_with_pending_updates_loses_neither(
     outage.begin()
     archive.close(other.entry)
 
-    await archive.rename("notes.ipynb", "other.ipynb")
+    await archive.moves.rename("notes.ipynb", "other.ipynb")
     outage.end()
     await archive.flush(15)
 
@@ -778,7 +780,7 @@ async def test_a_checkpoint_beside_a_rename_writes_nothing_too_early(
     notes.type("two")
 
     await asyncio.gather(
-        archive.rename("notes.ipynb", "moved.ipynb"), archive.checkpoint(notes.entry)
+        archive.moves.rename("notes.ipynb", "moved.ipynb"), archive.checkpoint(notes.entry)
     )
     assert await archive.flush(15) == {}
 
@@ -800,7 +802,7 @@ async def test_a_directory_whose_documents_are_being_written_moves_whole(
         gate = Gate(patch)
         writing = asyncio.create_task(second.checkpoint())
         await gate.reached.wait()
-        renaming = asyncio.create_task(archive.rename("old", "new"))
+        renaming = asyncio.create_task(archive.moves.rename("old", "new"))
         await until(lambda: first.entry.document.path == "new/a.txt" or renaming.done(), "it moves")
         early = asyncio.create_task(first.checkpoint())
         await asyncio.sleep(0.05)
@@ -823,7 +825,7 @@ async def test_a_rename_hides_nothing_that_another_writer_added(
         await notes.checkpoint()
         await _written_elsewhere(config, tmp_path, "theirs ")
 
-        await archive.rename("notes", "moved")
+        await archive.moves.rename("notes", "moved")
         assert await archive.flush(15) == {}
         notes.type("ours again ")
         await notes.checkpoint()
@@ -847,16 +849,16 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
 
     async with (
         Checkpointer(settings) as fast,
-        Checkpointer(settings, str(tmp_path / "elsewhere.db")) as slow,
+        Checkpointer(settings, BufferOptions(str(tmp_path / "elsewhere.db"))) as slow,
     ):
         notes = await opened(fast, QUIET, document)
         notes.type("before ")
         await notes.checkpoint()
         await opened(slow, QUIET, document)
         monkeypatch.setattr(Archive, "save", slowly)
-        await slow.rename("notes", "moved")
+        await slow.moves.rename("notes", "moved")
         await asyncio.wait_for(copying.wait(), 15)
-        await fast.rename("notes", "moved")
+        await fast.moves.rename("notes", "moved")
         notes.type("after")
         assert await fast.flush(15) == {}
         go_on.set()
@@ -872,10 +874,10 @@ async def test_what_an_earlier_process_left_is_written_unasked(
     settings: BookstoreSettings, tmp_path: Path, reader: Reader
 ) -> None:
     path = str(tmp_path / "buffer.db")
-    async with Checkpointer(settings, path) as archive:
+    async with Checkpointer(settings, BufferOptions(path)) as archive:
         notes = await opened(archive)
         notes.type("left by a crash")
-    async with Checkpointer(settings, path) as archive:
+    async with Checkpointer(settings, BufferOptions(path)) as archive:
         assert archive.status()["pending_updates"] == 1
         await until(says(reader, "left by a crash"), "nobody needs to open it")
 
@@ -885,7 +887,7 @@ async def test_the_checkpointer_is_shared_by_bucket_and_buffer(
 ) -> None:
     one = Checkpointer.shared(settings)
     assert Checkpointer.shared(BookstoreSettings(config=config)) is one
-    other = Checkpointer.shared(settings, str(tmp_path / "buffer.db"))
+    other = Checkpointer.shared(settings, BufferOptions(str(tmp_path / "buffer.db")))
     assert other is not one
     for each in (one, other):
         async with each:
@@ -955,9 +957,9 @@ async def test_pending_updates_are_counted_once_over_a_restart(
 ) -> None:
     before = metric("pending_updates"), metric("pending_bytes")
     for _ in range(3):
-        async with Checkpointer(settings, str(tmp_path / "buffer.db")) as archive:
+        async with Checkpointer(settings, BufferOptions(str(tmp_path / "buffer.db"))) as archive:
             (await opened(archive)).type("pending")
-    async with Checkpointer(settings, str(tmp_path / "buffer.db")) as archive:
+    async with Checkpointer(settings, BufferOptions(str(tmp_path / "buffer.db"))) as archive:
         assert metric("pending_updates") - before[0] == 3
         assert await archive.flush(15) == {}
     assert (metric("pending_updates"), metric("pending_bytes")) == before

@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.bucket import Bucket
-from bookstore_y.buffer import FORMAT
+from bookstore_y.buffer_file import FORMAT
 from bookstore_y.errors import (
     AccessDenied,
     BookstoreError,
@@ -214,7 +214,7 @@ async def test_a_document_that_is_nowhere_is_not_found(config: Config) -> None:
             await store.apply_updates(pycrdt.Doc())
 
 
-async def test_a_buffer_of_a_newer_release_is_refused_and_left_alone(
+async def test_a_buffer_of_a_newer_release_is_set_aside_as_it_is(
     config: Config, tmp_path: Path
 ) -> None:
     config = with_file(config, tmp_path)
@@ -225,13 +225,23 @@ async def test_a_buffer_of_a_newer_release_is_refused_and_left_alone(
         db.execute(f"PRAGMA user_version = {FORMAT + 1}")
     before = database.read_bytes()
 
-    with pytest.raises(UpdateBufferError, match="newer"):
+    async with S3YStore(PATH, config=config) as store:
+        await store.write(Typist().type("newer"))
+
+    assert (tmp_path / "buffer.db.newer-format").read_bytes() == before
+
+
+async def test_a_buffer_that_cannot_be_opened_is_told_to_reader_and_writer(
+    config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "buffer.db").mkdir()
+    config = with_file(config, tmp_path)
+
+    with pytest.raises(UpdateBufferError, match="db_path"):
         await S3YStore(PATH, config=config).start(from_context_manager=True)
     async with started(S3YStore(PATH, config=config)) as store:
-        with pytest.raises(UpdateBufferError, match="newer"):
+        with pytest.raises(UpdateBufferError, match="db_path"):
             await stored(store)
-
-    assert database.read_bytes() == before
 
 
 # -- snapshots and versions ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, S3YStore, checkpointer
+from bookstore_y import BookstoreSettings, S3YStore, health
 from bookstore_y.bucket import Bucket
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.errors import BookstoreError
@@ -233,7 +233,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             source, self.path = self.path, f"{self.paths[0]}-{len(self.paths)}"
             self.paths.append(self.path)
             for server in self.servers:
-                world.run(server.checkpointer.rename(source, self.path))
+                world.run(server.checkpointer.moves.rename(source, self.path))
                 world.run(server.checkpointer.flush(STEP_SECONDS))
 
         @invariant()
@@ -276,7 +276,7 @@ def world(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    monkeypatch.setattr(checkpointer, "RETRY_CAP", 0.05)
+    monkeypatch.setattr(health, "RETRY_CAP", 0.05)
     world = World(moto_server, moto_bucket, tmp_path, Outage(monkeypatch))
     yield world
     world.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.base.handlers import path_regex
@@ -17,6 +18,22 @@ from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .documents import Documents
 from .handlers import RestoreHandler, StatusHandler, VersionsHandler, session_handler
+
+PATIENCE = 3.0
+"""Seconds for which a stopping server tries to archive before it writes a recovery file."""
+
+STATE_EVENTS = "https://schema.jupyter.org/bookstore_y/state/v1"
+STATE_SCHEMA = Path(__file__).with_name("state.v1.yaml")
+STATE_FIELDS = (
+    "status",
+    "error",
+    "retrying_since",
+    "pending_documents",
+    "pending_updates",
+    "pending_bytes",
+    "last_checkpoint",
+    "buffer",
+)
 
 CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
@@ -40,6 +57,7 @@ class BookstoreExtension(ExtensionApp):
         stores.host = self.documents
         self.settings.update({"bookstore_extension": self})
         serverapp.contents_manager.register_pre_save_hook(self.documents.before_save)
+        serverapp.event_logger.register_event_schema(STATE_SCHEMA)
         serverapp.event_logger.add_listener(
             schema_id=CONTENTS_EVENTS, listener=self._contents_event
         )
@@ -59,17 +77,18 @@ class BookstoreExtension(ExtensionApp):
             self.handlers.append((r"/api/collaboration/session/(.*)", handler))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        db_path = S3YStore("settings", config=self.config).db_path
-        checkpointer = Checkpointer.shared(self.documents.settings, db_path)
+        options = S3YStore("settings", config=self.config).buffer_options()
+        checkpointer = Checkpointer.shared(self.documents.settings, options)
         checkpointer.log = self.log
         checkpointer.authors_of = self.documents.authors_of
+        checkpointer.on_state = self._state_changed
         self.checkpointer = await checkpointer.__aenter__()
         self.documents.checkpointer = checkpointer
         # The server answers while the bucket is looked for.
         self._checking = asyncio.create_task(self._check(checkpointer))
 
     async def _check(self, checkpointer: Checkpointer) -> bool:
-        works = await checkpointer.check()
+        works = await checkpointer.health.check()
         if works:
             settings = self.documents.settings
             self.log.info(
@@ -80,23 +99,30 @@ class BookstoreExtension(ExtensionApp):
         return works
 
     async def _contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        if data["action"] == "save":
-            self.documents.saved(data["path"])
-        elif data["action"] == "delete" and self.checkpointer is not None:
-            self.checkpointer.delete(data["path"].strip("/"))
-        elif data["action"] == "rename" and self.checkpointer is not None:
+        action, path = data["action"], data["path"].strip("/")
+        if action == "save":
+            self.documents.saved(path)
+        elif action in ("delete", "rename") and self.checkpointer is not None:
+            moves = self.checkpointer.moves
             try:
-                await self.checkpointer.rename(
-                    data["source_path"].strip("/"), data["path"].strip("/")
-                )
+                if action == "delete":
+                    await moves.delete(path)
+                else:
+                    await moves.rename(data["source_path"].strip("/"), path)
             except BookstoreError as error:
                 # Nobody waits for an event's listener, so the log is where it can be told.
                 self.log.error(  # noqa: TRY400 - the sentence is what counts
-                    "The archive of %s did not follow its rename to %s: %s",
-                    data["source_path"],
-                    data["path"],
+                    "The archive may not have followed the %s of %s: %s",
+                    action,
+                    data.get("source_path") or path,
                     error,
                 )
+
+    def _state_changed(self, state: dict[str, Any]) -> None:
+        serverapp: Any = self.serverapp
+        serverapp.event_logger.emit(
+            schema_id=STATE_EVENTS, data={name: state[name] for name in STATE_FIELDS}
+        )
 
     async def stop_extension(self) -> None:
         """Archive everything that is pending, within `shutdown_timeout`."""
@@ -108,7 +134,10 @@ class BookstoreExtension(ExtensionApp):
         if self._checking is not None:
             self._checking.cancel()
         await self.documents.end_rooms(within=self.documents.settings.shutdown_timeout / 3)
-        late = await checkpointer.flush(max(0.0, deadline - loop.time()))
+        # Who asked the server to stop may not wait as long as it is told to.
+        if await checkpointer.flush(min(PATIENCE, deadline - loop.time())):
+            await self._keep(checkpointer)
+            await checkpointer.flush(max(0.0, deadline - loop.time()))
         # What arrived meanwhile, from a kernel for instance.
         for store in self.documents.stores():
             store.detach()
@@ -118,6 +147,12 @@ class BookstoreExtension(ExtensionApp):
         await checkpointer.__aexit__()
         stores.host = None
         _end_idle_workers_at_exit()
+
+    async def _keep(self, checkpointer: Checkpointer) -> None:
+        try:
+            await checkpointer.keep()
+        except BookstoreError as error:
+            self.log.error("No recovery file can be written yet: %s", error)  # noqa: TRY400
 
 
 def _end_idle_workers_at_exit() -> None:

@@ -1,0 +1,65 @@
+"""Entry: a document in the buffer, and where it stands with the bucket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .buffer import Facts
+from .errors import BookstoreError
+from .keys import Document
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to checkpoint and evict, and how much history to keep. Times in seconds."""
+
+    interval: int = 200
+    max_delay: float = 30.0
+    idle_delay: float = 3.0
+    ttl: float = 300.0
+    history_updates: int = 1000
+    history_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(eq=False)
+class Entry:
+    """A document in the buffer, and where it stands with the bucket."""
+
+    id: int
+    document: Document
+    facts: Facts
+    policy: Policy
+    pending: int = 0
+    pending_bytes: int = 0
+    first_pending: float = 0.0
+    last_activity: float = 0.0
+    """Loop times in seconds, like every time here."""
+    state: bytes = b"\x00"
+    """State vector that the buffer is known to hold at least."""
+    asked: bool = False
+    """Whether the bucket has said what it holds of the document, since it was last opened."""
+    origin: str = ""
+    """What made the next version, where it is more than a checkpoint."""
+    authors: set[str] = field(default_factory=set)
+    error: BookstoreError | None = None
+    failing_since: float | None = None
+    """Seconds since the epoch."""
+    attempts: int = 0
+    retry_at: float = 0.0
+    running: bool = False
+    timer: asyncio.TimerHandle | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    putting: asyncio.Event | None = None
+    """Set when the PUT that is under way has ended."""
+    evicted: bool = False
+    """Whether the updates at hand build on what only the bucket has."""
+    deleted: bool = False
+    """Whether its file was deleted; a new file of that name is another document."""
+    whole: list[Callable[[], bytes]] = field(default_factory=list)
+    """Each gives the whole state of a live document, as one update."""
+    users: int = 0
+    """Stores that have it open."""
+    live: list[Callable[[bytes], None]] = field(default_factory=list)
+    """Each takes an update that another writer made into a live document."""

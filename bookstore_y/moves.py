@@ -1,0 +1,215 @@
+"""Moves: renames and deletions of files, which the bucket follows as soon as it can.
+
+They are followed in the order in which they happened, and before anything is read or written
+under a key that they concern: a document would otherwise be found missing under its new name, or
+a file that was made after a deletion be taken for the deleted one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .entry import Entry
+from .errors import BookstoreError, SnapshotError
+from .health import pause
+from .keys import Document
+
+if TYPE_CHECKING:
+    from .checkpointer import Checkpointer
+
+
+@dataclass(eq=False)
+class _Move:
+    """A rename of a file or directory; without `target`, a deletion."""
+
+    id: int
+    source: str
+    target: str | None
+    waits_for: list[asyncio.Event] = field(default_factory=list)
+    """PUTs to the old keys that were under way, and the note of it in the buffer."""
+    doomed: list[Entry] = field(default_factory=list)
+    """The documents that a deletion is of; each keeps its last state as a version."""
+
+    def __str__(self) -> str:
+        if self.target is None:
+            return f"the deletion of {self.source}"
+        return f"the rename of {self.source} to {self.target}"
+
+
+class Moves:
+    """The renames and deletions of one checkpointer."""
+
+    def __init__(self, checkpointer: Checkpointer) -> None:
+        self._checkpointer = checkpointer
+        self._moves: list[_Move] = []
+        self._displaced: list[Entry] = []
+        self._following = asyncio.Lock()
+        self._retrying: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something that the bucket has not followed."""
+        return bool(self._moves or self._displaced)
+
+    @property
+    def displaced(self) -> list[Entry]:
+        """Documents whose name another has taken, on their way to the bucket."""
+        return self._displaced
+
+    def names(self) -> list[str]:
+        """What the bucket has not followed, in words."""
+        return [str(move) for move in self._moves]
+
+    def recover(self) -> None:
+        """Take up what an earlier process left in the buffer."""
+        cp = self._checkpointer
+        for left in cp.buffer.moves():
+            move = _Move(left.id, left.source, left.target)
+            if move.target is None:
+                move.doomed = [
+                    entry
+                    for entry in [*cp.entries.values(), *self._displaced]
+                    if entry.id <= left.last_document
+                    and _moved(entry.document.path, move.source, "") is not None
+                ]
+                for entry in move.doomed:
+                    entry.deleted = True
+            self._moves.append(move)
+        self._displaced = [entry for entry in self._displaced if not entry.deleted]
+
+    def displace(self, entry: Entry) -> None:
+        """Another document has taken this one's name: what it holds goes to the bucket first."""
+        self._checkpointer.disarm(entry)
+        self._displaced.append(entry)
+
+    def retry(self) -> asyncio.Task[None] | None:
+        """Follow what is waiting, in the background, for as long as it takes."""
+        if self.waiting and (self._retrying is None or self._retrying.done()):
+            self._retrying = self._checkpointer.spawn(self._retry())
+        return self._retrying if self.waiting else None
+
+    async def rename(self, source: str, target: str) -> None:
+        """Follow the rename of a file or directory."""
+        # Everything here is at its new place before anybody else runs.
+        cp = self._checkpointer
+        noted = asyncio.Event()
+        move = _Move(0, source, target, [noted])
+        moved = []
+        for entry in list(cp.entries.values()):
+            path = _moved(entry.document.path, source, target)
+            if path is not None and not entry.deleted:
+                if entry.putting is not None:
+                    move.waits_for.append(entry.putting)
+                del cp.entries[entry.document]
+                entry.document = Document(path, entry.document.type)
+                moved.append(entry)
+        for entry in moved:
+            former = cp.entries.get(entry.document)
+            if former is not None and not former.deleted:
+                self.displace(former)
+            cp.entries[entry.document] = entry
+        self._moves.append(move)
+        try:
+            for entry in moved:
+                await cp.buffer.set_document(entry.id, entry.document)
+            move.id = await cp.buffer.add_move(source, target)
+        finally:
+            noted.set()
+        self.retry()
+
+    async def delete(self, path: str) -> None:
+        """Follow the deletion of a file or directory, with delete markers; every version stays,
+        the last state of each document among them."""
+        cp = self._checkpointer
+        noted = asyncio.Event()
+        move = _Move(0, path, None, [noted])
+        for entry in cp.entries.values():
+            if _moved(entry.document.path, path, "") is not None:
+                entry.deleted = True
+                move.doomed.append(entry)
+                if entry.putting is not None:
+                    move.waits_for.append(entry.putting)
+        self._moves.append(move)
+        try:
+            move.id = await cp.buffer.add_move(path, None)
+        finally:
+            noted.set()
+        self.retry()
+
+    async def follow(self) -> None:
+        """Bring the bucket to where the files are. Raises a `BookstoreError` if it cannot."""
+        if not self.waiting:
+            return
+        cp = self._checkpointer
+        async with self._following:
+            while self._displaced:
+                if await self._settle(self._displaced[0]):
+                    await cp.buffer.evict(self._displaced[0].id)
+                self._displaced.pop(0)
+            while self._moves:
+                move = self._moves[0]
+                for event in move.waits_for:
+                    await event.wait()
+                if move.target is None:
+                    await self._follow_deletion(move)
+                else:
+                    await self._follow_rename(move.source, move.target)
+                self._moves.pop(0)
+                await cp.buffer.remove_move(move.id)
+
+    async def _settle(self, entry: Entry) -> bool:
+        """Have the last state of a document as a version; False if it can never be one."""
+        try:
+            await self._checkpointer.write(entry)
+        except SnapshotError as error:
+            self._checkpointer.log.error(  # noqa: TRY400 - the sentence is what counts
+                "The last edits of the former %s cannot be archived. %s", entry.document, error
+            )
+            return False
+        return True
+
+    async def _follow_rename(self, source: str, target: str) -> None:
+        cp = self._checkpointer
+        for old in await cp.archive.documents_under(source):
+            new = Document(_moved(old.path, source, target) or target, old.type)
+            copied = await cp.archive.rename(old, new)
+            entry = cp.entries.get(new)
+            if copied is None or entry is None:
+                continue
+            # If another writer had the last word under the old name, the next checkpoint is to
+            # meet its version, and merge with it.
+            if copied.source_version_id == entry.facts.version_id:
+                entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
+                await cp.set_facts(entry)
+
+    async def _follow_deletion(self, move: _Move) -> None:
+        cp = self._checkpointer
+        for entry in move.doomed:
+            await self._settle(entry)
+        for document in await cp.archive.documents_under(move.source):
+            await cp.archive.delete(document)
+        for entry in move.doomed:
+            # Whoever still has it open starts a new run of versions with the next edit.
+            entry.facts.version_id = entry.facts.etag = ""
+            await cp.set_facts(entry)
+            await cp.drop(entry)
+
+    async def _retry(self) -> None:
+        attempts = 0
+        while self.waiting:
+            try:
+                await self.follow()
+            except BookstoreError as error:
+                self._checkpointer.health.note(error)
+                attempts += 1
+                await asyncio.sleep(pause(attempts))
+
+
+def _moved(path: str, source: str, target: str) -> str | None:
+    if path == source:
+        return target
+    if path.startswith(f"{source}/"):
+        return target + path[len(source) :]
+    return None

@@ -1,0 +1,218 @@
+"""Recovery: the buffer files that outlive a process, and who takes them up again.
+
+Per bucket and prefix there is a directory of them. A server whose buffer is in memory writes one
+when it stops with something left that it could not archive, or goes on in one when its memory
+gets too much; the next server takes up what it finds there. A server with a buffer file of its
+own finds it again by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import buffer_file
+from .buffer import MEMORY, Buffer
+from .buffer_file import BufferInUse, DamagedBuffer, NewerBuffer
+from .errors import UpdateBufferError
+from .settings import BookstoreSettings
+
+NEW_FILES = 100
+"""Names that are tried for a buffer file before giving up."""
+
+
+@dataclass(frozen=True)
+class BufferOptions:
+    """Where the buffer is, and how much of it may be in memory."""
+
+    path: str = MEMORY
+    recovery_dir: str = ""
+    """Directory of recovery files; empty means below Jupyter's data directory."""
+    limit: int = 64 * 1024 * 1024
+    """Bytes."""
+
+
+class Recovery:
+    """The files of one buffer, and of those before it."""
+
+    def __init__(self, settings: BookstoreSettings, options: BufferOptions) -> None:
+        self.options = options
+        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self._settings = settings
+        self._absorbed: list[tuple[Path, sqlite3.Connection]] = []
+        self._kept: Path | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where recovery files for this bucket and prefix are."""
+        return self._directory(self._settings.s3_bucket)
+
+    def _directory(self, bucket: str) -> Path:
+        settings = self._settings
+        place = f"{settings.s3_endpoint_url}|{bucket}|{settings.workspace_prefix}"
+        if not bucket:  # wherever it is to be, it has been nowhere yet
+            place = ""
+        digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", bucket) or "no-bucket"
+        return self._base() / f"{name}-{digest}"
+
+    def _base(self) -> Path:
+        if self.options.recovery_dir:
+            return Path(self.options.recovery_dir)
+        from jupyter_core.paths import jupyter_data_dir
+
+        return Path(jupyter_data_dir()) / "bookstore_y"
+
+    def new_file(self) -> str:
+        """A name for a new recovery file."""
+        return str(self.directory / f"recovery-{uuid.uuid4().hex[:12]}.db")
+
+    # -- at the start --------------------------------------------------------------------------
+
+    def open(self) -> Buffer:
+        """The buffer, with all that earlier processes have left. Raises `UpdateBufferError`."""
+        buffer = self._open()
+        own = buffer.path
+        try:
+            for path in self._found():
+                if str(path) != own:
+                    self._absorb(buffer, path)
+        except BaseException:
+            buffer.close()
+            for _, connection in self._absorbed:
+                connection.close()
+            self._absorbed.clear()
+            raise
+        return buffer
+
+    def _open(self) -> Buffer:
+        path = self.options.path
+        if path != MEMORY:
+            return self._open_file(Path(path))
+        for found in self._found():
+            # What would not fit into memory is gone on with where it is.
+            if found.stat().st_size > self.options.limit:
+                try:
+                    return Buffer(str(found))
+                except UpdateBufferError:
+                    continue
+        return Buffer()
+
+    def _open_file(self, path: Path) -> Buffer:
+        for number in range(1, NEW_FILES):
+            name = path if number == 1 else path.with_name(f"{path.name}-{number}")
+            try:
+                buffer = Buffer(str(name))
+            except BufferInUse:
+                continue
+            except (NewerBuffer, DamagedBuffer) as error:
+                self._set_aside(name, error)
+                buffer = Buffer(str(name))
+            if number > 1:
+                self.log.warning(
+                    "The update buffer %s is in use by another process, so this one uses %s; set "
+                    "c.S3YStore.db_path to a file of each server's own.",
+                    path,
+                    name,
+                )
+            return buffer
+        raise UpdateBufferError(
+            f"The update buffer {path} and {NEW_FILES} files beside it are in use by other "
+            "processes; set c.S3YStore.db_path to a file of this server's own."
+        )
+
+    def _set_aside(self, path: Path, error: UpdateBufferError) -> None:
+        newer = isinstance(error, NewerBuffer)
+        aside = buffer_file.set_aside(path, "newer-format" if newer else "damaged")
+        advice = (
+            "upgrade bookstore-y and give it its name back to have what is in it archived"
+            if newer
+            else "`sqlite3 <file> .recover` may tell what is in it"
+        )
+        self.log.error("%s; it is now %s, and a new one is begun; %s.", error, aside, advice)
+
+    def _found(self) -> list[Path]:
+        """Recovery files, oldest first, and those beside a buffer file of a server's own."""
+        found = [
+            path
+            for directory in {self.directory, self._directory("")}
+            if directory.is_dir()
+            for path in directory.glob("recovery-*.db")
+        ]
+        found.sort(key=lambda path: path.stat().st_mtime)
+        own = self.options.path
+        return found if own == MEMORY else [*found, *buffer_file.siblings(Path(own))]
+
+    def _absorb(self, buffer: Buffer, path: Path) -> None:
+        try:
+            other = buffer_file.connect(str(path))
+        except BufferInUse:
+            return  # another process lives on it
+        except (NewerBuffer, DamagedBuffer) as error:
+            self._set_aside(path, error)
+            return
+        except UpdateBufferError as error:
+            self.log.error(  # noqa: TRY400 - the sentence is what counts
+                "What an earlier server left in %s is not archived: %s", path, error
+            )
+            return
+        # Locked as long as it is open, so that no other process takes it up.
+        self._absorbed.append((path, other))
+        buffer.absorb(other)
+        self.log.warning("Taking up what an earlier server could not archive, from %s.", path)
+        if buffer.durable:
+            self._remove_absorbed()
+
+    # -- while it runs -------------------------------------------------------------------------
+
+    def archived(self, buffer: Buffer) -> None:
+        """All that the buffer holds is in the bucket: what it was taken from can go."""
+        self._remove_absorbed()
+        while buffer.left:
+            buffer_file.remove(buffer.left.pop())
+        self._forget_kept()
+
+    def _remove_absorbed(self) -> None:
+        absorbed, self._absorbed = self._absorbed, []
+        for path, connection in absorbed:
+            connection.close()
+            buffer_file.remove(path)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are files that can go once all is in the bucket."""
+        return bool(self._absorbed or self._kept)
+
+    # -- at the end ----------------------------------------------------------------------------
+
+    def keep(self, buffer: Buffer) -> Path:
+        """Write all that the buffer holds to a recovery file, in place of an earlier one of this
+        process. Raises `UpdateBufferError`."""
+        path = Path(self.new_file())
+        buffer.copy_to(str(path))
+        self._forget_kept()
+        self._kept = path
+        return path
+
+    def _forget_kept(self) -> None:
+        if self._kept is not None:
+            buffer_file.remove(self._kept)
+            self._kept = None
+
+    def close(self, buffer: Buffer, *, archived: bool) -> None:
+        """Close the buffer. `archived` says that all of it is in the bucket; otherwise it is in
+        a file, its own or the one that was kept."""
+        own = buffer.path
+        if archived:
+            self.archived(buffer)
+        buffer.close()
+        self._remove_absorbed()
+        self._kept = None
+        if archived and own not in (MEMORY, self.options.path):
+            buffer_file.remove(Path(own))
