@@ -8,6 +8,7 @@ import dataclasses
 import faulthandler
 import importlib
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limit = _SECONDS * max(1.0, options.scale)
     faulthandler.dump_traceback_later(limit + 60.0, exit=True)  # whatever hangs
     print(f"seed {options.seed}, scale {options.scale:g}", flush=True)
+    # moto's server says a line for each request that breaks off.
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     scratch = Path(tempfile.mkdtemp(prefix="bookstore-torture-"))
     servers = Servers()
     context = Context(options.seed, options.scale, servers, scratch, options.servers)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from ..servers import make_bucket
 from .ledger import author_name
-from .logs import unhandled
 from .phases import PHASES, Aim, Announcer
-from .read_back import BucketReader, compare, complete
+from .read_back import BucketReader, complete
 from .scenario import Context, Result, Stopwatch
+from .verdict import judge
 from .worker import Link
 from .workers import Reports, Worker
 from .writing import Author, Pace, Setup
@@ -137,11 +137,7 @@ async def run(context: Context) -> list[Result]:
         code = await worker.end()
         if code:
             result.failures.append(f"The last process ended with {code}.")
-    await compare(reader, reports.ledger, result)
-
-    troubles = unhandled(log)
-    result.unhandled = len(troubles)
-    result.failures += reports.failures + troubles[:5]
+    await judge(result, reports, reader, log)
     result.notes += [
         f"{incarnations} processes on one buffer file wrote {len(reports.ledger.documents)} "
         "documents; killed " + ", ".join(f"{phase} {count}" for phase, count in hit.most_common()),

@@ -51,6 +51,11 @@ def unhandled(path: Path, expected: Sequence[str] = ()) -> list[str]:
     return found
 
 
+def count(path: Path, pattern: str) -> int:
+    """How many records of a log match."""
+    return sum(re.search(pattern, record) is not None for record in _records(path))
+
+
 def _records(path: Path) -> Iterator[str]:
     """The log in pieces that begin with a record's first line."""
     if not path.exists():

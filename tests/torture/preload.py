@@ -28,5 +28,5 @@ async def _warm_up() -> None:
 
 
 asyncio.run(_warm_up())
-for _name in ("crowd",):
+for _name in ("conflicts", "crowd"):
     importlib.import_module(f"{__package__}.{_name}")

@@ -51,12 +51,21 @@ class _Exchange:
 class Proxy:
     """`async with` starts it; then `url` is where it listens, and `counts` what it did."""
 
-    def __init__(self, upstream: str, chance: random.Random, rate: float = 0.4) -> None:
-        """Disturb that part of the requests to `upstream`, by chance."""
+    def __init__(
+        self,
+        upstream: str,
+        chance: random.Random,
+        rate: float = 0.4,
+        *,
+        cut_late: bool = True,
+    ) -> None:
+        """Disturb that part of the requests to `upstream`, by chance. `cut_late` tells whether
+        a request may break off anywhere, and not only in its first line."""
         parts = urlsplit(upstream)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._chance = chance
         self._rate = rate
+        self._cut_late = cut_late
         self.faulty = False
         """Whether it disturbs anything now."""
         self.counts: Counter[str] = Counter()
@@ -165,7 +174,8 @@ class Proxy:
         raise _Cut
 
     async def _cut_request(self, exchange: _Exchange) -> None:
-        raw = exchange.request.raw
+        request = exchange.request
+        raw = request.raw if self._cut_late else request.head.split(b"\r\n")[0]
         _, writer = await asyncio.open_connection(self._host, self._port)
         writer.write(raw[: self._chance.randrange(1, len(raw))])
         await writer.drain()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pycrdt
 
+from bookstore_y.errors import SnapshotError
 from bookstore_y.snapshot import decompress
 
 from ..servers import S3Server, connect
@@ -35,7 +36,10 @@ class BucketReader:
             return ""
         doc: pycrdt.Doc[Any] = pycrdt.Doc()
         text = doc.get(ROOT, type=pycrdt.Text)
-        doc.apply_update(decompress(answer["Body"].read(), _MAX_SIZE))
+        try:
+            doc.apply_update(decompress(answer["Body"].read(), _MAX_SIZE))
+        except SnapshotError as error:
+            return f"({error})"  # which is no marks
         return str(text)
 
     def differences(self, ledger: Ledger, documents: list[str]) -> dict[str, Difference]:

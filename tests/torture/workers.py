@@ -27,8 +27,6 @@ class Reports:
         self.ledger = Ledger()
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
-        self.texts: dict[str, str] = {}
-        """What each document said last."""
         self.compared = 0
         """Times that what a document said in a process was held against the ledger."""
 
@@ -38,11 +36,10 @@ class Reports:
         if kind == "a":
             self.ledger.acknowledge(first, rest)
         elif kind == "t":
-            self.texts[first] = rest
             self.compared += 1
             difference = self.ledger.compare(first, rest)
             if not difference.empty:
-                self.failures.append(f"{first} when it was opened again: {difference}")
+                self.failures.append(f"{first} where it is open: {difference}")
         elif kind == "n":
             self.counts[first] += int(rest)
         elif kind == "x":

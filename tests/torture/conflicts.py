@@ -1,0 +1,142 @@
+"""Eight processes write one document at once, each with a store and a buffer of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from bookstore_y.store import S3YStore
+
+from ..servers import S3Server, make_bucket
+from . import crowd
+from .crowd import Crowd
+from .ledger import author_name
+from .logs import OUTAGE
+from .read_back import BucketReader
+from .scenario import Context, Result, Stopwatch
+from .verdict import judge
+from .worker import Link
+from .workers import Reports, Worker
+from .writing import Pace, Setup, Typist
+
+_CONFLICTS = 220
+"""On each server."""
+
+_SECONDS = 60.0
+"""That they may take."""
+
+_PROCESSES = 8
+_FLUSH_SECONDS = 60.0
+
+_DOCUMENT = "shared.txt"
+
+_PACE = Pace(burst=(1, 12), pause=(0.02, 0.1), bursts=(1, 1))
+
+_STORE = {
+    "checkpoint_interval": 20,
+    "checkpoint_idle_delay": 0.1,
+    "checkpoint_max_delay": 0.3,
+    "history_updates": 100,
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one process is to do: write, and checkpoint when it is told to."""
+
+    setup: Setup
+    author: str
+    seed: int
+
+
+async def take_part(order: Member, link: Link) -> None:
+    """Keep the document open and write it until told to pause; then flush, and in the end say
+    what it has become here, which must then be all that anybody wrote."""
+    crowd.watch_conflicts(link)
+    chance = random.Random(order.seed)
+    paused = asyncio.Event()
+    async with S3YStore(_DOCUMENT, config=order.setup.config()) as store:
+        typist = Typist(order.author)
+        await store.apply_updates(typist.doc)
+        typist.ready()
+
+        async def write() -> None:
+            while not paused.is_set():
+                for _ in range(chance.randint(*_PACE.burst)):
+                    mark, update = typist.type()
+                    await store.write(update)
+                    link.acknowledge(_DOCUMENT, mark)
+                await asyncio.sleep(chance.uniform(*_PACE.pause))
+
+        writing = asyncio.create_task(write())
+        while (command := await link.commands.get()) != "stop":
+            paused.set()
+            await writing
+            if command == "converge":
+                # Only who has something to write looks into the bucket.
+                mark, update = typist.type()
+                await store.write(update)
+                link.acknowledge(_DOCUMENT, mark)
+            await store.checkpoint()
+            if command == "converge":
+                link.says(_DOCUMENT, str(typist.text))
+            link.phase(command)
+
+
+async def run(context: Context) -> list[Result]:
+    return [await _on(context, context.servers.get(name)) for name in context.server_names]
+
+
+async def _on(context: Context, server: S3Server) -> Result:
+    stopwatch = Stopwatch()
+    result = Result("conflicts", server.name)
+    directory = context.directory(f"conflicts-{server.name}")
+    log = directory / "workers.log"
+    chance = context.random(f"conflicts/{server.name}")
+    bucket = make_bucket(server)
+    reader = BucketReader(server, bucket)
+    reports = Reports()
+    setup = Setup(server, bucket, {}, _STORE)
+    # All build upon one first state: what is begun twice has two histories.
+    first = Crowd(setup, (_DOCUMENT,), frozenset(), author_name(0), _PACE, 0)
+    async with Worker(crowd.begin, first, log, reports) as worker:
+        await worker.end()
+    async with AsyncExitStack() as stack:
+        workers = []
+        for number in range(1, 1 + _PROCESSES):
+            store = {**_STORE, "db_path": str(directory / "buffer.db")} if number == 1 else _STORE
+            order = Member(
+                Setup(server, bucket, {}, store), author_name(number), chance.getrandbits(32)
+            )
+            worker = Worker(take_part, order, log, reports)
+            workers.append(await stack.enter_async_context(worker))
+        wanted = context.times(_CONFLICTS)
+        deadline = stopwatch.seconds + _SECONDS * max(1.0, context.scale)
+        while reports.counts["conflicts"] < wanted and stopwatch.seconds < deadline:
+            await asyncio.sleep(0.02)
+            if any(worker.ended for worker in workers):
+                result.failures.append("A process ended by itself.")
+                break
+        for worker in workers:
+            worker.tell("pause")
+        for command in ("pause", "flush", "converge"):
+            for worker in workers:
+                worker.tell(command)
+                await worker.reach(command, _FLUSH_SECONDS)
+        for worker in workers:
+            worker.tell("stop")
+        for worker in workers:
+            code = await worker.end()
+            if code:
+                result.failures.append(f"A process ({worker.phase}) ended with {code}.")
+    await judge(result, reports, reader, log, OUTAGE)
+    if result.conflicts < wanted:
+        result.failures.append(f"{result.conflicts} conflicts were not the {wanted} wanted.")
+    result.notes.append(
+        f"{reports.compared} of {_PROCESSES} documents that stayed open were compared, too"
+    )
+    result.seconds = stopwatch.seconds
+    return result
+
