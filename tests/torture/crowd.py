@@ -72,6 +72,7 @@ def watch_conflicts(link: Link) -> None:
         saved: Saved = await plain(*args, **kwargs)  # type: ignore[arg-type]
         if saved.merged:
             link.count("conflicts")
+            link.count("merged", len(saved.merged))
         return saved
 
-    Archive.save = save  # type: ignore[assignment]
+    Archive.save = save  # type: ignore[method-assign]

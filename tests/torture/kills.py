@@ -61,7 +61,7 @@ class Order:
 
 
 async def write(order: Order, link: Link) -> None:
-    """Write documents until time is up, or until the harness says to stop."""
+    """Write documents until time is up; then stop in good order."""
     announcer = Announcer(link, order.aim)
     announcer.watch()
     chance = random.Random(order.seed)
@@ -81,9 +81,7 @@ async def write(order: Order, link: Link) -> None:
         for document in order.documents
     ]
     writing = asyncio.gather(*(author.write_until(stopping) for author in authors))
-    command = asyncio.ensure_future(link.commands.get())
-    await asyncio.wait([writing, command], timeout=order.seconds, return_when="FIRST_COMPLETED")
-    command.cancel()
+    await asyncio.wait([writing], timeout=order.seconds)
     stopping.set()
     await writing
 

@@ -47,10 +47,7 @@ _EXPECTED = (*OUTAGE, "updates of .* cannot be applied")
 
 
 async def run(context: Context) -> list[Result]:
-    return [
-        await _on(context, context.servers.get(name))
-        for name in context.server_names
-    ]
+    return [await _on(context, context.servers.get(name)) for name in context.server_names]
 
 
 async def _on(context: Context, server: S3Server) -> Result:
@@ -66,8 +63,11 @@ async def _on(context: Context, server: S3Server) -> Result:
     # moto keeps an object, an empty one, of which the request broke off; no S3 server does.
     proxy = Proxy(server.endpoint_url, chance, cut_late=server.name != "moto")
     async with proxy, AsyncExitStack() as stack:
-        settings = {**_SETTINGS, "conditional_writes": server.conditional_writes}
-        settings["s3_endpoint_url"] = proxy.url
+        settings = {
+            **_SETTINGS,
+            "conditional_writes": server.conditional_writes,
+            "s3_endpoint_url": proxy.url,
+        }
 
         def order(number: int, documents: tuple[str, ...], known: tuple[str, ...]) -> Crowd:
             # One keeps its buffer on disk, the others in memory.
