@@ -426,7 +426,7 @@ class Archive:
             done.add(written.version_id)
             slipped_in = []
             seen = False
-            async for version in self.bucket.list_versions(key):
+            async for version in self.bucket.list_versions(key, first_page=20):
                 if version.version_id == facts.parent or (seen and version.is_delete_marker):
                     break  # what was deleted before ours was not slipped in
                 seen = seen or version.version_id == written.version_id

@@ -62,6 +62,22 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+class _NoEchoes(logging.Filter):
+    """Keeps aiohttp's second report of a connection that broke out of the log.
+
+    The task that writes a request's body fails with the request itself (`ClientRequest.write_bytes`
+    in aiohttp 3.14), and nobody retrieves its exception; the request's own is raised and told.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        echo = isinstance(error, (ConnectionError, aiohttp.ClientError))
+        return not (echo and "ClientRequest.write_bytes" in record.getMessage())
+
+
+logging.getLogger("asyncio").addFilter(_NoEchoes())
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """An object as it was read: one version's body (`size` bytes; empty from a HEAD) and user
@@ -399,9 +415,14 @@ class Bucket:
             lambda s3: s3.delete_object(Bucket=self.name, Key=key, **chosen),
         )
 
-    async def list_versions(self, key: str) -> AsyncIterator[ObjectVersion]:
-        """The versions and delete markers of one key, newest first; a request a thousand."""
-        async for version in self._list(key):
+    async def list_versions(
+        self, key: str, *, first_page: int = 1000
+    ) -> AsyncIterator[ObjectVersion]:
+        """The versions and delete markers of one key, newest first.
+
+        A request a thousand; the first asks for `first_page`, for those who may stop there.
+        """
+        async for version in self._list(key, first_page):
             if version.key == key:
                 yield version
             elif version.key > key:  # keys come in order, so the rest are others' too
@@ -412,8 +433,8 @@ class Bucket:
         async for version in self._list(prefix):
             yield version
 
-    async def _list(self, prefix: str) -> AsyncIterator[ObjectVersion]:
-        marker: dict[str, Any] = {}
+    async def _list(self, prefix: str, first_page: int = 1000) -> AsyncIterator[ObjectVersion]:
+        marker: dict[str, Any] = {"MaxKeys": first_page} if first_page < 1000 else {}
 
         def page(s3: S3Client) -> Awaitable[Any]:
             return s3.list_object_versions(Bucket=self.name, Prefix=prefix, **marker)
@@ -450,39 +471,39 @@ class Bucket:
     async def _call(self, what: str, request: Callable[[S3Client], Awaitable[T]]) -> T:
         self.settings.require_bucket()
         connection = self._connected()
-        async with connection.slots:
-            try:
-                return await request(await connection.client())
-            except ClientError as error:
-                raise self._refused(what, error) from error
-            except (
-                NoCredentialsError,
-                PartialCredentialsError,
-                CredentialRetrievalError,
-                TokenRetrievalError,
-            ) as error:
-                raise AccessDenied(
-                    f"No usable S3 credentials to {what} {self.where} ({error}); set "
-                    "s3_access_key_id and s3_secret_access_key of BookstoreSettings, or give "
-                    "the server an AWS profile or role."
-                ) from error
-            except (
-                NoRegionError,
-                ParamValidationError,
-                ProfileNotFound,
-                ValueError,  # how botocore says that an endpoint is not a URL
-            ) as error:
-                raise ConfigurationError(
-                    f"The settings do not allow to {what} {self.where} ({error}); correct them in "
-                    "BookstoreSettings or the AWS profile."
-                ) from error
-            except ResponseParserError as error:
-                raise self._not_s3(what) from error
-            except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                raise BucketUnavailable(
-                    f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
-                    "endpoint URL and the network."
-                ) from error
+        try:
+            async with connection.client() as s3:
+                return await request(s3)
+        except ClientError as error:
+            raise self._refused(what, error) from error
+        except (
+            NoCredentialsError,
+            PartialCredentialsError,
+            CredentialRetrievalError,
+            TokenRetrievalError,
+        ) as error:
+            raise AccessDenied(
+                f"No usable S3 credentials to {what} {self.where} ({error}); set "
+                "s3_access_key_id and s3_secret_access_key of BookstoreSettings, or give "
+                "the server an AWS profile or role."
+            ) from error
+        except (
+            NoRegionError,
+            ParamValidationError,
+            ProfileNotFound,
+            ValueError,  # how botocore says that an endpoint is not a URL
+        ) as error:
+            raise ConfigurationError(
+                f"The settings do not allow to {what} {self.where} ({error}); correct them in "
+                "BookstoreSettings or the AWS profile."
+            ) from error
+        except ResponseParserError as error:
+            raise self._not_s3(what) from error
+        except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise BucketUnavailable(
+                f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
+                "endpoint URL and the network."
+            ) from error
 
     def _said(self, answer: Any, name: str) -> Any:
         """A field that every answer of S3 has, and a page of some proxy has not."""
@@ -498,7 +519,7 @@ class Bucket:
 
     def _refused(self, what: str, error: ClientError) -> Exception:
         answer: Any = error.response
-        code = str(answer.get("Error", {}).get("Code", ""))
+        code = _code(error)
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = answer.get("Error", {}).get("Message", "") or code
         failed = f"Could not {what} {self.where}"
@@ -541,26 +562,54 @@ class Bucket:
         return BucketError(f"{failed} ({code or status}): {said.rstrip('.')}.")
 
 
+@dataclass(eq=False)
+class _Client:
+    s3: S3Client
+    closing: AsyncExitStack
+    users: int = 0
+    retired: bool = False
+
+
 class _Connection:
     """The S3 client that all buckets with equal settings share in one event loop."""
 
     def __init__(self, settings: BookstoreSettings) -> None:
         self.users = 0
-        self.slots = asyncio.Semaphore(settings.max_threads)
         self.probing = asyncio.Lock()
+        self._slots = asyncio.Semaphore(settings.max_threads)
         self._settings = settings
-        self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
-        self._client: S3Client | None = None
+        self._client: _Client | None = None
 
-    async def client(self) -> S3Client:
-        if self._client is None:
-            async with self._opening:
-                if self._client is None:
-                    self._client = await self._open()
-        return self._client
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[S3Client]:
+        """The client, for one request."""
+        async with self._slots:
+            client = await self._current()
+            client.users += 1
+            try:
+                yield client.s3
+            except (ClientError, NoCredentialsError) as error:
+                # botocore reads files and the environment once a session.
+                client.retired = client.retired or _may_be_renewed(error)
+                raise
+            finally:
+                client.users -= 1
+                if client.retired:
+                    if self._client is client:
+                        self._client = None
+                    if not client.users:
+                        await client.closing.aclose()
 
-    async def _open(self) -> S3Client:
+    async def _current(self) -> _Client:
+        async with self._opening:
+            if self._client is None:
+                async with AsyncExitStack() as stack:
+                    s3 = await self._open(stack)
+                    self._client = _Client(s3, stack.pop_all())
+            return self._client
+
+    async def _open(self, stack: AsyncExitStack) -> S3Client:
         settings = self._settings
         # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
         checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
@@ -582,7 +631,7 @@ class _Connection:
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
         )
         region = session.region_name or ("us-east-1" if settings.s3_endpoint_url else None)
-        client: S3Client = await self._stack.enter_async_context(
+        client: S3Client = await stack.enter_async_context(
             session.client(
                 "s3",
                 endpoint_url=settings.s3_endpoint_url or None,
@@ -593,11 +642,23 @@ class _Connection:
         return client
 
     async def close(self) -> None:
-        await self._stack.aclose()
+        client, self._client = self._client, None
+        if client is not None:
+            client.retired = True
+            await client.closing.aclose()
 
 
 _NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed")
 """What AWS answers to an id that it never made, and to the id of a delete marker."""
+
+_STALE_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
+"""Codes after which the AWS chain may have newer credentials."""
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
 """Codes of expired credentials that some servers send with status 400."""
@@ -607,6 +668,20 @@ _conditional: dict[tuple[Any, ...], bool] = {}
 _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], _Connection]] = (
     WeakKeyDictionary()
 )
+
+
+def _may_be_renewed(error: ClientError | NoCredentialsError) -> bool:
+    """Whether the AWS chain may have newer credentials by now."""
+    if isinstance(error, NoCredentialsError):
+        return True
+    code = _code(error)
+    # The answer to a HEAD has no body that could say more.
+    bare = error.operation_name.startswith("Head") and code in ("400", "401", "403")
+    return bare or code in _STALE_CREDENTIALS
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _md5(body: bytes) -> str:

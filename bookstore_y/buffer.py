@@ -47,7 +47,18 @@ class Facts:
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
-        return cls(**json.loads(text))
+        """Never fails: what is not known can be asked of the bucket again."""
+        try:
+            given: Any = json.loads(text)
+        except ValueError:
+            return cls()
+        facts = cls()
+        if isinstance(given, dict):
+            for name, value in facts.__dict__.items():
+                if type(given.get(name)) is type(value):
+                    setattr(facts, name, given[name])
+        facts.file_hashes = [str(each) for each in facts.file_hashes]
+        return facts
 
 
 @dataclass(frozen=True)

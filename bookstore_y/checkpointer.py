@@ -38,7 +38,16 @@ from .moves import Moves
 from .pressure import Pressure
 from .recovery import BufferOptions, Recovery
 from .settings import BookstoreSettings
-from .snapshot import Squashed, advance, condense, lineage_of, squash, state_vector, unusable
+from .snapshot import (
+    EMPTY_UPDATE,
+    Squashed,
+    advance,
+    condense,
+    lineage_of,
+    squash,
+    state_vector,
+    unusable,
+)
 
 State = dict[str, Any]
 
@@ -62,18 +71,21 @@ class Checkpointer:
         self.log = logging.getLogger(__name__)
         self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
         self.on_state: Callable[[State], None] = lambda state: None
-        """Called with `status()` whenever its `status`, `retrying_since` or `buffer` changes."""
+        """Called with `status()` whenever its `status` or `buffer` has changed."""
         self.last_checkpoint: float | None = None
         """Seconds since the epoch."""
         self.entries: dict[Document, Entry] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        # What is being squashed is in memory several times, what is being written once or twice.
+        self._squashing = asyncio.Semaphore(2)
+        self._writing = asyncio.Semaphore(settings.max_threads)
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
         self._buffer: Buffer | None = None
         self._policy = Policy()
         self._closing = False
-        self._told: tuple[Any, ...] = ("ok", None, None)
+        self._told = ("ok", "")
 
     @property
     def log(self) -> logging.Logger | logging.LoggerAdapter[Any]:
@@ -118,6 +130,7 @@ class Checkpointer:
                         self._closing = False
                         self.health.open()
                         self.health.where = self.archive.bucket.where
+                        self._told = ("ok", self._where_buffered())
                         self._stack = stack.pop_all()
                     for entry in self.entries.values():
                         self._arm(entry)
@@ -362,20 +375,28 @@ class Checkpointer:
             if not entry.pending or (follow and self._is_replaced(entry)):
                 return None
             self.settings.require_bucket()
-            started = time.perf_counter()
             self._note_authors(entry)
-            held = await self.buffer.read(entry.id)
-            if held.base is None and not entry.asked:
-                held = await self._ask(entry, held, follow)
-            if not held.pending:
-                return None
-            held, squashed, fold = await self._squash(entry, held)
-            pending = held.pending
-            if not pending:
-                return None
-            # No wait between this and the note that a PUT is under way: a move waits for that.
-            if not (follow and self.moves.waiting):
-                break
+            if not entry.asked:
+                held = await self.buffer.read(entry.id)
+                if held.base is None:
+                    await self._ask(entry, held, follow)
+            async with self._writing:
+                written, saved = await self._write(entry, follow)
+            if written:
+                self._release()
+                return saved
+
+    async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
+        """Squash and save. False when a file was moved meanwhile, which is to be followed first."""
+        started = time.perf_counter()
+        async with self._squashing:
+            held, squashed, fold = await self._squash(entry, await self.buffer.read(entry.id))
+        pending = held.pending
+        if not pending:
+            return True, None
+        # No wait between this and the note that a PUT is under way: a move waits for that.
+        if follow and self.moves.waiting:
+            return False, None
         authors, entry.authors = entry.authors, set()
         origin, entry.origin = entry.origin, ""
         saved = None
@@ -403,8 +424,7 @@ class Checkpointer:
             metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
             metrics.CHECKPOINT_BYTES.inc(len(saved.update))
             self.last_checkpoint = time.time()
-        self._release()
-        return saved
+        return True, saved
 
     def _release(self) -> None:
         """What earlier processes left can go when all of it is in the bucket."""
@@ -439,6 +459,8 @@ class Checkpointer:
             base = held.base.data if held.base else None
             known = [row.data for row in held.rows if row.seq <= held.persisted]
             pending = [row.data for row in held.pending]
+            if not pending:
+                return held, Squashed(EMPTY_UPDATE, entry.state, False, EMPTY_UPDATE), 0
             try:
                 return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
             except CorruptSnapshot as error:
@@ -492,6 +514,7 @@ class Checkpointer:
             entry.putting.set()
             entry.putting = None
         facts.version_id, facts.etag = saved.version_id, saved.etag
+        entry.looked_at = self._now()
         return saved
 
     async def _ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
@@ -508,6 +531,7 @@ class Checkpointer:
         except DocumentNotFound:
             entry.asked = True
             if not self._take_whole(entry):
+                entry.evicted = False
                 return held
             return await self.buffer.read(entry.id)
         except SnapshotError:
@@ -519,6 +543,7 @@ class Checkpointer:
             self.health.note(error)
             raise
         entry.asked, entry.evicted = True, False
+        entry.looked_at = self._now()
         theirs = snapshot.facts
         if facts.lineage not in ("", theirs.lineage):
             return held  # opened without the bucket, under a history of its own
@@ -577,7 +602,8 @@ class Checkpointer:
     def _next_due(self, entry: Entry) -> float:
         policy = entry.policy
         if not entry.pending:
-            return entry.last_activity + policy.ttl
+            idle = math.inf if entry.evicted else entry.last_activity + policy.ttl
+            return min(idle, self._look_due(entry))
         if entry.pending >= policy.interval or self.buffer.refused is not None:
             due = 0.0
         else:
@@ -587,6 +613,28 @@ class Checkpointer:
         if self.health.error is not None and entry.attempts:
             return math.inf  # the bucket is watched, and all that waits for it starts then
         return max(due, entry.retry_at)
+
+    def _look_due(self, entry: Entry) -> float:
+        """When to see whether others have written to a document that is open here."""
+        if not entry.live or not entry.facts.version_id or self.health.error is not None:
+            return math.inf
+        policy = entry.policy
+        idle = self._now() - entry.last_activity >= policy.ttl
+        return entry.looked_at + (policy.ttl if idle else policy.max_delay)
+
+    async def _look(self, entry: Entry) -> None:
+        """Apply to the live document what others have written to it, if they have."""
+        async with entry.lock:
+            entry.looked_at = self._now()
+            await self.moves.follow()
+            known = entry.facts.version_id
+            try:
+                if known and not await self.archive.is_current(entry.document, known):
+                    await self._ask(entry, await self.buffer.read(entry.id))
+            except DocumentNotFound:
+                pass  # deleted; an edit brings it back
+            except BucketError as error:
+                self.health.note(error)
 
     def _start(self, entry: Entry) -> None:
         if not entry.running:
@@ -598,6 +646,8 @@ class Checkpointer:
         try:
             if entry.pending:
                 await self.checkpoint(entry)
+            elif self._now() >= self._look_due(entry):
+                await self._look(entry)
             else:
                 await self._evict(entry)
         except BookstoreError:
@@ -685,11 +735,16 @@ class Checkpointer:
         if self._buffer is None:
             return
         state = self.status()
-        now = (state["status"], state["retrying_since"], state["buffer"])
+        now = (state["status"], state["buffer"])
         if now != self._told:
             self._told = now
             metrics.RETRYING.set(state["status"] == "retrying")
             self.on_state(state)
+
+    def _where_buffered(self) -> str:
+        if self.buffer.refused is not None:
+            return "disk refuses"
+        return "file" if self.buffer.durable else "memory"
 
     def status(self) -> State:
         """The state of the archive, of JSON types; times in seconds since the epoch."""
@@ -701,9 +756,6 @@ class Checkpointer:
             state = "not configured"
         else:
             state = "retrying" if error is not None or failing else "ok"
-        buffer = "file" if self.buffer.durable else "memory"
-        if self.buffer.refused is not None:
-            buffer = "disk refuses"
         return {
             "status": state,
             "error": str(error) if error else None,
@@ -714,7 +766,7 @@ class Checkpointer:
             "pending_bytes": sum(entry.pending_bytes for entry in pending),
             "failing_documents": {str(entry.document): str(entry.error) for entry in failing},
             "last_checkpoint": self.last_checkpoint,
-            "buffer": buffer,
+            "buffer": self._where_buffered(),
             "buffer_bytes": self.buffer.size(),
         }
 

@@ -38,6 +38,8 @@ class Entry:
     """Loop times in seconds, like every time here."""
     state: bytes = b"\x00"
     """State vector that the buffer is known to hold at least."""
+    looked_at: float = 0.0
+    """When the bucket was last asked, or told, what is current."""
     asked: bool = False
     """Whether the bucket has said what it holds of the document, since it was last opened."""
     origin: str = ""

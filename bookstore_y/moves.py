@@ -194,7 +194,7 @@ class Moves:
             # Whoever still has it open starts a new run of versions with the next edit.
             entry.facts.version_id = entry.facts.etag = ""
             await cp.set_facts(entry)
-            await cp.drop(entry)
+            cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
 
     async def _retry(self) -> None:
         attempts = 0

@@ -34,7 +34,7 @@ class BufferOptions:
     path: str = MEMORY
     recovery_dir: str = ""
     """Directory of recovery files; empty means below Jupyter's data directory."""
-    limit: int = 64 * 1024 * 1024
+    limit: int = 32 * 1024 * 1024
     """Bytes."""
 
 

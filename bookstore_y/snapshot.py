@@ -69,7 +69,7 @@ def advance(
     changed = (
         (base is None and not persisted)
         or not _same_footprint(before, _footprint(doc))
-        or any(not _is_integrated(update, state) for update in pending)
+        or bool(_not_integrated(pending, state))
     )
     return Squashed(_encode(doc, [*older, *updates]), state, changed, folded)
 
@@ -88,8 +88,7 @@ def condense(
     whole, before = _encode(doc, older), doc.get_state()
     for update in pending:
         _apply(doc, update)
-    state = doc.get_state()
-    waiting = [update for update in pending if not _is_integrated(update, state)]
+    waiting = _not_integrated(pending, doc.get_state())
     added = doc.get_update(before)
     return whole, pycrdt.merge_updates(added, *waiting) if waiting else added
 
@@ -232,18 +231,22 @@ def _not_an_update(error: BaseException) -> CorruptSnapshot:
 
 
 def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> bytes:
-    state = doc.get_state()
-    waiting = [update for update in updates if not _is_integrated(update, state)]
+    waiting = _not_integrated(updates, doc.get_state())
     whole = doc.get_update()
     return pycrdt.merge_updates(whole, *waiting) if waiting else whole
 
 
-def _is_integrated(update: bytes, state: bytes) -> bool:
-    """Whether a document at `state` has all of `update`, deletions of unseen structs included."""
+def _not_integrated(updates: Sequence[bytes], state: bytes) -> list[bytes]:
+    """Those of `updates` of which a document at `state` has not all, deletions of unseen structs
+    included."""
+    known = dict(_clocks(state))
+    return [update for update in updates if not _is_integrated(update, state, known)]
+
+
+def _is_integrated(update: bytes, state: bytes, known: dict[int, int]) -> bool:
     rest = _Varints(missing(update, state))
     if rest.next():  # clients with structs beyond the state vector
         return False
-    known = dict(_clocks(state))
     return all(start + length <= known.get(client, 0) for client, start, length in _deletions(rest))
 
 

@@ -118,7 +118,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         "own, which survives a crash.",
     ).tag(config=True)
     buffer_limit = Int(
-        64 * 1024 * 1024,
+        32 * 1024 * 1024,
         min=0,
         help="Bytes that a buffer in memory may take. Past it, as in a long outage, pending "
         "updates are squashed, and what is too much even then goes on in a file of recovery_dir.",
@@ -216,7 +216,13 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         try:
             await self.stop()
         finally:
-            suppressed: bool | None = await self._exit_stack.__aexit__(*exc_info)
+            try:
+                suppressed: bool | None = await self._exit_stack.__aexit__(*exc_info)
+            except Exception as group:
+                # Upstream's task group wraps what was raised inside `async with`.
+                if getattr(group, "exceptions", None) != (exc_info[1],):
+                    raise
+                suppressed = False
         return suppressed
 
     async def stop(self) -> None:
