@@ -13,6 +13,19 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
             "75047c3f8000007e7877016200"
         ),
     ),
+    "an update of which pycrdt's merging makes what is no update": (
+        "update",
+        bytes.fromhex(
+            "01010100d2840104746500000000ffff01056172726179012800010601610175047c64657300fe0102"
+        ),
+    ),
+    "an update that panics on top of the same document squashed": (
+        "update",
+        bytes.fromhex(
+            "000101010102fefe010101052801036d6170056c656c01000000000000094030000000fefe010201"
+            "060701056172726179012800010601610175047c3f8000007e7877016200"
+        ),
+    ),
     "a clock past 2^31, which panics when it is applied": (
         "update",
         bytes.fromhex("01 01 01 ff ff ff ff 0f 04 01 01 74 01 61 00"),
@@ -21,6 +34,8 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
     "facts that are no JSON": ("buffer", patched(b'{"lineage"', b"x")),
     "facts of another release": ("buffer", patched(b'"lineage"', b'"lineagX"')),
     "a path that cannot be a key": ("buffer", patched(b"a.ipynb", b"/.ipynb")),
+    "a path that is not UTF-8": ("buffer", patched(b"a.ipynb", b"\xf0.ipynb")),
+    "a schema that is not UTF-8": ("buffer", patched(b"CREATE INDEX", b"CREATE \xf0NDEX")),
     "a number of updates that Python does not convert": ("metadata", too_many_digits()),
     "a body nested too deeply": ("request", b"[" * 100_000),
 }

@@ -33,11 +33,14 @@ def update(data: bytes) -> None:
         state_vector(whole)
         squashed = advance(None, good[:1], good[1:], fold=min(1, len(good)))
         state_vector(squashed.update)
-        again = squash([whole, *good])
+        squash([whole])
     with only(CorruptSnapshot):
         squash(updates)
+    with only(CorruptSnapshot):
         advance(None, updates[:1], updates[1:])
-    hold(_text(again) == _text(whole), "squashing twice changes the document")
+    with only(CorruptSnapshot):  # in another order, what was usable may panic
+        again = squash([whole, *good])
+        hold(_text(again) == _text(whole), "squashing twice changes the document")
 
 
 def seeds() -> list[bytes]:
