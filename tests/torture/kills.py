@@ -1,6 +1,6 @@
 """SIGKILL at random moments of write, checkpoint, evict and shutdown, with an on-disk buffer.
 
-One buffer file is written by one process after the other. Each opens a group of documents,
+One buffer file is written by one process after the other. Each opens most of a group of documents,
 compares what they say, goes on writing, and is killed: at a moment drawn beforehand from what the
 store does, or at any time. Groups that are done with are never opened again, so that their last
 updates reach the bucket only because the buffer is taken up where a killed process left it.
@@ -28,7 +28,8 @@ from .writing import Author, Pace, Setup
 
 _KILLS = 320
 _DOCUMENTS = 20
-_KILLS_PER_GROUP = 40
+_AT_ONCE = 16
+_KILLS_PER_GROUP = 10
 _FLUSH_SECONDS = 60.0
 
 _STORE = {
@@ -152,7 +153,8 @@ def _orders(chance: random.Random, setup: Setup, reports: Reports) -> Iterator[O
     number = 0
     while True:
         group = number // _KILLS_PER_GROUP
-        documents = tuple(f"group{group}/doc{n}.txt" for n in range(_DOCUMENTS))
+        chosen = chance.sample(range(_DOCUMENTS), _AT_ONCE)
+        documents = tuple(f"group{group}/doc{n}.txt" for n in chosen)
         if not aims:
             aims = ["any time"] * 4 + [*PHASES, *PHASES]
             chance.shuffle(aims)
@@ -171,7 +173,7 @@ def _orders(chance: random.Random, setup: Setup, reports: Reports) -> Iterator[O
 def _aim(chance: random.Random, phase: str) -> Aim | None:
     if phase == "any time":
         return None
-    nth = {"write": 3000, "stopping": _DOCUMENTS, "closing": 1, "evict": 5, "evicted": 5}
+    nth = {"write": 3000, "stopping": _AT_ONCE, "closing": 1, "evict": 5, "evicted": 5}
     delay = chance.choice((0.0, chance.uniform(0.0, 0.004)))
     return Aim(phase, chance.randint(1, nth.get(phase, 30)), delay)
 

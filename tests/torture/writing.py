@@ -175,6 +175,8 @@ class Author:
         return typist
 
     async def _type(self, store: S3YStore, typist: Typist, stopping: asyncio.Event) -> None:
+        if self._chance.random() < 0.3:  # someone who reads for a while, before writing
+            await asyncio.sleep(self._chance.uniform(*self._pace.pause))
         for _ in range(self._chance.randint(*self._pace.bursts)):
             for _ in range(self._chance.randint(*self._pace.burst)):
                 mark, update = typist.type()
