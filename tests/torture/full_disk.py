@@ -94,7 +94,11 @@ class Scene:
         arguments = {
             "mode": mode,
             "s3": s3_options(self.door.before(self.s3), self.bucket),
-            "database": str(self.disk.path / "buffer.db"),
+            "store": {
+                "db_path": str(self.disk.path / "buffer.db"),
+                "recovery_dir": str(self.disk.path / "recovery"),
+                "checkpoint_interval": 50,
+            },
             "pages": self.disk.pages if mode == "write" else 0,
             "seed": self.seed,
         }
@@ -304,13 +308,13 @@ def _mount(*command: str) -> bool:
 
 
 async def write_until_told(
-    mode: str, s3: dict[str, Any], database: str, pages: int, seed: int
+    mode: str, s3: dict[str, Any], store: dict[str, Any], pages: int, seed: int
 ) -> None:
     """Write until standard input ends, or just archive what is left, and leave in good order."""
     config = Config(
         {
             "BookstoreSettings": {**s3, "max_attempts": 1, "conditional_writes": True},
-            "S3YStore": {"db_path": database, "checkpoint_interval": 50},
+            "S3YStore": store,
         }
     )
     with _limited(pages):

@@ -75,7 +75,7 @@ async def _one(context: Context, outage: Outage) -> Result:
     try:
         async with (
             Door(s3.endpoint_url) as door,
-            _writer(door.before(s3), bucket, outage.output_every, context.seed) as writer,
+            _writer(context, outage, door.before(s3), bucket) as writer,
         ):
             process, said = psutil.Process(writer.pid), Lines(writer)
             await said.wait_for("warm")
@@ -164,9 +164,14 @@ class Lines:
 
 @asynccontextmanager
 async def _writer(
-    s3: S3Server, bucket: str, output_every: int, seed: int
+    context: Context, outage: Outage, s3: S3Server, bucket: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    arguments = {"s3": s3_options(s3, bucket), "output_every": output_every, "seed": seed}
+    arguments = {
+        "s3": s3_options(s3, bucket),
+        "recovery_dir": str(context.directory(f"outage-{bucket}")),
+        "output_every": outage.output_every,
+        "seed": context.seed,
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", __name__, json.dumps(arguments)),
         stdin=asyncio.subprocess.PIPE,
@@ -183,11 +188,14 @@ async def _writer(
 # -- the process under test ------------------------------------------------------------------------
 
 
-async def write_through_an_outage(s3: dict[str, Any], output_every: int, seed: int) -> None:
+async def write_through_an_outage(
+    s3: dict[str, Any], recovery_dir: str, output_every: int, seed: int
+) -> None:
     """Write, each time this is told to on standard input, and say so on standard output."""
     config = Config(
         {
             "BookstoreSettings": {**s3, "max_attempts": 1},
+            "S3YStore": {"recovery_dir": recovery_dir},
         }
     )
     tracebacks: list[dict[str, Any]] = []
