@@ -243,7 +243,6 @@ class Author:
         self._output_every = output_every
         self._random = random.Random(seed)
         self._count = 0
-        self._updates: list[bytes] = []
         self._new_doc()
 
     def update(self) -> bytes:
@@ -252,14 +251,14 @@ class Author:
         if self._output_every and self._count % self._output_every == 0:
             self._new_doc()  # another client, who has seen nothing of what the others wrote
             filler = self._random.randbytes(OUTPUT_BYTES // 2).hex()
+        before = self._doc.get_state()
         self._text += f"[{self._count}]{filler}"
         self._count += 1
-        return self._updates.pop()
+        return self._doc.get_update(before)
 
     def _new_doc(self) -> None:
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc()
         self._text = self._doc.get("text", type=pycrdt.Text)
-        self._doc.observe(lambda event: self._updates.append(event.update))
 
 
 # -- the outage ------------------------------------------------------------------------------------
