@@ -8,7 +8,7 @@ bin := .venv/bin
 
 # `make` runs a recipe's line in a shell. `exec` puts the command in that shell's place, so that
 # Ctrl-C and SIGTERM reach it and nothing in between.
-.PHONY: help demo test lint typecheck docs dist clean
+.PHONY: help demo test torture lint typecheck docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,9 @@ demo: .venv/installed-demo ## JupyterLab with real-time collaboration on an embe
 
 test: .venv/installed-test ## the tests that can run on this machine, slow ones apart
 	@exec $(bin)/pytest $(ARGS)
+
+torture: .venv/installed-test ## hold what is promised of updates against kills, outages and faults
+	@exec $(bin)/python -m tests.torture $(ARGS)
 
 lint: .venv/installed-dev ## ruff: rules and formatting
 	@$(bin)/ruff check . && exec $(bin)/ruff format --check .

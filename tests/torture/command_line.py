@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faulthandler.dump_traceback_later(limit + 60.0, exit=True)  # whatever hangs
     print(f"seed {options.seed}, scale {options.scale:g}", flush=True)
     # moto's server says a line for each request that breaks off.
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    logging.getLogger("werkzeug").disabled = True
     scratch = Path(tempfile.mkdtemp(prefix="bookstore-torture-"))
     servers = Servers()
     context = Context(options.seed, options.scale, servers, scratch, options.servers)
