@@ -125,7 +125,7 @@ class Facts:
         return cls(
             lineage=metadata.get("lineage", ""),
             parent=metadata.get("parent", ""),
-            updates=int(updates) if updates.isdecimal() else 0,
+            updates=int(updates) if updates.isdecimal() and len(updates) < 20 else 0,
             authors=tuple(unquote(author) for author in listed("authors")),
             origin=metadata.get("origin", ""),
             file_id=metadata.get("file-id", ""),

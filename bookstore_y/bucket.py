@@ -350,9 +350,12 @@ class Bucket:
     @contextlib.contextmanager
     def _about(self, key: str, version_id: str | None) -> Iterator[None]:
         """Where a version was asked for, it is the version that is not there: Ceph says
-        "no such key", and an empty id would mean the current version."""
+        "no such key", and an empty id would mean the current version. No id is over 1,024 bytes
+        of UTF-8 (S3 User Guide, "Version IDs")."""
         missing = f"{key!r} in {self.where} has no version {version_id!r}."
-        if version_id == "":
+        if version_id is not None and not 0 < len(version_id.encode(errors="replace")) <= 1024:
+            raise VersionNotFound(missing[:200])
+        if version_id is not None and version_id.encode(errors="ignore").decode() != version_id:
             raise VersionNotFound(missing)
         try:
             yield

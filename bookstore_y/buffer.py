@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import buffer_file
-from .errors import UpdateBufferError
+from .errors import InvalidPath, UpdateBufferError
 from .keys import Document
 from .writer import INSERT, Writer
 
@@ -138,7 +138,16 @@ class Buffer:
         self.on_change: Callable[[], None] = lambda: None
         """Called in the event loop when the disk begins to refuse."""
         if in_file:
+            self._see_that_it_is_sound(path)
             self._writer = self._new_writer(path, in_file=True)
+
+    def _see_that_it_is_sound(self, path: str) -> None:
+        try:
+            self.known()
+            self.moves()
+        except (sqlite3.Error, UnicodeDecodeError, InvalidPath) as error:
+            self._connection.close()
+            raise buffer_file.damaged(path, str(error)) from error
 
     @property
     def path(self) -> str:

@@ -109,11 +109,11 @@ def connect(path: str) -> sqlite3.Connection:
         db.execute("COMMIT")
         sound = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if sound != "ok":
-            raise _damaged(path, sound)
+            raise damaged(path, sound)
         db.execute("PRAGMA synchronous = FULL")
         _lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
-    except (sqlite3.Error, OSError, UpdateBufferError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError, UpdateBufferError) as error:
         if db is not None:
             db.close()
         if isinstance(error, UpdateBufferError):
@@ -123,8 +123,10 @@ def connect(path: str) -> sqlite3.Connection:
                 f"The update buffer {path} is in use by another process; set "
                 "c.S3YStore.db_path to a file of this server's own."
             ) from error
-        if "not a database" in str(error) or "malformed" in str(error):
-            raise _damaged(path, str(error)) from error
+        said = str(error)
+        decodes = not isinstance(error, UnicodeDecodeError)  # of SQLite's own message
+        if not decodes or "not a database" in said or "malformed" in said:
+            raise damaged(path, said) from error
         raise unusable(path, error) from error
     return db
 
@@ -150,7 +152,8 @@ def _check(db: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _damaged(path: str, how: str) -> DamagedBuffer:
+def damaged(path: str, how: str) -> DamagedBuffer:
+    """What a file is that does not hold what a buffer does."""
     return DamagedBuffer(f"The update buffer {path} is damaged ({how})")
 
 

@@ -602,8 +602,7 @@ class Checkpointer:
     def _next_due(self, entry: Entry) -> float:
         policy = entry.policy
         if not entry.pending:
-            idle = math.inf if entry.evicted else entry.last_activity + policy.ttl
-            return min(idle, self._look_due(entry))
+            return min(self._eviction_due(entry), self._look_due(entry))
         if entry.pending >= policy.interval or self.buffer.refused is not None:
             due = 0.0
         else:
@@ -613,6 +612,9 @@ class Checkpointer:
         if self.health.error is not None and entry.attempts:
             return math.inf  # the bucket is watched, and all that waits for it starts then
         return max(due, entry.retry_at)
+
+    def _eviction_due(self, entry: Entry) -> float:
+        return math.inf if entry.evicted else entry.last_activity + entry.policy.ttl
 
     def _look_due(self, entry: Entry) -> float:
         """When to see whether others have written to a document that is open here."""
@@ -646,10 +648,10 @@ class Checkpointer:
         try:
             if entry.pending:
                 await self.checkpoint(entry)
-            elif self._now() >= self._look_due(entry):
-                await self._look(entry)
-            else:
+            elif self._now() >= self._eviction_due(entry):
                 await self._evict(entry)
+            else:
+                await self._look(entry)
         except BookstoreError:
             pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
         finally:

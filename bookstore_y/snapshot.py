@@ -7,6 +7,7 @@ any thread.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,8 +90,8 @@ def condense(
     for update in pending:
         _apply(doc, update)
     waiting = _not_integrated(pending, doc.get_state())
-    added = doc.get_update(before)
-    return whole, pycrdt.merge_updates(added, *waiting) if waiting else added
+    added = update_of(doc, before)
+    return whole, _merged(added, waiting)
 
 
 def squash(updates: Sequence[bytes]) -> bytes:
@@ -107,18 +108,21 @@ def squash(updates: Sequence[bytes]) -> bytes:
 
 def missing(update: bytes, state: bytes) -> bytes:
     """What `update` holds beyond a state vector. Raises `CorruptSnapshot`."""
-    try:
+    with _guarded():
         return pycrdt.get_update(update, state)
-    except ValueError as error:
-        raise _not_an_update(error) from None
 
 
 def state_vector(update: bytes) -> bytes:
     """The state vector of `update`. Raises `CorruptSnapshot`, so it also serves as a check."""
-    try:
+    with _guarded():
         return pycrdt.get_state(update)
-    except ValueError as error:
-        raise _not_an_update(error) from None
+
+
+def update_of(doc: pycrdt.Doc[Any], state: bytes = b"\x00") -> bytes:
+    """What a live document holds beyond a state vector. Raises `CorruptSnapshot` where it holds
+    what pycrdt takes in, but cannot encode."""
+    with _guarded():
+        return doc.get_update(state)
 
 
 def lineage_of(first_state: bytes) -> str:
@@ -182,8 +186,14 @@ def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
 
 
 def _apply(doc: pycrdt.Doc[Any], update: bytes) -> None:
-    try:
+    with _guarded():
         doc.apply_update(update)
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
         # A panic in pycrdt's Rust is no Exception, and its class has no public name.
         if isinstance(error, (ValueError, RuntimeError)) or _is_panic(error):
@@ -203,21 +213,46 @@ def unusable(base: bytes | None, updates: Sequence[bytes]) -> list[int]:
 
     Raises `CorruptSnapshot` when it is the base.
     """
+    older = [] if base is None else [base]
     found: list[int] = []
+    for index, update in enumerate(updates):
+        try:
+            squash([update])
+        except CorruptSnapshot:
+            found.append(index)
     while True:
+        good = [index for index in range(len(updates)) if index not in found]
         doc: pycrdt.Doc[Any] = pycrdt.Doc()
-        if base is not None:
-            _apply(doc, base)
-        for index, update in enumerate(updates):
-            if index in found:
-                continue
+        for update in older:
+            _apply(doc, update)
+        for index in good:
             try:
-                _apply(doc, update)
+                _apply(doc, updates[index])
             except CorruptSnapshot:
                 found.append(index)
                 break  # a panic may have left the Doc in disorder
         else:
-            return found
+            try:
+                _encode(doc, [*older, *(updates[index] for index in good)])
+            except CorruptSnapshot:
+                found.append(_first_to_spoil(older, [updates[index] for index in good], good))
+            else:
+                return sorted(found)
+
+
+def _first_to_spoil(older: list[bytes], updates: Sequence[bytes], indices: list[int]) -> int:
+    """The index of the first update with which the document cannot be encoded any more."""
+    squash(older)  # raises if that is what spoils it
+    low, high = 0, len(updates)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            squash([*older, *updates[:middle]])
+        except CorruptSnapshot:
+            high = middle
+        else:
+            low = middle
+    return indices[low]
 
 
 def _is_panic(error: BaseException) -> bool:
@@ -231,9 +266,28 @@ def _not_an_update(error: BaseException) -> CorruptSnapshot:
 
 
 def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> bytes:
-    waiting = _not_integrated(updates, doc.get_state())
-    whole = doc.get_update()
-    return pycrdt.merge_updates(whole, *waiting) if waiting else whole
+    state = doc.get_state()
+    waiting = _not_integrated(updates, state)
+    whole = _merged(update_of(doc), waiting)
+    # Some updates decode, and yet what comes of them does not: never is that to be a snapshot.
+    readable = state_vector(whole)
+    if waiting:
+        fresh: pycrdt.Doc[Any] = pycrdt.Doc()
+        _apply(fresh, whole)
+        readable = fresh.get_state()
+    known = dict(_clocks(readable))
+    if any(known.get(client, 0) < clock for client, clock in _clocks(state)):
+        raise CorruptSnapshot(
+            "The updates make no document that can be read again; they were kept as they are."
+        )
+    return whole
+
+
+def _merged(update: bytes, waiting: Sequence[bytes]) -> bytes:
+    if not waiting:
+        return update
+    with _guarded():
+        return pycrdt.merge_updates(update, *waiting)
 
 
 def _not_integrated(updates: Sequence[bytes], state: bytes) -> list[bytes]:

@@ -27,6 +27,7 @@ from .errors import (
     BucketNotFound,
     BucketUnavailable,
     ConfigurationError,
+    CorruptSnapshot,
     DocumentNotFound,
     InvalidPath,
     SnapshotError,
@@ -35,7 +36,7 @@ from .errors import (
 from .keys import Document
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
-from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector
+from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector, update_of
 
 FILE_HASHES = 32
 """Loads and saves of its file that a document remembers."""
@@ -289,7 +290,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._ydoc is not None and ready:
             # Updates may still have been on their way from the document to `write`. A room that
             # failed before it was ready has nobody's edits, and maybe half of its file's.
-            checkpointer.capture(entry, self._ydoc.get_update(entry.state))
+            self._take(checkpointer, entry, self._ydoc)
         self._detach(entry)
         checkpointer.close(entry)
         checkpointer.leave()
@@ -302,8 +303,15 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """Take in now what the live document of a ready room holds beyond what was written."""
         self._ready = True
         if self._checkpointer is not None and self._entry is not None and self._ydoc is not None:
-            update = self._ydoc.get_update(self._entry.state)
-            self._checkpointer.capture(self._entry, update)
+            self._take(self._checkpointer, self._entry, self._ydoc)
+
+    def _take(self, checkpointer: Checkpointer, entry: Entry, ydoc: Doc[Any]) -> None:
+        try:
+            checkpointer.capture(entry, update_of(ydoc, entry.state))
+        except CorruptSnapshot as error:  # every update of it went through `write`
+            self.log.error(  # noqa: TRY400 - the sentence is what counts
+                "The live document of %s cannot be encoded. %s", entry.document, error
+            )
 
     def _detach(self, entry: Entry) -> None:
         if self._deliver in entry.live:
@@ -315,7 +323,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             self._ydoc.apply_update(update)
 
     def _whole(self) -> bytes:
-        return EMPTY_UPDATE if self._ydoc is None else self._ydoc.get_update()
+        return EMPTY_UPDATE if self._ydoc is None else update_of(self._ydoc)
 
     def buffer_options(self) -> BufferOptions:
         """Where the configuration has the buffer."""

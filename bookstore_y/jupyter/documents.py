@@ -189,12 +189,23 @@ class Documents:
             if _is_ready(room) and self._autosaves(room):
                 saves.append(asyncio.create_task(self._save(room_id, room, store)))
             for client in list(room.clients):
-                client.close(GOING_AWAY, "The server is shutting down.")
+                await self._hang_up(client)
         if saves:
             await asyncio.wait(saves, timeout=within)
         for _, room, store in self._rooms():
             if _is_ready(room):
                 store.capture()
+
+    async def _hang_up(self, client: Any) -> None:
+        """Close a connection, and take in what came before that and nothing after: the room would
+        go on applying it to its document, which nobody archives any more."""
+        client.on_message = _ignore
+        client.close(GOING_AWAY, "The server is shutting down.")
+        arrived = getattr(client, "_message_queue", None)
+        for _ in range(1000):
+            if arrived is None or arrived.empty():
+                return
+            await asyncio.sleep(0)
 
     def _autosaves(self, room: Any) -> bool:
         """Whether the room saves by itself, by jupyter_server_ydoc's own rule (its rooms.py)."""
@@ -398,6 +409,10 @@ class Documents:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.serverapp.log.error("A document was not saved.", exc_info=task.exception())
+
+
+async def _ignore(message: Any) -> None:
+    """Takes the place of a connection's handler of messages."""
 
 
 def _is_ready(room: Any) -> bool:

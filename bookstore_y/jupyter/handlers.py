@@ -114,7 +114,7 @@ class RestoreHandler(BookstoreHandler):
     def _body(self) -> dict[str, Any]:
         try:
             body = json.loads(self.request.body.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if (
             not isinstance(body, dict)
@@ -150,7 +150,7 @@ def session_handler() -> type[APIHandler] | None:
             try:
                 body = json.loads(self.request.body)
                 kind, _ = str(body["type"]), str(body["format"])
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 raise web.HTTPError(400, "Send a JSON object with format and type.") from None
             try:
                 documents: Documents = self.settings["bookstore_extension"].documents
