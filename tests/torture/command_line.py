@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     context = Context(options.seed, options.scale, servers, scratch, options.servers)
     try:
         results = asyncio.run(_run(context, options.only, limit))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         print("interrupted", flush=True)
         shutil.rmtree(scratch, ignore_errors=True)
         return 130
@@ -111,7 +111,8 @@ def _names(known: tuple[str, ...]) -> _Names:
 async def _run(context: Context, names: Sequence[str], limit: float) -> list[Result]:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     clock = Stopwatch()
     results: list[Result] = []
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bookstore_y.store import S3YStore
 from ..servers import S3Server, make_bucket
 from . import crowd
 from .crowd import Crowd
-from .ledger import author_name
+from .ledger import Difference, author_name
 from .logs import OUTAGE
 from .read_back import BucketReader
 from .scenario import Context, Result, Stopwatch
@@ -29,6 +30,7 @@ _SECONDS = 90.0
 
 _PROCESSES = 8
 _FLUSH_SECONDS = 60.0
+_CONVERGE_SECONDS = 30.0
 
 _DOCUMENT = "shared.txt"
 
@@ -51,8 +53,8 @@ class Member:
 
 
 async def take_part(order: Member, link: Link) -> None:
-    """Keep the document open and write it until told to pause; then flush, and in the end say
-    what it has become here, which must then be all that anybody wrote."""
+    """Keep the document open and write it until told to pause; then flush, and say what
+    it has become here, which in the end must be all that anybody wrote."""
     crowd.watch_conflicts(link)
     chance = random.Random(order.seed)
     paused = asyncio.Event()
@@ -73,14 +75,10 @@ async def take_part(order: Member, link: Link) -> None:
         while (command := await link.commands.get()) != "stop":
             paused.set()
             await writing
-            if command == "converge":
-                # Only who has something to write looks into the bucket.
-                mark, update = typist.type()
-                await store.write(update)
-                link.acknowledge(_DOCUMENT, mark)
-            await store.checkpoint()
-            if command == "converge":
-                link.says(_DOCUMENT, str(typist.text))
+            if command.startswith("say"):
+                link.live(order.author, str(typist.text))
+            else:
+                await store.checkpoint()
             link.phase(command)
 
 
@@ -120,10 +118,17 @@ async def _on(context: Context, server: S3Server) -> Result:
                 break
         for worker in workers:
             worker.tell("pause")
-        for command in ("pause", "flush", "converge"):
+        for command in ("pause", "flush"):
             for worker in workers:
                 worker.tell(command)
                 await worker.reach(command, _FLUSH_SECONDS)
+        took = Stopwatch()
+        for who, difference in (await _converge(workers, reports)).items():
+            result.failures.append(f"{_DOCUMENT} as {who} has it open: {difference}")
+        result.notes.append(
+            f"{reports.counts['merged']} versions of others were merged; what {_PROCESSES} "
+            f"processes had open was the same after {took.seconds:.1f} s"
+        )
         for worker in workers:
             worker.tell("stop")
         for worker in workers:
@@ -133,9 +138,20 @@ async def _on(context: Context, server: S3Server) -> Result:
     await judge(result, reports, reader, log, OUTAGE)
     if result.conflicts < wanted:
         result.failures.append(f"{result.conflicts} conflicts were not the {wanted} wanted.")
-    result.notes.append(
-        f"{reports.counts['merged']} versions of others were merged; {reports.compared} of "
-        f"{_PROCESSES} documents that stayed open were compared, too"
-    )
     result.seconds = stopwatch.seconds
     return result
+
+
+async def _converge(workers: list[Worker], reports: Reports) -> dict[str, Difference]:
+    """Wait until each process has all of the document open. Returns what is wrong, by whom."""
+    waiting = Stopwatch()
+    for number in itertools.count():
+        for worker in workers:
+            worker.tell(f"say-{number}")
+            await worker.reach(f"say-{number}", _FLUSH_SECONDS)
+        found = {who: reports.ledger.compare(_DOCUMENT, text) for who, text in reports.live.items()}
+        wrong = {who: difference for who, difference in found.items() if not difference.empty}
+        if not wrong or waiting.seconds > _CONVERGE_SECONDS:
+            return wrong
+        await asyncio.sleep(0.1)
+    raise AssertionError("unreachable")

@@ -49,6 +49,10 @@ class Link:
         """What a document says here and now, which must be all that was acknowledged before."""
         self._send(f"t {document} {text}")
 
+    def live(self, who: str, text: str) -> None:
+        """What a document that someone has open says now."""
+        self._send(f"l {who} {text}")
+
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the harness's counters."""
         self._send(f"n {what} {number}")

@@ -27,6 +27,8 @@ class Reports:
         self.ledger = Ledger()
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.live: dict[str, str] = {}
+        """What documents said last that someone has open, by who that is."""
         self.compared = 0
         """Times that what a document said in a process was held against the ledger."""
 
@@ -40,6 +42,8 @@ class Reports:
             difference = self.ledger.compare(first, rest)
             if not difference.empty:
                 self.failures.append(f"{first} where it is open: {difference}")
+        elif kind == "l":
+            self.live[first] = rest
         elif kind == "n":
             self.counts[first] += int(rest)
         elif kind == "x":
