@@ -290,6 +290,7 @@ class Checkpointer:
                     held = await self.buffer.read(entry.id)
                     if not _is_whole(entry, held):
                         raise
+            self._arm(entry)
         if held.empty:
             raise DocumentNotFound(
                 f"{entry.document} is neither in the buffer nor in {self.archive.bucket.where}."
@@ -618,7 +619,7 @@ class Checkpointer:
 
     def _look_due(self, entry: Entry) -> float:
         """When to see whether others have written to a document that is open here."""
-        if not entry.live or not entry.facts.version_id or self.health.error is not None:
+        if not entry.users or not entry.facts.version_id or self.health.error is not None:
             return math.inf
         policy = entry.policy
         idle = self._now() - entry.last_activity >= policy.ttl
@@ -628,8 +629,9 @@ class Checkpointer:
         """Apply to the live document what others have written to it, if they have."""
         async with entry.lock:
             entry.looked_at = self._now()
-            await self.moves.follow()
             known = entry.facts.version_id
+            if not entry.live:
+                return
             try:
                 if known and not await self.archive.is_current(entry.document, known):
                     await self._ask(entry, await self.buffer.read(entry.id))
