@@ -165,7 +165,7 @@ def _orders(chance: random.Random, setup: Setup, reports: Reports) -> Iterator[O
             author_name(number),
             chance.getrandbits(32),
             _aim(chance, aims.pop()),
-            chance.uniform(0.15, 0.4),
+            chance.uniform(0.2, 0.45),
         )
         number += 1
 

@@ -53,6 +53,7 @@ class Announcer:
         self._link = link
         self._aim = aim
         self._times = 0
+        self._loop = asyncio.get_running_loop()
 
     def watch(self) -> None:
         """Announce every phase of the stores of this process from now on."""
@@ -73,7 +74,8 @@ class Announcer:
             if phase == "write":
                 self._link.phase(phase)
             if self._aim.delay:
-                asyncio.get_running_loop().call_later(self._aim.delay, _die)
+                # Some phases are reached in other threads.
+                self._loop.call_soon_threadsafe(self._loop.call_later, self._aim.delay, _die)
             else:
                 _die()
 

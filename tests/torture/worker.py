@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +23,7 @@ class Link:
         self._reports = reports
         self._commands = commands
         self._partial = b""
+        self._sending = threading.Lock()
         self.commands: asyncio.Queue[str] = asyncio.Queue()
 
     def listen(self) -> None:
@@ -63,8 +65,9 @@ class Link:
 
     def _send(self, message: str) -> None:
         data = memoryview(message.encode() + b"\n")
-        while data:
-            data = data[os.write(self._reports.fileno(), data) :]
+        with self._sending:
+            while data:
+                data = data[os.write(self._reports.fileno(), data) :]
 
 
 Entry = Callable[[Any, Link], Awaitable[None]]
