@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -502,6 +503,50 @@ async def test_what_another_wrote_is_delivered_also_after_an_eviction(
         await store.write(live.type("ours again "))
         await store.checkpoint()
     assert "theirs" in str(live)
+
+
+@pytest.mark.parametrize("ttl", [NEVER, 0.05])
+async def test_a_reader_sees_what_is_written_through_another_server(
+    config: Config, tmp_path: Path, ttl: float
+) -> None:
+    config.S3YStore.checkpoint_max_delay = 0.05
+    config.S3YStore.document_ttl = ttl  # also when it has left the buffer long ago
+    async with S3YStore("notes", config=config) as store:
+        await store.write(Typist().type("ours "))
+        await store.checkpoint()
+        reader = Typist()
+        await store.apply_updates(reader.doc)
+        for words in ("theirs ", "and more "):
+            await _written_elsewhere(config, tmp_path, words)
+            await until(partial(_says, reader, words), "it is seen")
+
+
+def _says(reader: Typist, words: str) -> bool:
+    return words in str(reader)
+
+
+async def test_nobody_asks_the_bucket_about_what_nobody_has_open(
+    archive: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = await opened(archive, policy(max_delay=0.01))
+    notes.type("archived")
+    await notes.checkpoint()
+    archive.close(notes.entry)
+    asked = []
+    monkeypatch.setattr(Bucket, "head", lambda *args: asked.append(args))
+    await asyncio.sleep(0.1)
+    assert asked == []
+
+
+async def test_an_error_leaves_the_store_as_itself(config: Config, outage: Outage) -> None:
+    async def work() -> None:
+        async with S3YStore("notes", config=config) as store:
+            await store.write(Typist().type("pending"))
+            outage.begin()
+            await store.checkpoint()
+
+    with pytest.raises(BucketUnavailable):
+        await work()
 
 
 # -- history ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -33,6 +34,7 @@ from .conftest import Configure, Tick
 from .endpoints import answering
 
 if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client as AsyncS3Client
     from types_boto3_s3.client import S3Client
 
 UNKNOWN_IDS = [
@@ -562,16 +564,21 @@ async def test_a_prefix_lists_by_key_and_then_newest_first(bucket: Bucket) -> No
         assert [v.version_id for v in found if v.key == key and not v.is_delete_marker] == written
 
 
+async def client_of(bucket: Bucket) -> AsyncS3Client:
+    async with bucket._connected().client() as client:
+        return client
+
+
 @pytest.fixture
 async def small_pages(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes `bucket` list two versions a page; the list says how many were on each."""
     pages: list[int] = []
-    client = await bucket._connected().client()
+    client = await client_of(bucket)
     list_page = client.list_object_versions
 
     async def small_page(**arguments: Any) -> Any:
         assert len(pages) < 50, "the listing does not end"
-        answer = await list_page(**arguments, MaxKeys=2)
+        answer = await list_page(**{**arguments, "MaxKeys": 2})
         pages.append(len(answer.get("Versions", [])) + len(answer.get("DeleteMarkers", [])))
         return answer
 
@@ -773,9 +780,9 @@ async def test_a_conditional_put_onto_what_was_deleted_or_never_was_is_refused(
 
 async def test_buckets_with_equal_settings_share_a_client(configure: Configure) -> None:
     async with Bucket(configure()) as one, Bucket(configure()) as other:
-        assert await one._connected().client() is await other._connected().client()
+        assert await client_of(one) is await client_of(other)
         async with Bucket(configure(read_timeout=7.0)) as third:
-            assert await third._connected().client() is not await one._connected().client()
+            assert await client_of(third) is not await client_of(one)
         await one.put("key", b"body", {})
         async with Bucket(configure()):
             pass
@@ -799,3 +806,27 @@ async def test_no_message_shows_a_credential(configure: Configure) -> None:
             await bucket.check()
     shown = json.dumps([str(raised.value), repr(settings), bucket.where])
     assert secret not in shown
+
+
+_CREDENTIALS = """[default]
+aws_access_key_id = {key}
+aws_secret_access_key = {secret}
+"""
+
+
+@pytest.mark.s3_only("ceph")  # the others take any key
+async def test_credentials_of_the_aws_chain_are_renewed_without_a_restart(
+    s3_server: S3Server, configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    file.write_text(_CREDENTIALS.format(key="expired", secret="expired-secret"))
+    async with Bucket(configure(s3_access_key_id="", s3_secret_access_key="")) as bucket:
+        with pytest.raises(AccessDenied):
+            await bucket.check()
+        with pytest.raises(AccessDenied):
+            await bucket.put("key", b"body", {})
+
+        file.write_text(_CREDENTIALS.format(key=s3_server.access_key, secret=s3_server.secret_key))
+        await bucket.check()
+        await bucket.put("key", b"body", {})
