@@ -33,7 +33,7 @@ _KILLS_PER_GROUP = 10
 _FLUSH_SECONDS = 60.0
 
 _STORE = {
-    "checkpoint_interval": 300,
+    "checkpoint_interval": 600,
     "checkpoint_idle_delay": 0.04,
     "checkpoint_max_delay": 0.5,
     "document_ttl": 0.06,
@@ -41,7 +41,7 @@ _STORE = {
 }
 
 _PACES = (
-    Pace(burst=(100, 400), pause=(0.0, 0.01), bursts=(2, 12)),
+    Pace(burst=(200, 600), pause=(0.0, 0.01), bursts=(2, 8)),
     Pace(burst=(1, 30), pause=(0.0, 0.25), bursts=(1, 6)),
 )
 """In a hurry, and with pauses in which documents are evicted."""

@@ -41,7 +41,11 @@ class Reports:
             self.compared += 1
             difference = self.ledger.compare(first, rest)
             if not difference.empty:
-                self.failures.append(f"{first} where it is open: {difference}")
+                known = len(self.ledger.of(first))
+                self.failures.append(
+                    f"{first} where it is open ({len(rest)} characters for {known} marks): "
+                    f"{difference}"
+                )
         elif kind == "l":
             self.live[first] = rest
         elif kind == "n":
