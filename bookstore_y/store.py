@@ -305,6 +305,17 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._checkpointer is not None and self._entry is not None and self._ydoc is not None:
             self._take(self._checkpointer, self._entry, self._ydoc)
 
+    def last_capture(self) -> Callable[[], None]:
+        """What takes in the live document of a ready room, also when the room is closed by then:
+        messages that had arrived may reach it that late."""
+        checkpointer, entry, ydoc = self._checkpointer, self._entry, self._ydoc
+
+        def capture() -> None:
+            if checkpointer is not None and entry is not None and ydoc is not None:
+                self._take(checkpointer, entry, ydoc)
+
+        return capture
+
     def _take(self, checkpointer: Checkpointer, entry: Entry, ydoc: Doc[Any]) -> None:
         try:
             checkpointer.capture(entry, update_of(ydoc, entry.state))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from anyio import fail_after
@@ -44,6 +44,7 @@ class Documents:
         self.settings = settings
         self.checkpointer: Checkpointer | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._last_captures: list[Callable[[], None]] = []
 
     @property
     def config(self) -> Config:
@@ -183,29 +184,29 @@ class Documents:
 
         Saves may take `within` seconds.
         """
-        saves = []
-        for room_id, room, store in self._rooms():
+        rooms = list(self._rooms())
+        clients = [client for _, room, _ in rooms for client in room.clients]
+        for client in clients:
+            # What comes after this is not archived, so it must not reach the document either.
+            client.on_message = _ignore
+            client.close(GOING_AWAY, "The server is shutting down.")
+        self._last_captures = [store.last_capture() for _, room, store in rooms if _is_ready(room)]
+        for client in clients:
+            await _has_read(client)
+        saves = [
             # A room's own autosave waits for its delay, and is cancelled with the room.
-            if _is_ready(room) and self._autosaves(room):
-                saves.append(asyncio.create_task(self._save(room_id, room, store)))
-            for client in list(room.clients):
-                await self._hang_up(client)
+            asyncio.create_task(self._save(room_id, room, store))
+            for room_id, room, store in rooms
+            if _is_ready(room) and self._autosaves(room)
+        ]
         if saves:
             await asyncio.wait(saves, timeout=within)
-        for _, room, store in self._rooms():
-            if _is_ready(room):
-                store.capture()
+        self.capture()
 
-    async def _hang_up(self, client: Any) -> None:
-        """Close a connection, and take in what came before that and nothing after: the room would
-        go on applying it to its document, which nobody archives any more."""
-        client.on_message = _ignore
-        client.close(GOING_AWAY, "The server is shutting down.")
-        arrived = getattr(client, "_message_queue", None)
-        for _ in range(1000):
-            if arrived is None or arrived.empty():
-                return
-            await asyncio.sleep(0)
+    def capture(self) -> None:
+        """Take in what the documents of ended rooms hold, though a room may be closed by now."""
+        for capture in self._last_captures:
+            capture()
 
     def _autosaves(self, room: Any) -> bool:
         """Whether the room saves by itself, by jupyter_server_ydoc's own rule (its rooms.py)."""
@@ -409,6 +410,15 @@ class Documents:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.serverapp.log.error("A document was not saved.", exc_info=task.exception())
+
+
+async def _has_read(client: Any) -> None:
+    """Wait until the room has taken in what came over a connection."""
+    arrived = getattr(client, "_message_queue", None)  # jupyter_server_ydoc's, and private
+    for _ in range(1000):
+        if arrived is None or arrived.empty():
+            return
+        await asyncio.sleep(0)
 
 
 async def _ignore(message: Any) -> None:

@@ -139,6 +139,7 @@ class BookstoreExtension(ExtensionApp):
             await self._keep(checkpointer)
             await checkpointer.flush(max(0.0, deadline - loop.time()))
         # What arrived meanwhile, from a kernel for instance.
+        self.documents.capture()
         for store in self.documents.stores():
             store.detach()
         late = await checkpointer.flush(max(1.0, deadline - loop.time()))
