@@ -52,13 +52,13 @@ def _open(directory: Path, content: bytes) -> None:
             opened.close()
     for other in directory.iterdir():
         if ".damaged" in other.name:
-            same = _uncounted(other.read_bytes()) == _uncounted(content)
+            same = _body(other.read_bytes()) == _body(content)
             hold(same, f"{other.name} was changed before it was set aside")
 
 
-def _uncounted(content: bytes) -> bytes:
-    """Without how often the file was written to (SQLite's file format, 1.3), as locking it does."""
-    return content[:24] + content[28:92] + content[100:]
+def _body(content: bytes) -> bytes:
+    """Without the header, in which locking counts and laying out writes the format's number."""
+    return content[100:]
 
 
 @functools.cache

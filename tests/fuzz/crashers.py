@@ -36,6 +36,7 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
     "a path that cannot be a key": ("buffer", patched(b"a.ipynb", b"/.ipynb")),
     "a path that is not UTF-8": ("buffer", patched(b"a.ipynb", b"\xf0.ipynb")),
     "a schema that is not UTF-8": ("buffer", patched(b"CREATE INDEX", b"CREATE \xf0NDEX")),
+    "a column of another name": ("buffer", patched(b"id INTEGER PRIMARY KEY,\n    path", b"ix")),
     "a number of updates that Python does not convert": ("metadata", too_many_digits()),
     "a body nested too deeply": ("request", b"[" * 100_000),
 }
