@@ -128,6 +128,8 @@ class Buffer:
         in_file = path != MEMORY
         self._connection = buffer_file.connect(path) if in_file else buffer_file.in_memory()
         self._writer: Writer | None = None
+        if in_file:
+            self._see_that_it_is_sound(path)
         # Above what was ever persisted, too: those rows may be gone, but their number still says
         # up to where a document is in the bucket.
         self._seq = max(
@@ -138,13 +140,16 @@ class Buffer:
         self.on_change: Callable[[], None] = lambda: None
         """Called in the event loop when the disk begins to refuse."""
         if in_file:
-            self._see_that_it_is_sound(path)
             self._writer = self._new_writer(path, in_file=True)
 
     def _see_that_it_is_sound(self, path: str) -> None:
         try:
             self.known()
             self.moves()
+            for table in ("bases", "updates", "rejected"):
+                self._connection.execute(
+                    f"SELECT document, data, metadata, timestamp FROM {table} LIMIT 1"
+                )
         except (sqlite3.Error, UnicodeDecodeError, InvalidPath) as error:
             self._connection.close()
             raise buffer_file.damaged(path, str(error)) from error

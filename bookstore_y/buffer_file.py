@@ -20,35 +20,35 @@ FORMAT = 1
 """SQLite's `user_version` of a buffer file."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS documents (
+CREATE TABLE documents (
     id INTEGER PRIMARY KEY,
     path TEXT NOT NULL,
     type TEXT,
     facts TEXT NOT NULL,
     persisted INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS bases (
+CREATE TABLE bases (
     document INTEGER PRIMARY KEY,
     data BLOB NOT NULL,
     metadata BLOB NOT NULL,
     timestamp REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS updates (
+CREATE TABLE updates (
     seq INTEGER PRIMARY KEY,
     document INTEGER NOT NULL,
     data BLOB NOT NULL,
     metadata BLOB NOT NULL,
     timestamp REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS updates_by_document ON updates (document, seq);
-CREATE TABLE IF NOT EXISTS rejected (
+CREATE INDEX updates_by_document ON updates (document, seq);
+CREATE TABLE rejected (
     seq INTEGER PRIMARY KEY,
     document INTEGER NOT NULL,
     data BLOB NOT NULL,
     metadata BLOB NOT NULL,
     timestamp REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS moves (
+CREATE TABLE moves (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     target TEXT,
@@ -145,6 +145,8 @@ def _check(db: sqlite3.Connection, path: str) -> None:
             "c.S3YStore.db_path to another file."
         )
     version = db.execute("PRAGMA user_version").fetchone()[0]
+    if tables and version < 1:
+        raise damaged(path, f"format {version}")
     if version > FORMAT:
         raise NewerBuffer(
             f"The update buffer {path} has format {version}, newer than this release reads "
@@ -158,9 +160,10 @@ def damaged(path: str, how: str) -> DamagedBuffer:
 
 
 def _lay_out(db: sqlite3.Connection) -> None:
-    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("VACUUM")
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("VACUUM")
     # One transaction: a process that is killed here leaves all of it or nothing.
     db.executescript(
         f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION}; "

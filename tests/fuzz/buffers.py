@@ -21,7 +21,8 @@ from .target import Target, hold, only
 _PATCH = 4
 """Bytes of one patch: three of the offset, one of the value."""
 
-logging.getLogger("bookstore_y").setLevel(logging.CRITICAL)
+_SILENT = logging.Logger("fuzz", logging.CRITICAL)
+"""Half of the files are set aside, and each time the log would say so."""
 
 
 def buffer(data: bytes) -> None:
@@ -40,7 +41,9 @@ def _open(directory: Path, content: bytes) -> None:
     options = BufferOptions(str(path), str(directory / "recovery"))
     opened = None
     with only(UpdateBufferError):
-        opened = Recovery(BookstoreSettings(s3_bucket="fuzz"), options).open()
+        recovery = Recovery(BookstoreSettings(s3_bucket="fuzz"), options)
+        recovery.log = _SILENT
+        opened = recovery.open()
     try:
         if opened is not None:
             with only(UpdateBufferError):
