@@ -12,6 +12,7 @@ import hashlib
 import logging
 import re
 import sqlite3
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,10 @@ from .buffer import MEMORY, Buffer
 from .buffer_file import BufferInUse, DamagedBuffer, NewerBuffer
 from .errors import UpdateBufferError
 from .settings import BookstoreSettings
+
+HANDOVER = 3.0
+"""Seconds to wait for a process that is about to end to let go of the buffer file: what is in it
+and not yet in the bucket would be missing here."""
 
 NEW_FILES = 100
 """Names that are tried for a buffer file before giving up."""
@@ -105,11 +110,17 @@ class Recovery:
         return Buffer()
 
     def _open_file(self, path: Path) -> Buffer:
-        for number in range(1, NEW_FILES):
+        patience = time.monotonic() + HANDOVER
+        number = 1
+        while number < NEW_FILES:
             name = path if number == 1 else path.with_name(f"{path.name}-{number}")
             try:
                 buffer = Buffer(str(name))
             except BufferInUse:
+                if number > 1 or time.monotonic() > patience:
+                    number += 1
+                else:
+                    time.sleep(0.02)
                 continue
             except (NewerBuffer, DamagedBuffer) as error:
                 self._set_aside(name, error)

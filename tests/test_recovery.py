@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, health
+from bookstore_y import BookstoreSettings, health, recovery
 from bookstore_y.buffer import Buffer, Facts
 from bookstore_y.buffer_file import FORMAT
 from bookstore_y.checkpointer import Checkpointer
@@ -59,6 +59,7 @@ def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
 @pytest.fixture(autouse=True)
 def _tries_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "RETRY_CAP", 0.2)
+    monkeypatch.setattr(recovery, "HANDOVER", 0.1)
 
 
 @pytest.fixture
@@ -274,6 +275,22 @@ async def test_a_directory_that_cannot_be_written_is_told(
 
 
 # -- a buffer in a file ----------------------------------------------------------------------------
+
+
+async def test_a_server_waits_for_its_predecessor_to_let_go_of_the_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "HANDOVER", 30.0)
+    path = tmp_path / "buffer.db"
+    ending = Buffer(str(path))
+    starting = asyncio.create_task(server(path).__aenter__())
+    await asyncio.wait([starting], timeout=0.2)
+    assert not starting.done()
+
+    ending.close()
+    archive = await asyncio.wait_for(starting, 15)
+    assert archive.buffer.path == str(path)
+    await archive.__aexit__()
 
 
 async def test_a_second_server_on_one_file_takes_a_file_of_its_own(
