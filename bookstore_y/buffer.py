@@ -377,6 +377,16 @@ class Buffer:
 
         return await self._run(run)
 
+    def pending_after(self, document: int, seq: int) -> list[Row]:
+        """A document's pending updates after `seq`. For a buffer in memory, at once."""
+        rows = self._now.execute(
+            "SELECT seq, data, metadata, timestamp FROM updates JOIN documents "
+            "ON documents.id = document WHERE document = ? AND seq > max(persisted, ?) "
+            "ORDER BY seq",
+            (document, seq),
+        )
+        return [Row(*row) for row in rows]
+
     def known(self) -> list[Known]:
         """Every document held, in the order they came. Meant for the moment after opening."""
         rows = self._now.execute(

@@ -33,6 +33,7 @@ from .errors import (
     UpdateBufferError,
 )
 from .health import Health
+from .journal import Journal
 from .keys import Document
 from .moves import Moves
 from .pressure import Pressure
@@ -85,6 +86,8 @@ class Checkpointer:
         self._buffer: Buffer | None = None
         self._policy = Policy()
         self._closing = False
+        self._journal = Journal()
+        self._journal_failed = False
         self._told = ("ok", "")
 
     @property
@@ -190,6 +193,7 @@ class Checkpointer:
         self.entries.clear()
         self.moves = Moves(self)
         buffer, self._buffer = self._buffer, None
+        self._journal.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
             of_loop = _shared.get(asyncio.get_running_loop(), {})
@@ -344,6 +348,20 @@ class Checkpointer:
         if entry.pending and entry.retry_at <= self._now() and not self._closing:
             self._start(entry)
 
+    def about_to_save(self, entry: Entry) -> None:
+        """The document's file is about to be saved. It must never be newer than what survives a
+        crash together with it, so what is in memory goes to the journal first."""
+        if self.buffer.durable or not entry.pending:
+            return
+        rows = self.buffer.pending_after(entry.id, self._journal.noted(entry.id))
+        try:
+            path = self.recovery.new_file()
+            self._journal.note(path, entry.id, entry.document, entry.facts, rows)
+        except UpdateBufferError as error:
+            if not self._journal_failed:
+                self.log.warning("A crash right after a save may double edits. %s", error)
+            self._journal_failed = True
+
     async def set_facts(self, entry: Entry) -> None:
         """Keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
@@ -410,6 +428,7 @@ class Checkpointer:
                 raise
         last = pending[-1].seq
         await self.buffer.mark_persisted(entry.id, last, entry.facts)
+        self._journal.forget(entry.id, last)
         self._count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
         entry.state = squashed.state
         if saved is not None and saved.merged:
@@ -733,6 +752,15 @@ class Checkpointer:
         for entry in self.entries.values():
             self._arm(entry)
         self.changed()
+
+    def in_file(self) -> None:
+        """The buffer has gone on in a file, so that a crash leaves all of it."""
+        self._journal.close()
+        self.changed()
+
+    def moved(self, entry: Entry) -> None:
+        """A document has another name now, or none."""
+        self._journal.forget(entry.id)
 
     def changed(self) -> None:
         """Tell whoever wants to know if the state has changed."""

@@ -104,6 +104,7 @@ class Moves:
                     move.waits_for.append(entry.putting)
                 del cp.entries[entry.document]
                 entry.document = Document(path, entry.document.type)
+                cp.moved(entry)
                 moved.append(entry)
         for entry in moved:
             former = cp.entries.get(entry.document)
@@ -128,6 +129,7 @@ class Moves:
         for entry in cp.entries.values():
             if _moved(entry.document.path, path, "") is not None:
                 entry.deleted = True
+                cp.moved(entry)
                 move.doomed.append(entry)
                 if entry.putting is not None:
                     move.waits_for.append(entry.putting)

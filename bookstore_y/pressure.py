@@ -67,9 +67,9 @@ class Pressure:
                 error,
             )
         else:
+            cp.in_file()
             cp.log.warning(
                 "The update buffer has grown past buffer_limit; it goes on in %s until the server "
                 "stops.",
                 path,
             )
-            cp.changed()

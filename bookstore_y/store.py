@@ -608,6 +608,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """The room is about to save content of this hash to the file."""
         if self._entry is not None and self._checkpointer is not None:
             self._entry.facts.saving = content_hash
+            self._checkpointer.about_to_save(self._entry)
             self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
 
     def note_saved(self) -> None:

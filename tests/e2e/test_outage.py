@@ -124,10 +124,18 @@ async def test_an_outage_is_told_and_editing_goes_on(disk: Disk, bucket: Bucket)
         await _all_archived(server)
 
 
-@pytest.mark.parametrize("saved", [False, True], ids=["unsaved", "saved"])
+@pytest.mark.parametrize(
+    ("saved", "stop"),
+    [
+        pytest.param(False, "sigterm", id="unsaved, SIGTERM"),
+        pytest.param(True, "sigterm", id="saved, SIGTERM"),
+        pytest.param(True, "sigkill", id="saved, SIGKILL"),
+    ],
+)
 async def test_what_a_stopping_server_cannot_archive_is_there_after_a_restart(
-    disk: Disk, bucket: Bucket, saved: bool
+    disk: Disk, bucket: Bucket, saved: bool, stop: str
 ) -> None:
+    """With a buffer in memory, on a disk that stays; a SIGKILL leaves what was saved."""
     config = _config(bucket)
     names = ["ada", "ben"]
     async with people(names, PATH) as clients:
@@ -143,8 +151,11 @@ async def test_what_a_stopping_server_cannot_archive_is_there_after_a_restart(
                 await eventually(
                     lambda: disk.file(PATH).read_text() != before, within=15, what="the save"
                 )
-            await server.sigterm(10)
-            assert "is kept in" in server.log_text()
+            if stop == "sigterm":
+                await server.sigterm(10)
+                assert "is kept in" in server.log_text()
+            else:
+                server.sigkill()
         await all_leave(clients)
 
         bucket.up()
