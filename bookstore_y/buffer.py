@@ -41,6 +41,8 @@ class Facts:
     """Hashes of the file at its loads and saves, oldest first; the last one is what it is now."""
     saving: str = ""
     """Hash of a save that was begun, and is not known to have reached the file."""
+    deleted: bool = False
+    """Whether the file was deleted, the bucket has followed, and nothing was written since."""
 
     def to_json(self) -> str:
         return json.dumps(self.__dict__, separators=(",", ":"))

@@ -135,8 +135,11 @@ class Checkpointer:
                         self.health.where = self.archive.bucket.where
                         self._told = ("ok", self._where_buffered())
                         self._stack = stack.pop_all()
-                    for entry in self.entries.values():
-                        self._arm(entry)
+                    for entry in list(self.entries.values()):
+                        if entry.deleted and entry.users == 0 and not entry.pending:
+                            await self._evict(entry)
+                        else:
+                            self._arm(entry)
                     self.moves.retry()
                     self._release()
         except BaseException:
@@ -225,9 +228,11 @@ class Checkpointer:
         for known in sorted(self.buffer.known(), key=lambda known: known.newest):
             entry = Entry(known.id, known.document, known.facts, self._policy)
             entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
+            entry.deleted = known.facts.deleted and not known.pending
             entry.first_pending = entry.last_activity = now
-            if known.document in self.entries:
-                self.moves.displace(self.entries[known.document])
+            former = self.entries.get(known.document)
+            if former is not None and not former.deleted:
+                self.moves.displace(former)
             self.entries[known.document] = entry
             metrics.PENDING_UPDATES.inc(entry.pending)
             metrics.PENDING_BYTES.inc(entry.pending_bytes)
@@ -309,8 +314,12 @@ class Checkpointer:
     def close(self, entry: Entry) -> None:
         """A store of the document has closed: checkpoint what is pending without delay."""
         entry.users -= 1
-        if entry.pending and not self._closing and self._stack is not None:
+        if self._closing or self._stack is None:
+            return
+        if entry.pending:
             self._start(entry)
+        elif entry.facts.deleted:
+            self.spawn(self.drop(entry))
 
     def leave(self) -> None:
         """Like leaving the context, for those who cannot wait: flushes, then closes."""
@@ -533,7 +542,7 @@ class Checkpointer:
         finally:
             entry.putting.set()
             entry.putting = None
-        facts.version_id, facts.etag = saved.version_id, saved.etag
+        facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
         entry.looked_at = self._now()
         return saved
 
@@ -684,8 +693,8 @@ class Checkpointer:
         async with entry.lock:
             if entry.pending:
                 return
-            if entry.users == 0:
-                self.entries.pop(entry.document, None)
+            if entry.users == 0 and self.entries.get(entry.document) is entry:
+                del self.entries[entry.document]
             # With a room open, its next update builds on what the bucket has.
             entry.asked = False
             entry.evicted = True

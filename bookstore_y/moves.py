@@ -195,6 +195,7 @@ class Moves:
         for entry in move.doomed:
             # Whoever still has it open starts a new run of versions with the next edit.
             entry.facts.version_id = entry.facts.etag = ""
+            entry.facts.deleted = True
             await cp.set_facts(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
 

@@ -21,7 +21,7 @@ from bookstore_y.buffer import Buffer, Facts
 from bookstore_y.buffer_file import FORMAT
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry, Policy
-from bookstore_y.errors import UpdateBufferError
+from bookstore_y.errors import DocumentNotFound, UpdateBufferError
 from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions, Recovery
 from bookstore_y.snapshot import lineage_of
@@ -431,6 +431,50 @@ async def test_a_file_made_after_a_deletion_is_another_document(
 
     assert await reader.text(NOTES) == "the new one"
     assert await reader.count(NOTES) == 3  # with the former's last state, and its delete marker
+
+
+@pytest.mark.parametrize("open_until", ["the deletion", "the end"])
+async def test_a_deleted_document_does_not_come_back_from_the_buffer(
+    server: Server, tmp_path: Path, reader: Reader, open_until: str
+) -> None:
+    path = tmp_path / "buffer.db"
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, Typist().type("former"))
+        await archive.checkpoint(entry)
+        await archive.moves.delete("notes")
+        assert await archive.flush(15) == {}
+        assert await reader.text(NOTES) == ""
+        if open_until == "the deletion":
+            archive.close(entry)
+            await until(lambda: archive.status()["documents"] == 0, "it leaves the buffer")
+
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        with pytest.raises(DocumentNotFound):
+            await archive.load(entry)
+        type_into(archive, entry, Typist().type("another"))
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "another"
+
+
+async def test_an_edit_after_the_deletion_brings_a_document_back(
+    server: Server, tmp_path: Path, reader: Reader
+) -> None:
+    path = tmp_path / "buffer.db"
+    typist = Typist()
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, typist.type("still "))
+        await archive.moves.delete("notes")
+        assert await archive.flush(15) == {}
+        type_into(archive, entry, typist.type("open"))
+        assert await archive.flush(15) == {}
+        assert await reader.text(NOTES) == "still open"
+
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        assert text_of((await archive.load(entry)).updates()) == "still open"
 
 
 # -- a disk that fills up --------------------------------------------------------------------------

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Coroutine, Iterator
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pycrdt
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -20,16 +26,18 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore, health
 from bookstore_y.bucket import Bucket
+from bookstore_y.buffer_file import files_of, move, remove
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.errors import BookstoreError
 from bookstore_y.snapshot import decompress
 
 from .servers import S3Server, connect
-from .support import Outage, Typist, config_for, text_of
+from .support import Outage, Typist, config_for
 
 T = TypeVar("T")
 
@@ -38,14 +46,47 @@ STEP_SECONDS = 30.0
 
 CLIENTS = 3
 SERVERS = 2
+IN_FILE = 1
+"""The server whose buffer is in a file."""
+
+
+class Stall:
+    """Keeps one write to the bucket from ever ending: before it lands, or after."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.when = ""
+        self.reached = asyncio.Event()
+        call = Bucket._call
+
+        async def stalling(bucket: Bucket, what: str, request: Any) -> Any:
+            writes = what.startswith("write")
+            if writes and self.when == "before":
+                await self._stall()
+            answer = await call(bucket, what, request)
+            if writes and self.when == "after":
+                await self._stall()
+            return answer
+
+        patch.setattr(Bucket, "_call", stalling)
+
+    async def _stall(self) -> None:
+        self.when = ""
+        self.reached.set()
+        await asyncio.Event().wait()
 
 
 class Server:
-    """A server with a buffer of its own, and its store of the document while that is open."""
+    """A server with a disk and a buffer of its own, and its store of the document while open."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, disk: Path, *, in_file: bool) -> None:
+        self.disk = disk
         self.store: S3YStore | None = None
+        self._file = disk / "buffer.db"
+        self._config = Config(config)
+        self._config.S3YStore = Config(
+            {**config.S3YStore, "recovery_dir": str(disk / "recovery")},
+            **({"db_path": str(self._file)} if in_file else {}),
+        )
 
     @property
     def opened(self) -> S3YStore:
@@ -59,22 +100,57 @@ class Server:
         return found
 
     async def open(self, path: str) -> None:
-        store = S3YStore(path, config=self.config)
+        store = S3YStore(path, config=self._config)
         await store.start(from_context_manager=True)
         self.store = store
 
     async def close(self) -> None:
-        """What cannot be written stays in the buffer."""
+        """What cannot be written stays in the buffer's file, or in a recovery file."""
         store, self.store = self.opened, None
         store._task_group = _NoTasks()  # type: ignore[assignment]
         with contextlib.suppress(BookstoreError):
             await store.stop()
 
+    async def delete(self, path: str) -> None:
+        """Close the document, and then have its file deleted."""
+        checkpointer = self.checkpointer
+        async with checkpointer:
+            await self.close()
+            await checkpointer.moves.delete(path)
+            assert await checkpointer.flush(STEP_SECONDS) == {}
+
+    async def crash(self, stall: Stall, when: str) -> None:
+        """Be gone as after a SIGKILL, with what the file holds at this moment.
+
+        `when` may say that this is before or after a checkpoint lands in the bucket.
+        """
+        checkpointer = self.checkpointer
+        stall.when = when
+        checkpoint = asyncio.ensure_future(self.opened.checkpoint() if when else asyncio.sleep(0))
+        stalled = asyncio.ensure_future(stall.reached.wait())
+        await asyncio.wait([checkpoint, stalled], return_when=asyncio.FIRST_COMPLETED)
+        left = self.disk / "left.db"
+        await checkpointer.buffer._run(lambda db: _copy(self._file, left), False)
+
+        # What follows only tidies up: whatever it does to the file is undone.
+        for task in (checkpoint, stalled):
+            task.cancel()
+        await asyncio.gather(checkpoint, stalled, return_exceptions=True)
+        stall.when = ""
+        stall.reached.clear()
+        self.store = None
+        await checkpointer.__aexit__()
+        remove(self._file)
+        move(left, self._file)
+
     async def held(self) -> list[bytes]:
-        """What the buffer holds of the document, asking no bucket."""
-        entry = self.opened.entry
-        assert entry is not None
-        return (await self.checkpointer.buffer.read(entry.id)).updates()
+        """All updates in its buffer, or on its disk while it is not running."""
+        if self.store is None:
+            return [update for file in self.disk.rglob("*.db") for update in _updates_in(file)]
+        checkpointer = self.checkpointer
+        entries = [*checkpointer.entries.values(), *checkpointer.moves.displaced]
+        held = [await checkpointer.buffer.read(entry.id) for entry in entries]
+        return [update for each in held for update in each.updates()]
 
     async def evict(self) -> None:
         entry = self.opened.entry
@@ -91,18 +167,36 @@ class _NoTasks:
             return
 
 
+def _copy(file: Path, target: Path) -> None:
+    for each in files_of(file):
+        shutil.copy(each, target.with_name(target.name + each.name.removeprefix(file.name)))
+
+
+def _updates_in(file: Path) -> list[bytes]:
+    """The updates in a buffer file, which stays as it is."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / "copy.db"
+        _copy(file, copy)
+        with closing(sqlite3.connect(copy)) as db:
+            rows = db.execute("SELECT data FROM bases UNION ALL SELECT data FROM updates")
+            return [data for (data,) in rows]
+
+
 class World:
     """What outlives a run of the machine: the loop, the bucket and the way to it."""
 
-    def __init__(self, server: S3Server, bucket: str, directory: Path, outage: Outage) -> None:
+    def __init__(
+        self, server: S3Server, bucket: str, directory: Path, patch: pytest.MonkeyPatch
+    ) -> None:
         self.loop = asyncio.new_event_loop()
-        self.outage = outage
+        self.outage = Outage(patch)
+        self.stall = Stall(patch)
         self.runs = itertools.count()
         self._s3 = connect(server)
         self._bucket = bucket
-        self.config = config_for(server, bucket, history_updates=3)
+        self._config = config_for(server, bucket, history_updates=3)
         self._directory = directory
-        self._kept_open = Bucket(BookstoreSettings(config=self.config))
+        self._kept_open = Bucket(BookstoreSettings(config=self._config))
         self.run(self._kept_open.__aenter__())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -110,19 +204,32 @@ class World:
 
     def servers(self, run: int) -> list[Server]:
         """One with its buffer in memory, and one with its buffer in a file."""
-        in_file = Config(self.config)
-        in_file.S3YStore = Config(
-            {**self.config.S3YStore, "db_path": str(self._directory / f"{run}.db")}
-        )
-        return [Server(self.config), Server(in_file)]
+        return [
+            Server(self._config, self._directory / f"{run}-{number}", in_file=number == IN_FILE)
+            for number in range(SERVERS)
+        ]
 
     def archived(self, path: str) -> list[bytes]:
-        """The current snapshot, as plain boto3 sees it."""
+        """The current snapshot, as plain boto3 sees it; nothing if there is none."""
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=f"workspace/{path}.y.zst")
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key(path))
         except self._s3.exceptions.NoSuchKey:
             return []
         return [decompress(answer["Body"].read(), 2**30)]
+
+    def versions(self, path: str, former: set[str]) -> dict[str, bytes]:
+        """Version id -> snapshot, of all but the former there are, also where it was deleted."""
+        key = self._key(path)
+        listed = self._s3.list_object_versions(Bucket=self._bucket, Prefix=key)
+        ids = {each["VersionId"] for each in listed.get("Versions", []) if each["Key"] == key}
+        answers = {
+            each: self._s3.get_object(Bucket=self._bucket, Key=key, VersionId=each)
+            for each in ids - former
+        }
+        return {each: decompress(answers[each]["Body"].read(), 2**30) for each in answers}
+
+    def _key(self, path: str) -> str:
+        return f"workspace/{path}.y.zst"
 
     def close(self) -> None:
         self.run(self._kept_open.__aexit__())
@@ -130,13 +237,53 @@ class World:
         self.loop.close()
 
 
+class Acknowledged:
+    """What the servers have acknowledged: the document as it has to be."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.restored = False
+        self._document = Typist()
+
+    def add(self, update: bytes) -> None:
+        self._document.receive(update)
+
+    def is_all_in(self, updates: Iterable[bytes]) -> None:
+        """See that these updates make the very document: no edit is missing, and none is there
+        that nobody made, as of a history that was begun anew."""
+        found = Typist(*updates)
+        assert _clocks(found) == _clocks(self._document)
+        assert str(found) == str(self._document)
+        if not self.restored:  # which takes words away, and may bring some back twice
+            assert Counter(str(found)[1:-1].split("><")) == Counter(
+                word[1:-1] for word in self.words
+            )
+
+
+def _clocks(typist: Typist) -> dict[int, int]:
+    """Client id -> number of its operations."""
+    decoder = pycrdt.Decoder(typist.doc.get_state())
+    return {
+        decoder.read_var_uint(): decoder.read_var_uint() for _ in range(decoder.read_var_uint())
+    }
+
+
+def _replace(typist: Typist, text: str) -> bytes:
+    """Have the document say `text`, by new edits. Returns the update."""
+    before = typist.doc.get_state()
+    with typist.doc.transaction():
+        typist.text.clear()
+        typist.text += text
+    return typist.doc.get_update(before)
+
+
 def machine_in(world: World) -> type[RuleBasedStateMachine]:
     class Machine(RuleBasedStateMachine):
         """Clients type through two servers that share a bucket; things go wrong meanwhile.
 
-        Left out: renames while a server is closed, which it could not hear of, and while the
-        bucket is down, which both would follow at once when it is back. `test_checkpointer` has
-        the latter.
+        Left out, since two servers do not tell each other of files: a rename or a deletion while
+        one of them is closed, which it would not hear of. Left out, since it is lost by what is
+        promised: a crash of the server whose buffer is in memory.
         """
 
         def __init__(self) -> None:
@@ -145,32 +292,43 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             self.path = f"run-{run}"
             self.paths = [self.path]
             self.servers = world.servers(run)
-            self.clients = [Typist() for _ in range(CLIENTS)]
             self.words = (f"<{number}>" for number in itertools.count())
-            self.acknowledged: list[str] = []
+            self.former: set[str] = set()
+            """Versions of documents of that name that were deleted."""
             self.down = False
-
-        def _write(self, client: int, server: int) -> None:
-            word = next(self.words)
-            world.run(self.servers[server].opened.write(self.clients[client].type(word)))
-            self.acknowledged.append(word)
 
         @initialize()
         def begin(self) -> None:
             """The document has one history from the start: what builds on nothing is another."""
+            self.acknowledged = Acknowledged()
+            self.clients = [Typist() for _ in range(CLIENTS)]
             world.run(self.servers[0].open(self.path))
             self._write(0, 0)
-            world.run(self.servers[0].opened.checkpoint())
-            first = world.archived(self.path)
+            assert world.run(self.servers[0].checkpointer.flush(STEP_SECONDS)) == {}
             for client in self.clients:
-                client.receive(*first)
+                client.receive(*world.archived(self.path))
             world.run(self.servers[1].open(self.path))
+
+        def _write(self, client: int, server: int) -> None:
+            word = next(self.words)
+            update = self.clients[client].type(word)
+            world.run(self.servers[server].opened.write(update))
+            self.acknowledged.add(update)
+            self.acknowledged.words.append(word)
 
         def _is_open(self, server: int) -> bool:
             return self.servers[server].store is not None
 
         def _all_open(self) -> bool:
             return all(server.store is not None for server in self.servers)
+
+        def _is_worth_deleting(self) -> bool:
+            return len(self.acknowledged.words) > 5
+
+        def _excused(self) -> contextlib.suppress:
+            """What asks the bucket may fail while it is down, or when its answer gets lost."""
+            excused = self.down or world.outage.lose_answer
+            return contextlib.suppress(*[BookstoreError] if excused else [])
 
         @rule(
             client=st.integers(0, CLIENTS - 1),
@@ -186,14 +344,13 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         def reads(self, client: int, server: int) -> None:
             if self._is_open(server):
                 # The document exists, so YDocNotFound would be a lie.
-                with contextlib.suppress(*[BookstoreError] if self.down else []):
+                with self._excused():
                     world.run(self.servers[server].opened.apply_updates(self.clients[client].doc))
 
         @rule(server=st.integers(0, SERVERS - 1))
         def checkpoint(self, server: int) -> None:
             if self._is_open(server):
-                excused = self.down or world.outage.lose_answer
-                with contextlib.suppress(*[BookstoreError] if excused else []):
+                with self._excused():
                     world.run(self.servers[server].opened.checkpoint())
 
         @rule(server=st.integers(0, SERVERS - 1))
@@ -206,10 +363,17 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             if self._is_open(server):
                 world.run(self.servers[server].close())
 
-        @rule(server=st.integers(0, SERVERS - 1))
-        def open(self, server: int) -> None:
-            if not self._is_open(server):
-                world.run(self.servers[server].open(self.path))
+        @precondition(lambda self: self._is_open(IN_FILE))
+        @rule(when=st.sampled_from(["", "before", "after"]))
+        def crash(self, when: str) -> None:
+            world.run(self.servers[IN_FILE].crash(world.stall, when))
+
+        @precondition(lambda self: not self._all_open())
+        @rule()
+        def open(self) -> None:
+            for server in self.servers:
+                if server.store is None:
+                    world.run(server.open(self.path))
 
         @precondition(lambda self: not self.down)
         @rule()
@@ -227,40 +391,78 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         def loses_an_answer(self) -> None:
             world.outage.lose_answer = True
 
-        @precondition(lambda self: self._all_open() and not self.down)
+        @precondition(lambda self: self._all_open())
         @rule()
         def rename(self) -> None:
             source, self.path = self.path, f"{self.paths[0]}-{len(self.paths)}"
             self.paths.append(self.path)
             for server in self.servers:
                 world.run(server.checkpointer.moves.rename(source, self.path))
-                world.run(server.checkpointer.flush(STEP_SECONDS))
+
+        @precondition(lambda self: not self.down)
+        @rule(
+            client=st.integers(0, CLIENTS - 1),
+            server=st.integers(0, SERVERS - 1),
+            age=st.integers(0, 5),
+        )
+        def restore(self, client: int, server: int, age: int) -> None:
+            """What an old version says becomes new edits on top of what there is."""
+            if not self._is_open(server):
+                return
+            store, typist = self.servers[server].opened, self.clients[client]
+            versions = world.run(store.versions())
+            if not versions:
+                return  # a rename that is still to be followed
+            version_id = versions[age % len(versions)].version_id
+            old = Typist()
+            world.run(store.apply_version(old.doc, version_id))
+            with self._excused():
+                world.run(store.apply_updates(typist.doc))
+                update = _replace(typist, str(old))
+                world.run(store.write(update))
+                self.acknowledged.add(update)
+                self.acknowledged.restored = True
+                version, new = world.run(store.checkpoint_as(f"restore:{version_id}"))
+                assert not new or version.origin == f"restore:{version_id}"
+
+        @precondition(lambda self: self._all_open() and not self.down and self._is_worth_deleting())
+        @rule()
+        def delete(self) -> None:
+            """The bucket keeps all that was acknowledged; a new file is another document."""
+            for server in self.servers:
+                world.run(server.delete(self.path))
+            assert world.archived(self.path) == []
+            versions: dict[str, bytes] = {}
+            for path in self.paths:
+                versions |= world.versions(path, self.former)
+            self.acknowledged.is_all_in(versions.values())
+            self.former |= versions.keys()
+            for server in self.servers:
+                world.run(server.open(self.path))
+                with pytest.raises(YDocNotFound):
+                    world.run(server.opened.apply_updates(pycrdt.Doc()))
+                world.run(server.close())
+            self.begin()
 
         @invariant()
         def nothing_is_lost(self) -> None:
-            if not self.acknowledged or not self._all_open():
-                return
+            """It is in the bucket, in a buffer, or in a file that a stopped server left."""
             known = [update for path in self.paths for update in world.archived(path)]
             for server in self.servers:
                 known += world.run(server.held())
-            self._has_all(text_of(known))
-
-        def _has_all(self, text: str) -> None:
-            assert sorted(text[1:-1].split("><")) == sorted(
-                word[1:-1] for word in self.acknowledged
-            )
+            self.acknowledged.is_all_in(known)
 
         def teardown(self) -> None:
+            """When all is well again, the bucket's current version alone has all of it."""
             world.outage.end()
             world.outage.lose_answer = False
             try:
                 for server in self.servers:
-                    if server.store is None and self.acknowledged:
+                    if server.store is None:
                         world.run(server.open(self.path))
-                if self.acknowledged:
-                    for server in self.servers:
-                        assert world.run(server.checkpointer.flush(STEP_SECONDS)) == {}
-                    self._has_all(text_of(world.archived(self.path)))
+                for server in self.servers:
+                    assert world.run(server.checkpointer.flush(STEP_SECONDS)) == {}
+                self.acknowledged.is_all_in(world.archived(self.path))
             finally:
                 for server in self.servers:
                     if server.store is not None:
@@ -277,20 +479,28 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     monkeypatch.setattr(health, "RETRY_CAP", 0.05)
-    world = World(moto_server, moto_bucket, tmp_path, Outage(monkeypatch))
+    world = World(moto_server, moto_bucket, tmp_path, monkeypatch)
     yield world
     world.close()
 
 
+QUICKLY = settings(
+    max_examples=50,
+    stateful_step_count=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
 def test_no_acknowledged_update_is_ever_lost(world: World) -> None:
-    run_state_machine_as_test(
-        machine_in(world),
-        settings=settings(
-            max_examples=50,
-            stateful_step_count=25,
-            derandomize=True,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    run_state_machine_as_test(machine_in(world), settings=QUICKLY)
+
+
+@pytest.mark.slow
+def test_no_acknowledged_update_is_ever_lost_in_runs_never_tried_before(world: World) -> None:
+    thoroughly = settings(
+        QUICKLY, max_examples=300, stateful_step_count=40, derandomize=False, print_blob=True
     )
+    run_state_machine_as_test(machine_in(world), settings=thoroughly)
