@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 
 from anyio import CancelScope
 
-from . import archive as archives
 from . import health, metrics
 from .archive import Archive, Saved
 from .buffer import Buffer, Facts, Held
@@ -27,11 +26,11 @@ from .errors import (
     BookstoreError,
     BucketError,
     ConfigurationError,
-    CorruptSnapshot,
     DocumentNotFound,
     SnapshotError,
     UpdateBufferError,
 )
+from .exchange import Exchange, is_whole
 from .health import Health
 from .journal import Journal
 from .keys import Document
@@ -39,16 +38,6 @@ from .moves import Moves
 from .pressure import Pressure
 from .recovery import BufferOptions, Recovery
 from .settings import BookstoreSettings
-from .snapshot import (
-    EMPTY_UPDATE,
-    Squashed,
-    advance,
-    condense,
-    lineage_of,
-    squash,
-    state_vector,
-    unusable,
-)
 
 State = dict[str, Any]
 
@@ -68,6 +57,7 @@ class Checkpointer:
         self.health = Health(self.archive.check, self.spawn, self._bucket_is_back)
         self.health.changed = self.changed
         self.moves = Moves(self)
+        self.exchange = Exchange(self)
         self.pressure = Pressure(self, options.limit)
         self.log = logging.getLogger(__name__)
         self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
@@ -77,16 +67,13 @@ class Checkpointer:
         """Seconds since the epoch."""
         self.entries: dict[Document, Entry] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        # What is being squashed is in memory several times, what is being written once or twice.
-        self._squashing = asyncio.Semaphore(2)
-        self._writing = asyncio.Semaphore(settings.max_threads)
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
         self._buffer: Buffer | None = None
         self._policy = Policy()
         self._closing = False
-        self._journal = Journal()
+        self.journal = Journal()
         self._journal_failed = False
         self._told = ("ok", "")
 
@@ -141,7 +128,7 @@ class Checkpointer:
                         else:
                             self._arm(entry)
                     self.moves.retry()
-                    self._release()
+                    self.release()
         except BaseException:
             self._users -= 1
             raise
@@ -196,7 +183,7 @@ class Checkpointer:
         self.entries.clear()
         self.moves = Moves(self)
         buffer, self._buffer = self._buffer, None
-        self._journal.close()
+        self.journal.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
             of_loop = _shared.get(asyncio.get_running_loop(), {})
@@ -273,7 +260,7 @@ class Checkpointer:
         self.pressure.added(len(update))
         if entry.pending == 1:
             entry.first_pending = now
-            self._note_authors(entry)
+            self.exchange.note_authors(entry)
             self._arm(entry)
         elif entry.pending >= entry.policy.interval and not entry.running:
             self._arm(entry)
@@ -281,7 +268,7 @@ class Checkpointer:
 
     def _stored(self, entry: Entry, size: int, durable: asyncio.Future[None]) -> None:
         if not durable.cancelled() and durable.exception() is not None:
-            self._count_persisted(entry, 1, size)  # its writer was told that it is not kept
+            self.count_persisted(entry, 1, size)  # its writer was told that it is not kept
 
     async def load(self, entry: Entry) -> Held:
         """All that is known of a document: from the buffer, with what the bucket has besides.
@@ -291,13 +278,13 @@ class Checkpointer:
         """
         entry.last_activity = self._now()
         held = await self.buffer.read(entry.id)
-        if not entry.asked and not (_is_whole(entry, held) and self.health.error is not None):
+        if not entry.asked and not (is_whole(entry, held) and self.health.error is not None):
             async with entry.lock:
                 try:
-                    held = await self._ask(entry, await self.buffer.read(entry.id))
+                    held = await self.exchange.ask(entry, await self.buffer.read(entry.id))
                 except (BucketError, ConfigurationError):
                     held = await self.buffer.read(entry.id)
-                    if not _is_whole(entry, held):
+                    if not is_whole(entry, held):
                         raise
             self._arm(entry)
         if held.empty:
@@ -362,10 +349,10 @@ class Checkpointer:
         crash together with it, so what is in memory goes to the journal first."""
         if self.buffer.durable or not entry.pending:
             return
-        rows = self.buffer.pending_after(entry.id, self._journal.noted(entry.id))
+        rows = self.buffer.pending_after(entry.id, self.journal.noted(entry.id))
         try:
             path = self.recovery.new_file()
-            self._journal.note(path, entry.id, entry.document, entry.facts, rows)
+            self.journal.note(path, entry.id, entry.document, entry.facts, rows)
         except UpdateBufferError as error:
             if not self._journal_failed:
                 self.log.warning("A crash right after a save may double edits. %s", error)
@@ -384,7 +371,7 @@ class Checkpointer:
         """
         async with entry.lock:
             try:
-                saved = await self._checkpoint(entry)
+                saved = await self.exchange.checkpoint(entry)
             except BookstoreError as error:
                 self._failed(entry, error)
                 raise
@@ -394,220 +381,12 @@ class Checkpointer:
 
     async def write(self, entry: Entry) -> None:
         """Checkpoint under the name that a document had before what is being followed now."""
-        await self._checkpoint(entry, follow=False)
+        await self.exchange.checkpoint(entry, follow=False)
 
-    async def _checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
-        while True:
-            if follow:
-                await self.moves.follow()
-            if not entry.pending or (follow and self._is_replaced(entry)):
-                return None
-            self.settings.require_bucket()
-            self._note_authors(entry)
-            if not entry.asked:
-                held = await self.buffer.read(entry.id)
-                if held.base is None:
-                    await self._ask(entry, held, follow)
-            async with self._writing:
-                written, saved = await self._write(entry, follow)
-            if written:
-                self._release()
-                return saved
-
-    async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
-        """Squash and save. False when a file was moved meanwhile, which is to be followed first."""
-        started = time.perf_counter()
-        async with self._squashing:
-            held, squashed, fold = await self._squash(entry, await self.buffer.read(entry.id))
-        pending = held.pending
-        if not pending:
-            return True, None
-        # No wait between this and the note that a PUT is under way: a move waits for that.
-        if follow and self.moves.waiting:
-            return False, None
-        authors, entry.authors = entry.authors, set()
-        origin, entry.origin = entry.origin, ""
-        saved = None
-        if squashed.changed:
-            try:
-                saved = await self._save(entry, held, squashed, authors, origin)
-            except BaseException:
-                entry.authors |= authors
-                entry.origin = entry.origin or origin
-                raise
-        last = pending[-1].seq
-        await self.buffer.mark_persisted(entry.id, last, entry.facts)
-        self._journal.forget(entry.id, last)
-        self._count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
-        entry.state = squashed.state
-        if saved is not None and saved.merged:
-            # The buffer has to hold what others wrote, or the next checkpoint would drop it.
-            await self.buffer.fold(entry.id, saved.update, last, b"", time.time())
-            self._deliver(entry, saved.merged)
-        elif fold:
-            row = held.rows[fold - 1]
-            await self.buffer.fold(entry.id, squashed.base, row.seq, row.metadata, row.timestamp)
-        written = saved is not None and saved.written
-        metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
-        if saved is not None and written:
-            metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
-            metrics.CHECKPOINT_BYTES.inc(len(saved.update))
-            self.last_checkpoint = time.time()
-        return True, saved
-
-    def _release(self) -> None:
+    def release(self) -> None:
         """What earlier processes left can go when all of it is in the bucket."""
         if (self.recovery.waiting or self.buffer.left) and not self._unarchived():
             self.recovery.archived(self.buffer)
-
-    async def condense(self, entry: Entry) -> None:
-        """Squash what the buffer holds of a document: what is pending, and what is not."""
-        async with entry.lock:
-            held = await self.buffer.read(entry.id)
-            pending = held.pending
-            if not pending:
-                return
-            base = held.base.data if held.base else None
-            known = [row.data for row in held.rows if row.seq <= held.persisted]
-            data = [row.data for row in pending]
-            whole, update = await asyncio.to_thread(condense, base, known, data)
-            first, last = pending[0].seq, pending[-1].seq
-            await self.buffer.condense(entry.id, whole if known else None, update, first, last)
-            await self.buffer.vacuum()
-            size = sum(map(len, data))
-            self._count_persisted(entry, len(pending) - 1, size - len(update))
-
-    def _is_replaced(self, entry: Entry) -> bool:
-        """Whether another document has the place of this one, whose file was deleted."""
-        return entry.deleted and self.entries.get(entry.document) is not entry
-
-    async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
-        """Squash what is held, after setting aside what cannot be; with how much to fold."""
-        while True:
-            fold = _fold_count(held, entry.policy)
-            base = held.base.data if held.base else None
-            known = [row.data for row in held.rows if row.seq <= held.persisted]
-            pending = [row.data for row in held.pending]
-            if not pending:
-                return held, Squashed(EMPTY_UPDATE, entry.state, False, EMPTY_UPDATE), 0
-            try:
-                return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
-            except CorruptSnapshot as error:
-                indices = await asyncio.to_thread(unusable, base, [*known, *pending])
-                rejected = [row for at, row in enumerate(held.rows) if at in indices]
-                if not rejected:
-                    raise
-                await self.buffer.reject(entry.id, [row.seq for row in rejected])
-                self._count_persisted(
-                    entry,
-                    sum(row.seq > held.persisted for row in rejected),
-                    sum(len(row.data) for row in rejected if row.seq > held.persisted),
-                )
-                self.log.error(  # noqa: TRY400 - the sentence is what counts
-                    "%d updates of %s cannot be applied and were set aside in the buffer; the "
-                    "others are archived. %s",
-                    len(rejected),
-                    entry.document,
-                    error,
-                )
-                held = await self.buffer.read(entry.id)
-
-    async def _save(
-        self,
-        entry: Entry,
-        held: Held,
-        squashed: Squashed,
-        authors: set[str],
-        origin: str,
-    ) -> Saved:
-        facts = entry.facts
-        if not facts.lineage:
-            facts.lineage = lineage_of(held.updates()[0])
-        entry.putting = asyncio.Event()
-        try:
-            saved = await self.archive.save(
-                entry.document,
-                squashed.update,
-                archives.Facts(
-                    lineage=facts.lineage,
-                    parent=facts.version_id,
-                    updates=len(held.pending),
-                    authors=tuple(sorted(authors)),
-                    origin=origin or "checkpoint",
-                    file_id=facts.file_id,
-                    file_hashes=tuple(facts.file_hashes),
-                ),
-                parent_etag=facts.etag,
-            )
-        finally:
-            entry.putting.set()
-            entry.putting = None
-        facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
-        entry.looked_at = self._now()
-        return saved
-
-    async def _ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
-        """Have the buffer hold what the bucket has of a document."""
-        if follow:
-            await self.moves.follow()
-        facts = entry.facts
-        try:
-            known = held.base is not None and facts.version_id
-            if known and await self.archive.is_current(entry.document, facts.version_id):
-                entry.asked = True
-                return held
-            snapshot = await self.archive.load_snapshot(entry.document)
-        except DocumentNotFound:
-            entry.asked = True
-            if not self._take_whole(entry):
-                entry.evicted = False
-                return held
-            return await self.buffer.read(entry.id)
-        except SnapshotError:
-            if not self._take_whole(entry):
-                raise
-            entry.asked = True
-            return await self.buffer.read(entry.id)
-        except (BucketError, ConfigurationError) as error:
-            self.health.note(error)
-            raise
-        entry.asked, entry.evicted = True, False
-        entry.looked_at = self._now()
-        theirs = snapshot.facts
-        if facts.lineage not in ("", theirs.lineage):
-            return held  # opened without the bucket, under a history of its own
-        facts.lineage = theirs.lineage
-        facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
-        if not facts.file_hashes:
-            facts.file_id, facts.file_hashes = theirs.file_id, list(theirs.file_hashes)
-        base = snapshot.update
-        if held.base is not None:
-            base = await asyncio.to_thread(squash, [held.base.data, base])
-        await self.buffer.set_base(entry.id, base, snapshot.last_modified.timestamp())
-        await self.set_facts(entry)
-        entry.state = state_vector(base)
-        # After an eviction, others may have written what the live document does not have.
-        self._deliver(entry, [snapshot.update])
-        return await self.buffer.read(entry.id)
-
-    def _take_whole(self, entry: Entry) -> bool:
-        """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
-        been overwritten by what cannot be read."""
-        if not (entry.evicted and entry.whole):
-            return False
-        entry.evicted = False
-        entry.facts.version_id = entry.facts.etag = ""
-        for whole in entry.whole:
-            self.append(entry, whole(), b"", time.time())
-        return True
-
-    def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
-        for update in updates:
-            for deliver in entry.live:
-                deliver(update)
-
-    def _note_authors(self, entry: Entry) -> None:
-        entry.authors.update(self.authors_of(entry.document))
 
     # -- scheduling ----------------------------------------------------------------------------
 
@@ -653,21 +432,6 @@ class Checkpointer:
         idle = self._now() - entry.last_activity >= policy.ttl
         return entry.looked_at + (policy.ttl if idle else policy.max_delay)
 
-    async def _look(self, entry: Entry) -> None:
-        """Apply to the live document what others have written to it, if they have."""
-        async with entry.lock:
-            entry.looked_at = self._now()
-            known = entry.facts.version_id
-            if not entry.live:
-                return
-            try:
-                if known and not await self.archive.is_current(entry.document, known):
-                    await self._ask(entry, await self.buffer.read(entry.id))
-            except DocumentNotFound:
-                pass  # deleted; an edit brings it back
-            except BucketError as error:
-                self.health.note(error)
-
     def _start(self, entry: Entry) -> None:
         if not entry.running:
             entry.running = True
@@ -681,7 +445,7 @@ class Checkpointer:
             elif self._now() >= self._eviction_due(entry):
                 await self._evict(entry)
             else:
-                await self._look(entry)
+                await self.exchange.look(entry)
         except BookstoreError:
             pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
         finally:
@@ -702,7 +466,8 @@ class Checkpointer:
             if await self.buffer.evict(entry.id, keep=entry.users > 0):
                 metrics.EVICTIONS.inc()
 
-    def _count_persisted(self, entry: Entry, updates: int, size: int) -> None:
+    def count_persisted(self, entry: Entry, updates: int, size: int) -> None:
+        """So many pending updates of so many bytes are no longer pending."""
         updates, size = min(updates, entry.pending), min(size, entry.pending_bytes)
         entry.pending -= updates
         entry.pending_bytes -= size
@@ -764,12 +529,12 @@ class Checkpointer:
 
     def in_file(self) -> None:
         """The buffer has gone on in a file, so that a crash leaves all of it."""
-        self._journal.close()
+        self.journal.close()
         self.changed()
 
     def moved(self, entry: Entry) -> None:
         """A document has another name now, or none."""
-        self._journal.forget(entry.id)
+        self.journal.forget(entry.id)
 
     def changed(self) -> None:
         """Tell whoever wants to know if the state has changed."""
@@ -821,7 +586,7 @@ class Checkpointer:
         deadline = self._now() + timeout
 
         async def settle(entry: Entry) -> None:
-            while entry.pending and not self._is_replaced(entry):
+            while entry.pending and not self.exchange.is_replaced(entry):
                 try:
                     await self.checkpoint(entry)
                 except (ConfigurationError, SnapshotError):
@@ -855,30 +620,6 @@ class Checkpointer:
         }
         why = str(self.health.error or reason)
         return unflushed | dict.fromkeys(self.moves.names(), why)
-
-
-def _is_whole(entry: Entry, held: Held) -> bool:
-    """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
-    the bucket never had any of."""
-    return held.base is not None or (bool(held.rows) and not entry.facts.version_id)
-
-
-def _fold_count(held: Held, policy: Policy) -> int:
-    """How many of the oldest updates to fold into the base, to keep within the history window.
-
-    Half the window is left, so that folding is done once in many checkpoints.
-    """
-    count, size = len(held.rows), sum(len(row.data) for row in held.rows)
-    if count <= policy.history_updates and size <= policy.history_bytes:
-        return 0
-    fold = 0
-    while fold < len(held.rows) and (
-        count > policy.history_updates // 2 or size > policy.history_bytes // 2
-    ):
-        count -= 1
-        size -= len(held.rows[fold].data)
-        fold += 1
-    return fold
 
 
 _leaving: set[asyncio.Task[None]] = set()

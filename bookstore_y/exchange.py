@@ -1,0 +1,316 @@
+"""Exchange: what goes between the buffer and the bucket, for one document at a time.
+
+Squashing what is pending and saving it; having the buffer hold what the bucket has; merging what
+others wrote into both, and into the live document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import archive as archives
+from . import metrics
+from .archive import Saved
+from .buffer import Held
+from .entry import Entry, Policy
+from .errors import (
+    BucketError,
+    ConfigurationError,
+    CorruptSnapshot,
+    DocumentNotFound,
+    SnapshotError,
+)
+from .snapshot import (
+    EMPTY_UPDATE,
+    Squashed,
+    advance,
+    condense,
+    lineage_of,
+    squash,
+    state_vector,
+    unusable,
+)
+
+if TYPE_CHECKING:
+    from .checkpointer import Checkpointer
+
+
+class Exchange:
+    """The exchange of one checkpointer's documents with the bucket.
+
+    Whoever calls `checkpoint` or `ask` holds the entry's lock, if anybody else might.
+    """
+
+    def __init__(self, checkpointer: Checkpointer) -> None:
+        self._checkpointer = checkpointer
+        # What is being squashed is in memory several times, what is being written once or twice.
+        self._squashing = asyncio.Semaphore(2)
+        self._writing = asyncio.Semaphore(checkpointer.settings.max_threads)
+
+    async def checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
+        """Write what is pending as a new version. Without `follow`, under the name that the
+        document had before the renames and deletions that the bucket has not followed."""
+        cp = self._checkpointer
+        while True:
+            if follow:
+                await cp.moves.follow()
+            if not entry.pending or (follow and self.is_replaced(entry)):
+                return None
+            cp.settings.require_bucket()
+            self.note_authors(entry)
+            if not entry.asked:
+                held = await cp.buffer.read(entry.id)
+                if held.base is None:
+                    await self.ask(entry, held, follow)
+            async with self._writing:
+                written, saved = await self._write(entry, follow)
+            if written:
+                cp.release()
+                return saved
+
+    async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
+        """Squash and save. False when a file was moved meanwhile, which is to be followed first."""
+        cp = self._checkpointer
+        started = time.perf_counter()
+        async with self._squashing:
+            held, squashed, fold = await self._squash(entry, await cp.buffer.read(entry.id))
+        pending = held.pending
+        if not pending:
+            return True, None
+        # No wait between this and the note that a PUT is under way: a move waits for that.
+        if follow and cp.moves.waiting:
+            return False, None
+        authors, entry.authors = entry.authors, set()
+        origin, entry.origin = entry.origin, ""
+        saved = None
+        if squashed.changed:
+            try:
+                saved = await self._save(entry, held, squashed, authors, origin)
+            except BaseException:
+                entry.authors |= authors
+                entry.origin = entry.origin or origin
+                raise
+        last = pending[-1].seq
+        await cp.buffer.mark_persisted(entry.id, last, entry.facts)
+        cp.journal.forget(entry.id, last)
+        cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
+        entry.state = squashed.state
+        if saved is not None and saved.merged:
+            # The buffer has to hold what others wrote, or the next checkpoint would drop it.
+            await cp.buffer.fold(entry.id, saved.update, last, b"", time.time())
+            self._deliver(entry, saved.merged)
+        elif fold:
+            row = held.rows[fold - 1]
+            await cp.buffer.fold(entry.id, squashed.base, row.seq, row.metadata, row.timestamp)
+        written = saved is not None and saved.written
+        metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
+        if saved is not None and written:
+            metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
+            metrics.CHECKPOINT_BYTES.inc(len(saved.update))
+            cp.last_checkpoint = time.time()
+        return True, saved
+
+    async def condense(self, entry: Entry) -> None:
+        """Squash what the buffer holds of a document: what is pending, and what is not."""
+        cp = self._checkpointer
+        async with entry.lock:
+            held = await cp.buffer.read(entry.id)
+            pending = held.pending
+            if not pending:
+                return
+            base = held.base.data if held.base else None
+            known = [row.data for row in held.rows if row.seq <= held.persisted]
+            data = [row.data for row in pending]
+            whole, update = await asyncio.to_thread(condense, base, known, data)
+            first, last = pending[0].seq, pending[-1].seq
+            await cp.buffer.condense(entry.id, whole if known else None, update, first, last)
+            await cp.buffer.vacuum()
+            size = sum(map(len, data))
+            cp.count_persisted(entry, len(pending) - 1, size - len(update))
+
+    def is_replaced(self, entry: Entry) -> bool:
+        """Whether another document has the place of this one, whose file was deleted."""
+        cp = self._checkpointer
+        return entry.deleted and cp.entries.get(entry.document) is not entry
+
+    async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
+        """Squash what is held, after setting aside what cannot be; with how much to fold."""
+        cp = self._checkpointer
+        while True:
+            fold = _fold_count(held, entry.policy)
+            base = held.base.data if held.base else None
+            known = [row.data for row in held.rows if row.seq <= held.persisted]
+            pending = [row.data for row in held.pending]
+            if not pending:
+                return held, Squashed(EMPTY_UPDATE, entry.state, False, EMPTY_UPDATE), 0
+            try:
+                return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
+            except CorruptSnapshot as error:
+                indices = await asyncio.to_thread(unusable, base, [*known, *pending])
+                rejected = [row for at, row in enumerate(held.rows) if at in indices]
+                if not rejected:
+                    raise
+                await cp.buffer.reject(entry.id, [row.seq for row in rejected])
+                cp.count_persisted(
+                    entry,
+                    sum(row.seq > held.persisted for row in rejected),
+                    sum(len(row.data) for row in rejected if row.seq > held.persisted),
+                )
+                cp.log.error(  # noqa: TRY400 - the sentence is what counts
+                    "%d updates of %s cannot be applied and were set aside in the buffer; the "
+                    "others are archived. %s",
+                    len(rejected),
+                    entry.document,
+                    error,
+                )
+                held = await cp.buffer.read(entry.id)
+
+    async def _save(
+        self,
+        entry: Entry,
+        held: Held,
+        squashed: Squashed,
+        authors: set[str],
+        origin: str,
+    ) -> Saved:
+        cp = self._checkpointer
+        facts = entry.facts
+        if not facts.lineage:
+            facts.lineage = lineage_of(held.updates()[0])
+        entry.putting = asyncio.Event()
+        try:
+            saved = await cp.archive.save(
+                entry.document,
+                squashed.update,
+                archives.Facts(
+                    lineage=facts.lineage,
+                    parent=facts.version_id,
+                    updates=len(held.pending),
+                    authors=tuple(sorted(authors)),
+                    origin=origin or "checkpoint",
+                    file_id=facts.file_id,
+                    file_hashes=tuple(facts.file_hashes),
+                ),
+                parent_etag=facts.etag,
+            )
+        finally:
+            entry.putting.set()
+            entry.putting = None
+        facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
+        entry.looked_at = asyncio.get_running_loop().time()
+        return saved
+
+    async def ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
+        """Have the buffer hold what the bucket has of a document."""
+        cp = self._checkpointer
+        if follow:
+            await cp.moves.follow()
+        facts = entry.facts
+        try:
+            known = held.base is not None and facts.version_id
+            if known and await cp.archive.is_current(entry.document, facts.version_id):
+                entry.asked = True
+                return held
+            snapshot = await cp.archive.load_snapshot(entry.document)
+        except DocumentNotFound:
+            entry.asked = True
+            if not self._take_whole(entry):
+                entry.evicted = False
+                return held
+            return await cp.buffer.read(entry.id)
+        except SnapshotError:
+            if not self._take_whole(entry):
+                raise
+            entry.asked = True
+            return await cp.buffer.read(entry.id)
+        except (BucketError, ConfigurationError) as error:
+            cp.health.note(error)
+            raise
+        entry.asked, entry.evicted = True, False
+        entry.looked_at = asyncio.get_running_loop().time()
+        theirs = snapshot.facts
+        if facts.lineage not in ("", theirs.lineage):
+            # Another history is current. What this one builds on is a version of its own, unless
+            # it was begun while the bucket was away.
+            if held.base is not None or not facts.version_id:
+                return held
+            snapshot = await cp.archive.load_snapshot(entry.document, facts.version_id)
+            await cp.buffer.set_base(entry.id, snapshot.update, snapshot.last_modified.timestamp())
+            return await cp.buffer.read(entry.id)
+        facts.lineage = theirs.lineage
+        facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
+        if not facts.file_hashes:
+            facts.file_id, facts.file_hashes = theirs.file_id, list(theirs.file_hashes)
+        base = snapshot.update
+        if held.base is not None:
+            base = await asyncio.to_thread(squash, [held.base.data, base])
+        await cp.buffer.set_base(entry.id, base, snapshot.last_modified.timestamp())
+        await cp.set_facts(entry)
+        entry.state = state_vector(base)
+        # After an eviction, others may have written what the live document does not have.
+        self._deliver(entry, [snapshot.update])
+        return await cp.buffer.read(entry.id)
+
+    def _take_whole(self, entry: Entry) -> bool:
+        """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
+        been overwritten by what cannot be read."""
+        cp = self._checkpointer
+        if not (entry.evicted and entry.whole):
+            return False
+        entry.evicted = False
+        entry.facts.version_id = entry.facts.etag = ""
+        for whole in entry.whole:
+            cp.append(entry, whole(), b"", time.time())
+        return True
+
+    def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
+        for update in updates:
+            for deliver in entry.live:
+                deliver(update)
+
+    def note_authors(self, entry: Entry) -> None:
+        """Those who are in the document's rooms now have a part in its next version."""
+        entry.authors.update(self._checkpointer.authors_of(entry.document))
+
+    async def look(self, entry: Entry) -> None:
+        """Apply to the live document what others have written to it, if they have."""
+        cp = self._checkpointer
+        async with entry.lock:
+            entry.looked_at = asyncio.get_running_loop().time()
+            known = entry.facts.version_id
+            if not entry.live:
+                return
+            try:
+                if known and not await cp.archive.is_current(entry.document, known):
+                    await self.ask(entry, await cp.buffer.read(entry.id))
+            except DocumentNotFound:
+                pass  # deleted; an edit brings it back
+            except BucketError as error:
+                cp.health.note(error)
+
+
+def is_whole(entry: Entry, held: Held) -> bool:
+    """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
+    the bucket never had any of."""
+    return held.base is not None or (bool(held.rows) and not entry.facts.version_id)
+
+
+def _fold_count(held: Held, policy: Policy) -> int:
+    """How many of the oldest updates to fold into the base, to keep within the history window.
+
+    Half the window is left, so that folding is done once in many checkpoints.
+    """
+    count, size = len(held.rows), sum(len(row.data) for row in held.rows)
+    if count <= policy.history_updates and size <= policy.history_bytes:
+        return 0
+    fold = 0
+    while fold < len(held.rows) and (
+        count > policy.history_updates // 2 or size > policy.history_bytes // 2
+    ):
+        count -= 1
+        size -= len(held.rows[fold].data)
+        fold += 1
+    return fold
