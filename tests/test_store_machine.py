@@ -111,13 +111,16 @@ class Server:
         with contextlib.suppress(BookstoreError):
             await store.stop()
 
-    async def delete(self, path: str) -> None:
-        """Close the document, and then have its file deleted."""
+    async def delete(self, path: str, *, closed: bool) -> None:
+        """Have the document's file deleted, after closing it or before."""
         checkpointer = self.checkpointer
         async with checkpointer:
-            await self.close()
+            if closed:
+                await self.close()
             await checkpointer.moves.delete(path)
             assert await checkpointer.flush(STEP_SECONDS) == {}
+            if not closed:
+                await self.close()
 
     async def crash(self, stall: Stall, when: str) -> None:
         """Be gone as after a SIGKILL, with what the file holds at this moment.
@@ -426,11 +429,11 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
                 assert not new or version.origin == f"restore:{version_id}"
 
         @precondition(lambda self: self._all_open() and not self.down and self._is_worth_deleting())
-        @rule()
-        def delete(self) -> None:
+        @rule(closed=st.booleans())
+        def delete(self, closed: bool) -> None:
             """The bucket keeps all that was acknowledged; a new file is another document."""
             for server in self.servers:
-                world.run(server.delete(self.path))
+                world.run(server.delete(self.path, closed=closed))
             assert world.archived(self.path) == []
             versions: dict[str, bytes] = {}
             for path in self.paths:

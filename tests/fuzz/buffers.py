@@ -21,7 +21,8 @@ from .target import Target, hold, only
 _PATCH = 4
 """Bytes of one patch: three of the offset, one of the value."""
 
-_SILENT = logging.Logger("fuzz", logging.CRITICAL)
+_SILENT = logging.getLogger("fuzz")
+_SILENT.setLevel(logging.CRITICAL + 1)
 """Half of the files are set aside, and each time the log would say so."""
 
 
