@@ -63,8 +63,7 @@ async def _on(context: Context, server: S3Server) -> Result:
     # moto keeps an object, an empty one, of which the request broke off; no S3 server does.
     proxy = Proxy(server.endpoint_url, chance, cut_late=server.name != "moto")
     async with proxy, AsyncExitStack() as stack:
-        settings = {
-            **_SETTINGS,
+        patient = {
             "conditional_writes": server.conditional_writes,
             "s3_endpoint_url": proxy.url,
         }
@@ -72,12 +71,15 @@ async def _on(context: Context, server: S3Server) -> Result:
         def order(number: int, documents: tuple[str, ...], known: tuple[str, ...]) -> Crowd:
             # One keeps its buffer on disk, the others in memory.
             store = {**_STORE, "db_path": str(directory / "buffer.db")} if number == 1 else _STORE
+            # A server that has just started may be slow, before there is any fault.
+            settings = patient if number == 0 else {**patient, **_SETTINGS}
             setup = Setup(server, bucket, settings, store)
             name = author_name(number)
             return Crowd(setup, documents, frozenset(known), name, _PACE, chance.getrandbits(32))
 
         async with Worker(crowd.begin, order(0, shared, ()), log, reports) as first:
-            await first.end()
+            if await first.end():
+                result.failures.append("The shared documents could not be begun.")
         workers = []
         for number in range(1, 1 + _PROCESSES):
             own = tuple(f"of{number}/doc{n}.txt" for n in range(_OWN_DOCUMENTS))
