@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .archive import Archive, Version
+    from .archive import Archive
     from .errors import BookstoreError
     from .settings import BookstoreSettings
     from .store import S3YStore
+    from .version import Version
 
 __version__ = "0.1.0"
 
@@ -19,7 +20,7 @@ _HOME = {
     "BookstoreError": "errors",
     "BookstoreSettings": "settings",
     "S3YStore": "store",
-    "Version": "archive",
+    "Version": "version",
 }
 
 

@@ -3,162 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import logging
 import re
-import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
-from urllib.parse import quote, unquote
 
 from . import keys
-from .bucket import Bucket, Copied, ObjectVersion, StoredObject, Written
+from .bucket import Bucket, Copied, ObjectVersion
 from .errors import (
-    BucketUnavailable,
     DocumentNotFound,
     InvalidPath,
-    PreconditionFailed,
-    SnapshotError,
     UnsupportedDocument,
     VersionNotFound,
 )
 from .keys import Document
+from .reading import Reading
+from .saving import Saving
 from .settings import BookstoreSettings
-from .snapshot import advance, compress, decompress, lineage_of
-
-log = logging.getLogger(__name__)
-
-FORMAT = "1"
-"""Format number of the user metadata of a snapshot."""
-
-METADATA_BYTES = 2048
-"""S3's limit on user metadata, names and values together (User Guide, "Object metadata")."""
-
-
-READINGS = 5
-"""Times that a version is read before the way to the bucket is taken to be broken."""
-
-MAX_REFUSALS = 100
-"""Conditional writes of one save that others may win before it gives up until the next try."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a document, as the bucket keeps it.
-
-    `size` is in bytes as stored. `kind` is `snapshot`, `save` or `published`. `authors`,
-    `parent` (a version id) and `origin` are in the object's metadata, which a listing does not
-    show: they are empty unless details were asked for.
-    """
-
-    version_id: str
-    key: str
-    last_modified: datetime
-    size: int
-    is_latest: bool
-    kind: str = "snapshot"
-    label: str | None = None
-    authors: tuple[str, ...] = ()
-    parent: str = ""
-    origin: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types only; the time is in ISO 8601."""
-        return {
-            **asdict(self),
-            "last_modified": self.last_modified.isoformat(),
-            "authors": list(self.authors),
-        }
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a snapshot's user metadata says about it."""
-
-    lineage: str = ""
-    parent: str = ""
-    updates: int = 0
-    authors: tuple[str, ...] = ()
-    origin: str = "checkpoint"
-    file_id: str = ""
-    file_hashes: tuple[str, ...] = ()
-    write_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def to_metadata(self) -> dict[str, str]:
-        """ASCII, and within 2 KB: the oldest file hashes and the last authors give way."""
-        facts = {
-            "format": FORMAT,
-            "parent": self.parent,
-            "lineage": self.lineage,
-            "write-id": self.write_id,
-            "updates": str(self.updates),
-            "origin": self.origin,
-            "file-id": self.file_id,
-        }
-        facts = {name: value for name, value in facts.items() if value}
-        room = METADATA_BYTES - sum(len(name) + len(value) for name, value in facts.items())
-        lists = {
-            "file-hashes": (list(reversed(self.file_hashes)), room // 2),
-            "authors": ([quote(author, errors="replace") for author in self.authors], room // 2),
-        }
-        for name, (values, room) in lists.items():
-            while values and len(name) + len(",".join(values)) > room:
-                values.pop()
-            if values:
-                facts[name] = ",".join(reversed(values) if name == "file-hashes" else values)
-        return facts
-
-    @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> Facts:
-        """Never fails: an object that another program wrote says nothing about itself."""
-
-        def listed(name: str) -> tuple[str, ...]:
-            return tuple(value for value in metadata.get(name, "").split(",") if value)
-
-        updates = metadata.get("updates", "")
-        return cls(
-            lineage=metadata.get("lineage", ""),
-            parent=metadata.get("parent", ""),
-            updates=int(updates) if updates.isdecimal() and len(updates) < 20 else 0,
-            authors=tuple(unquote(author) for author in listed("authors")),
-            origin=metadata.get("origin", ""),
-            file_id=metadata.get("file-id", ""),
-            file_hashes=listed("file-hashes"),
-            write_id=metadata.get("write-id", ""),
-        )
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A snapshot as it was loaded. `update` is one Yjs v1 update that holds the document."""
-
-    update: bytes
-    version_id: str
-    etag: str
-    last_modified: datetime
-    facts: Facts
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What became of a save.
-
-    `update` is what the version now holds. `merged` are the updates of other writers that it
-    took in, which the caller does not have. `written` is False when the bucket already held
-    all of it.
-    """
-
-    version_id: str
-    etag: str
-    update: bytes
-    merged: tuple[bytes, ...] = ()
-    written: bool = True
+from .version import Facts, Saved, Snapshot, Version, former_path, renamed_from
 
 
 class Archive:
@@ -179,7 +44,8 @@ class Archive:
     def __init__(self, settings: BookstoreSettings | None = None) -> None:
         self.settings = settings or BookstoreSettings()
         self.bucket = Bucket(self.settings)
-        self._checked = False
+        self._reading = Reading(self.bucket, self.settings)
+        self._saving = Saving(self.bucket, self.settings, self._reading)
         self._details: OrderedDict[tuple[str, str], Facts] = OrderedDict()
 
     async def __aenter__(self) -> Archive:
@@ -191,13 +57,11 @@ class Archive:
 
     async def check(self) -> None:
         """See that the bucket can be archived into. Raises like `Bucket.check`."""
-        await self.bucket.check()
-        await self.bucket.honours_conditions()
-        self._checked = True
+        await self._saving.check()
 
     async def _created(self) -> None:
         # Reading asks nothing of the bucket but that it exists.
-        if self.settings.create_bucket and not self._checked:
+        if self.settings.create_bucket and not self._saving.checked:
             await self.check()
 
     def key(self, document: Document) -> str:
@@ -220,20 +84,20 @@ class Archive:
         document = await self.resolve(path, version_id)
         if version_id is None:
             try:
-                return await self._read(self.key(document))
+                return await self._reading.read(self.key(document))
             except DocumentNotFound:
                 raise DocumentNotFound(
                     f"The {self.bucket.where} holds no snapshot of {document}; check "
                     "the path and the workspace prefix."
                 ) from None
         try:
-            return await self._read(self.key(document), version_id)
+            return await self._reading.read(self.key(document), version_id)
         except (VersionNotFound, DocumentNotFound):
             # It may be from before the document was renamed.
             with contextlib.suppress(DocumentNotFound):
                 for version in await self.versions(document):
                     if version.version_id == version_id and version.key != self.key(document):
-                        return await self._read(version.key, version_id)
+                        return await self._reading.read(version.key, version_id)
         raise VersionNotFound(
             f"{document} has no version {version_id!r}; list its versions and take one of them."
         )
@@ -298,30 +162,11 @@ class Archive:
             if version.is_delete_marker or not (starts_run or version.last_modified in marked_at):
                 continue
             facts = await self._facts(version.key, version.version_id)
-            source = _decode_rename(facts.origin)
+            source = former_path(facts.origin)
             if source is not None:
                 with contextlib.suppress(InvalidPath):  # not written by us
                     before.append((Document(source, document.type), facts.parent))
         return before
-
-    async def _read(self, key: str, version_id: str | None = None) -> Snapshot:
-        """Read a version. One that cannot be used is read again, since a bit may have flipped on
-        the way: only what arrives twice as the same bytes is what the bucket holds."""
-        limit = self.settings.max_document_size
-        arrived: list[bytes] = []
-        while True:
-            stored = await self.bucket.get(key, version_id, max_size=limit)
-            try:
-                return await asyncio.to_thread(_open, stored, limit)
-            except SnapshotError:
-                if stored.body in arrived:
-                    raise
-                arrived.append(stored.body)
-                if len(arrived) > READINGS:
-                    raise BucketUnavailable(
-                        f"{key!r} in {self.bucket.where} arrives damaged, and different each time; "
-                        "check the network and any proxy on the way."
-                    ) from None
 
     async def _documents(self, path: str | Document) -> list[Document]:
         """The documents of one file that the bucket holds, or held, versions of."""
@@ -365,139 +210,8 @@ class Archive:
     async def save(
         self, document: Document, update: bytes, facts: Facts, *, parent_etag: str = ""
     ) -> Saved:
-        """Write `update` as the document's new version, and lose nothing of other writers'.
-
-        `facts.parent` and `parent_etag` name the version that `update` builds on, empty for
-        none. What others of the same lineage wrote since is merged in; a version of another
-        lineage stays a version, the new one becomes current, and a warning names both.
-        Raises `VersioningNotEnabled` among the other bucket errors.
-        """
-        if not self._checked:
-            await self.check()
-        if await self.bucket.honours_conditions():
-            return await self._save_conditionally(document, update, facts, parent_etag)
-        return await self._save_and_look(document, update, facts)
-
-    async def _save_conditionally(
-        self, document: Document, update: bytes, facts: Facts, parent_etag: str
-    ) -> Saved:
-        key = self.key(document)
-        merged: list[bytes] = []
-        apart = ""
-        refusals = 0
-        while True:
-            try:
-                written = await self._put(key, update, facts, if_match=parent_etag)
-            except PreconditionFailed:
-                refusals += 1
-                if refusals == MAX_REFUSALS:
-                    raise
-                current = await self._look(key)
-                if current is None:  # a delete marker came first
-                    parent_etag = ""
-                    continue
-                if current.facts.write_id == facts.write_id:  # it was us; the answer got lost
-                    return Saved(current.version_id, current.etag, update, tuple(merged))
-                joined = await self._join(current, update, facts.lineage)
-                if joined is None:
-                    apart = current.version_id
-                else:
-                    update, their_update, ours_is_new = joined
-                    merged.append(their_update)
-                    if not ours_is_new:
-                        return Saved(
-                            current.version_id, current.etag, update, tuple(merged), written=False
-                        )
-                facts = replace(facts, parent=current.version_id)
-                parent_etag = current.etag
-                continue
-            if apart:
-                self._warn_apart(document, written.version_id, apart)
-            return Saved(written.version_id, written.etag, update, tuple(merged))
-
-    async def _save_and_look(self, document: Document, update: bytes, facts: Facts) -> Saved:
-        """Without conditional writes: write, see what slipped in since the parent, merge, and
-        write again until nothing did."""
-        key = self.key(document)
-        merged: list[bytes] = []
-        done = {facts.parent}
-        while True:
-            written = await self._put(key, update, facts)
-            done.add(written.version_id)
-            slipped_in = []
-            seen = False
-            async for version in self.bucket.list_versions(key, first_page=20):
-                if version.version_id == facts.parent or (seen and version.is_delete_marker):
-                    break  # what was deleted before ours was not slipped in
-                seen = seen or version.version_id == written.version_id
-                if version.version_id not in done and not version.is_delete_marker:
-                    slipped_in.append(version.version_id)
-            again = False
-            for version_id in slipped_in:
-                done.add(version_id)
-                other = await self._look(key, version_id)
-                if other is None or other.facts.write_id == facts.write_id:
-                    continue  # the same write, landed twice because its first answer got lost
-                joined = await self._join(other, update, facts.lineage)
-                if joined is None:
-                    self._warn_apart(document, written.version_id, version_id)
-                    continue
-                before = update
-                update, their_update, _ = joined
-                if await asyncio.to_thread(_adds, before, their_update):
-                    merged.append(their_update)
-                    again = True
-            if not again:
-                return Saved(written.version_id, written.etag, update, tuple(merged))
-            facts = replace(facts, parent=written.version_id, write_id=uuid.uuid4().hex)
-
-    async def _join(
-        self, theirs: Snapshot, update: bytes, lineage: str
-    ) -> tuple[bytes, bytes, bool] | None:
-        """Merge another writer's version and ours: the whole, theirs, and whether ours adds to
-        theirs. None when theirs is of another lineage, or cannot be read."""
-        if not theirs.update or theirs.facts.lineage != lineage:
-            return None
-        try:
-            squashed = await asyncio.to_thread(advance, theirs.update, [], [update])
-        except SnapshotError as error:
-            log.warning("Version %s cannot be merged: %s", theirs.version_id, error)
-            return None
-        return squashed.update, theirs.update, squashed.changed
-
-    def _warn_apart(self, document: Document, ours: str, theirs: str) -> None:
-        log.warning(
-            "Two histories of %s met in %s and cannot be merged: version %s is current now, and "
-            "version %s stays a version; compare them and restore what is missing.",
-            document,
-            self.bucket.where,
-            ours,
-            theirs,
-        )
-
-    async def _put(
-        self, key: str, update: bytes, facts: Facts, if_match: str | None = None
-    ) -> Written:
-        level = self.settings.compression_level
-        frame = await asyncio.to_thread(compress, update, level)
-        written = await self.bucket.put(key, frame, facts.to_metadata(), if_match=if_match)
-        if written.version_id == "null":
-            self._checked = False  # versioning was suspended: the next save is to find out
-        return written
-
-    async def _look(self, key: str, version_id: str | None = None) -> Snapshot | None:
-        """A version, for merging: with an empty update if it cannot be read. None if there is
-        none."""
-        try:
-            try:
-                return await self._read(key, version_id)
-            except SnapshotError as error:
-                stored = await self.bucket.head(key, version_id)
-                log.warning("Version %s of %r is unusable: %s", stored.version_id, key, error)
-        except (DocumentNotFound, VersionNotFound):
-            return None
-        facts = Facts.from_metadata(stored.metadata)
-        return Snapshot(b"", stored.version_id, stored.etag, stored.last_modified, facts)
+        """Write `update` as the document's new version; see `Saving.save`."""
+        return await self._saving.save(document, update, facts, parent_etag=parent_etag)
 
     async def restore(self, path: str | Document, version_id: str) -> Version:
         """Make the document say again what a version says, as a new version on top.
@@ -533,7 +247,7 @@ class Archive:
             authors=(),
             updates=1,
         )
-        saved = await self.save(document, update, _renewed(facts), parent_etag=parent_etag)
+        saved = await self.save(document, update, facts.renewed(), parent_etag=parent_etag)
         return await self.version(document, saved.version_id)
 
     async def version(self, document: Document, version_id: str) -> Version:
@@ -558,20 +272,18 @@ class Archive:
         Another document that was under the new key gets a delete marker, too; its versions
         stay. If another server was faster, its version under the new key stays current.
         """
-        if not self._checked:
+        if not self._saving.checked:
             await self.check()
-        current = await self._look(self.key(source))
+        current = await self._reading.look(self.key(source))
         if current is None:
             return None
-        facts = _renewed(
-            replace(
-                current.facts,
-                parent=current.version_id,
-                origin=renamed_from(source.path),
-                authors=(),
-                updates=0,
-            )
-        )
+        facts = replace(
+            current.facts,
+            parent=current.version_id,
+            origin=renamed_from(source.path),
+            authors=(),
+            updates=0,
+        ).renewed()
         if await self._lineage(self.key(target)) not in (None, facts.lineage):
             await self.bucket.delete(self.key(target))
         if not current.update:  # what cannot be read can still be moved
@@ -618,40 +330,6 @@ class Archive:
 def _room_types() -> frozenset[str]:
     """The document types that installed packages register with jupyter_ydoc."""
     return frozenset(found.name for found in entry_points(group="jupyter_ydoc"))
-
-
-def renamed_from(path: str) -> str:
-    """The `origin` of the first version under a new path; the parent is the last of the old."""
-    plain = quote(path)
-    packed = "=" + base64.urlsafe_b64encode(path.encode()).decode()
-    return "renamed-from:" + min(plain, packed, key=len)
-
-
-def _decode_rename(origin: str) -> str | None:
-    name, _, source = origin.partition(":")
-    if name != "renamed-from" or not source:
-        return None
-    if not source.startswith("="):
-        return unquote(source)
-    with contextlib.suppress(ValueError):  # not written by us
-        return base64.urlsafe_b64decode(source[1:]).decode()
-    return None
-
-
-def _renewed(facts: Facts) -> Facts:
-    return replace(facts, write_id=uuid.uuid4().hex)
-
-
-def _open(stored: StoredObject, max_size: int) -> Snapshot:
-    update = decompress(stored.body, max_size)
-    facts = Facts.from_metadata(stored.metadata)
-    if not facts.lineage:
-        facts = replace(facts, lineage=lineage_of(update))
-    return Snapshot(update, stored.version_id, stored.etag, stored.last_modified, facts)
-
-
-def _adds(ours: bytes, theirs: bytes) -> bool:
-    return advance(ours, [], [theirs]).changed
 
 
 def _version(version: ObjectVersion) -> Version:

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from anyio import CancelScope
 
 from . import health, metrics
-from .archive import Archive, Saved
+from .archive import Archive
 from .buffer import Buffer, Facts, Held
 from .entry import Entry, Policy
 from .errors import (
@@ -38,6 +38,7 @@ from .moves import Moves
 from .pressure import Pressure
 from .recovery import BufferOptions, Recovery
 from .settings import BookstoreSettings
+from .version import Saved
 
 State = dict[str, Any]
 

@@ -11,9 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import archive as archives
 from . import metrics
-from .archive import Saved
 from .buffer import Held
 from .entry import Entry, Policy
 from .errors import (
@@ -33,6 +31,7 @@ from .snapshot import (
     state_vector,
     unusable,
 )
+from .version import Facts, Saved
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -185,7 +184,7 @@ class Exchange:
             saved = await cp.archive.save(
                 entry.document,
                 squashed.update,
-                archives.Facts(
+                Facts(
                     lineage=facts.lineage,
                     parent=facts.version_id,
                     updates=len(held.pending),

@@ -17,7 +17,6 @@ from pycrdt.store import BaseYStore, YDocNotFound
 from traitlets import Float, Int, Unicode
 from traitlets.config import Config, LoggingConfigurable
 
-from .archive import Version
 from .buffer import Held
 from .checkpointer import Checkpointer
 from .entry import Entry, Policy
@@ -37,6 +36,7 @@ from .keys import Document
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
 from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector, update_of
+from .version import Version
 
 FILE_HASHES = 32
 """Loads and saves of its file that a document remembers."""

@@ -15,13 +15,14 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore, health
-from bookstore_y.archive import Archive, Saved
+from bookstore_y.archive import Archive
 from bookstore_y.bucket import Bucket
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry, Policy
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions
+from bookstore_y.version import Saved
 
 from .servers import S3Server
 from .support import NEVER, Gate, Outage, Reader, Typist, config_for, text_of, until, words_of

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jupyter_ydoc import YNotebook
 
-from bookstore_y.archive import Archive, Facts
+from bookstore_y.archive import Archive
 from bookstore_y.keys import Document
 from bookstore_y.settings import BookstoreSettings
 from bookstore_y.snapshot import lineage_of
+from bookstore_y.version import Facts
 
 from .e2e.notebooks import normalized, sample_notebook
 from .servers import S3Server, s3_options

@@ -12,7 +12,6 @@ from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
 from .. import content
-from ..archive import Snapshot, Version
 from ..checkpointer import Checkpointer
 from ..errors import (
     BookstoreError,
@@ -24,6 +23,7 @@ from ..errors import (
 from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from ..version import Snapshot, Version
 
 if TYPE_CHECKING:
     from traitlets.config import Config

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bookstore_y.archive import Facts, _decode_rename
 from bookstore_y.errors import InvalidPath
 from bookstore_y.keys import MAX_KEY_BYTES, Document, document_of, snapshot_key
+from bookstore_y.version import Facts, former_path
 
 from .target import Target, hold, only
 
@@ -18,7 +18,7 @@ def metadata(data: bytes) -> None:
     with only():
         facts = Facts.from_metadata(given)
         hold(facts.updates >= 0, "a negative number of updates")
-        source = _decode_rename(facts.origin)
+        source = former_path(facts.origin)
     if source is not None:
         with only(InvalidPath):
             snapshot_key(PREFIX, Document(source, "notebook"))

@@ -6,7 +6,8 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from bookstore_y.archive import Archive, Saved
+from bookstore_y.archive import Archive
+from bookstore_y.version import Saved
 
 from .worker import Link
 from .writing import Author, Pace, Setup

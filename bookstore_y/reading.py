@@ -1,0 +1,67 @@
+"""Reading snapshots from the bucket, so that nothing damaged on the way is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from .bucket import Bucket, StoredObject
+from .errors import BucketUnavailable, DocumentNotFound, SnapshotError, VersionNotFound
+from .settings import BookstoreSettings
+from .snapshot import decompress, lineage_of
+from .version import Facts, Snapshot
+
+log = logging.getLogger(__name__)
+
+READINGS = 5
+"""Times that a version is read before the way to the bucket is taken to be broken."""
+
+
+class Reading:
+    """Reads the snapshots of one bucket."""
+
+    def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
+        self._bucket = bucket
+        self._settings = settings
+
+    async def read(self, key: str, version_id: str | None = None) -> Snapshot:
+        """Read a version. One that cannot be used is read again, since a bit may have flipped on
+        the way: only what arrives twice as the same bytes is what the bucket holds."""
+        limit = self._settings.max_document_size
+        arrived: list[bytes] = []
+        while True:
+            stored = await self._bucket.get(key, version_id, max_size=limit)
+            try:
+                return await asyncio.to_thread(_open, stored, limit)
+            except SnapshotError:
+                if stored.body in arrived:
+                    raise
+                arrived.append(stored.body)
+                if len(arrived) > READINGS:
+                    raise BucketUnavailable(
+                        f"{key!r} in {self._bucket.where} arrives damaged, and different "
+                        "each time; check the network and any proxy on the way."
+                    ) from None
+
+    async def look(self, key: str, version_id: str | None = None) -> Snapshot | None:
+        """A version, for merging: with an empty update if it cannot be read. None if there is
+        none."""
+        try:
+            try:
+                return await self.read(key, version_id)
+            except SnapshotError as error:
+                stored = await self._bucket.head(key, version_id)
+                log.warning("Version %s of %r is unusable: %s", stored.version_id, key, error)
+        except (DocumentNotFound, VersionNotFound):
+            return None
+        facts = Facts.from_metadata(stored.metadata)
+        return Snapshot(b"", stored.version_id, stored.etag, stored.last_modified, facts)
+
+
+def _open(stored: StoredObject, max_size: int) -> Snapshot:
+    update = decompress(stored.body, max_size)
+    facts = Facts.from_metadata(stored.metadata)
+    if not facts.lineage:
+        facts = replace(facts, lineage=lineage_of(update))
+    return Snapshot(update, stored.version_id, stored.etag, stored.last_modified, facts)
