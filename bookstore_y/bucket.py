@@ -150,7 +150,7 @@ class Bucket:
     @property
     def where(self) -> str:
         """How messages call this bucket."""
-        return f"bucket {self.settings.s3_bucket!r} at {self.settings.s3_endpoint_url or 'AWS'}"
+        return f"bucket {self.settings.s3_bucket!r} at {self.settings.endpoint}"
 
     async def __aenter__(self) -> Bucket:
         connections = _connections.setdefault(asyncio.get_running_loop(), {})

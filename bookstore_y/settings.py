@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from traitlets import Bool, CaselessStrEnum, Float, Int, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
@@ -117,12 +118,24 @@ class BookstoreSettings(LoggingConfigurable):
                 "No bucket is set, so nothing is archived; set c.BookstoreSettings.s3_bucket or "
                 "the environment variable JPYNB_S3_BUCKET."
             )
+        if "@" in urlsplit(self.s3_endpoint_url).netloc:
+            raise ConfigurationError(
+                "The endpoint URL has a user name or password in it; give the key pair as "
+                "s3_access_key_id and s3_secret_access_key of BookstoreSettings."
+            )
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
             raise ConfigurationError(
                 "Only one half of the S3 key pair is set; set both s3_access_key_id and "
                 "s3_secret_access_key of BookstoreSettings, or neither."
             )
         return self.s3_bucket
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint as it may be shown: `AWS`, or the URL without anything secret in it."""
+        url = urlsplit(self.s3_endpoint_url)
+        shown = url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="")
+        return urlunsplit(shown) or "AWS"
 
     def identity(self) -> tuple[Any, ...]:
         """A hashable value that is equal for settings that mean the same bucket and limits.
@@ -132,5 +145,4 @@ class BookstoreSettings(LoggingConfigurable):
         return tuple(getattr(self, name) for name in sorted(self.trait_names(config=True)))
 
     def __repr__(self) -> str:
-        where = self.s3_endpoint_url or "AWS"
-        return f"<BookstoreSettings bucket={self.s3_bucket!r} at {where}>"
+        return f"<BookstoreSettings bucket={self.s3_bucket!r} at {self.endpoint}>"

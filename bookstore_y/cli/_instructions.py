@@ -26,7 +26,7 @@ def instructions(
     path = notebook or "YOUR.ipynb"
     key = snapshot_key(settings.workspace_prefix, Document(path, "notebook"))
     python = shlex.quote(sys.executable)
-    endpoint = settings.s3_endpoint_url or "AWS"
+    endpoint = settings.endpoint
     moto = "  (moto: all of it is in memory, and gone when this stops)" if embedded else ""
     credentials = "" if embedded else " (which finds credentials its own way)"
     authorization = f"-H 'Authorization: token {address.token}'"

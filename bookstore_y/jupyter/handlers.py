@@ -38,16 +38,24 @@ _STATUS: list[tuple[type[BookstoreError], int]] = [
 def http_error(error: BookstoreError) -> web.HTTPError:
     """The HTTP error that tells a client the same."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    # tornado formats the message with %.
-    answer = web.HTTPError(status, str(error).replace("%", "%%"))
-    answer.reason = None
-    return answer
+    return web.HTTPError(status, str(error))
 
 
 class BookstoreHandler(APIHandler):
     """Base of the REST calls: authenticated, and authorized as the resource `bookstore`."""
 
     auth_resource = "bookstore"
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer `{"message": …}` with the error's own sentence."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(error, web.HTTPError) or error.log_message is None:
+            super().write_error(status_code, **kwargs)
+            return
+        message = error.log_message % error.args  # tornado doubles each % for its log
+        self.log.warning("wrote error: %r", message)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps({"message": message, "reason": None}))
 
     @property
     def documents(self) -> Documents:
@@ -68,7 +76,7 @@ class StatusHandler(BookstoreHandler):
         answer: dict[str, Any] = {
             "version": __version__,
             "bucket": settings.s3_bucket,
-            "endpoint_url": settings.s3_endpoint_url or None,
+            "endpoint_url": settings.endpoint if settings.s3_endpoint_url else None,
             "workspace_prefix": settings.workspace_prefix,
             "published_prefix": settings.published_prefix,
             "status": "stopping",
