@@ -155,6 +155,11 @@ class Server:
         held = [await checkpointer.buffer.read(each.id) for each in entries if not each.deleted]
         return [update for each in held for update in each.updates()]
 
+    @property
+    def has_to_write(self) -> bool:
+        """Whether the bucket has not all that is in its buffer."""
+        return self.checkpointer._unarchived()
+
     async def evict(self) -> None:
         entry = self.opened.entry
         assert entry is not None
@@ -323,6 +328,10 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             self.acknowledged.add(update)
             self.acknowledged.words.append(word)
 
+        def _checkpoint(self, server: int) -> None:
+            with self._excused():
+                world.run(self.servers[server].opened.checkpoint())
+
         def _is_open(self, server: int) -> bool:
             return self.servers[server].store is not None
 
@@ -341,11 +350,14 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             client=st.integers(0, CLIENTS - 1),
             server=st.integers(0, SERVERS - 1),
             count=st.integers(1, 4),
+            archived=st.booleans(),
         )
-        def types(self, client: int, server: int, count: int) -> None:
+        def types(self, client: int, server: int, count: int, archived: bool) -> None:
             if self._is_open(server):
                 for _ in range(count):
                     self._write(client, server)
+                if archived:  # at once, since most that goes wrong takes several versions
+                    self._checkpoint(server)
 
         @rule(client=st.integers(0, CLIENTS - 1), server=st.integers(0, SERVERS - 1))
         def reads(self, client: int, server: int) -> None:
@@ -357,8 +369,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         @rule(server=st.integers(0, SERVERS - 1))
         def checkpoint(self, server: int) -> None:
             if self._is_open(server):
-                with self._excused():
-                    world.run(self.servers[server].opened.checkpoint())
+                self._checkpoint(server)
 
         @rule(server=st.integers(0, SERVERS - 1))
         def evict(self, server: int) -> None:
@@ -458,6 +469,11 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             for server in self.servers:
                 known += world.run(server.held())
             self.acknowledged.is_all_in(known)
+
+        @invariant()
+        def the_bucket_has_what_nobody_has_to_write(self) -> None:
+            if self._all_open() and not any(server.has_to_write for server in self.servers):
+                self.acknowledged.is_all_in(world.archived(self.path))
 
         def teardown(self) -> None:
             """When all is well again, the bucket's current version alone has all of it."""
