@@ -1,0 +1,284 @@
+"""Rooms whose file goes, comes back, or changes under them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from ..servers import S3Server, connect
+from .bookstore_api import BookstoreAPI
+from .disk import Disk
+from .jupyter_process import JupyterProcess
+from .marks import doubled
+from .notebooks import peek_notebook, sample_notebook, sources
+from .people import all_connect, all_leave, people
+from .rtc_client import RTCClient
+from .s3_reader import S3Reader
+from .stores import Config, s3_store
+from .test_outage import Bucket
+from .waiting import eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PATH = "work/tides.ipynb"
+
+
+@pytest.fixture
+def disk(new_disk: Callable[[], Disk]) -> Disk:
+    """A disk with a notebook on it."""
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    return disk
+
+
+def _soon(server: S3Server, bucket: str, **traits: Any) -> Config:
+    """Documents are archived soon, and rooms that everybody has left close soon."""
+    config = s3_store(server, bucket, checkpoint_max_delay=0.3, **traits)
+    config["YDocExtension"]["document_cleanup_delay"] = 0.1
+    return config
+
+
+@pytest.fixture
+def config(moto_server: S3Server, moto_bucket: str) -> Config:
+    return _soon(moto_server, moto_bucket)
+
+
+async def _all_archived(server: JupyterProcess) -> None:
+    api = BookstoreAPI(server)
+
+    async def archived() -> bool:
+        status = await api.status()
+        return bool(status["documents"]) and not status["pending_updates"]
+
+    await eventually(archived, within=15, what="all of it to be archived")
+
+
+async def _delete(server: JupyterProcess) -> None:
+    async with server.http() as http:
+        (await http.delete(f"/api/contents/{PATH}")).raise_for_status()
+
+
+def _is_marked(server: S3Server, bucket: str) -> bool:
+    """Whether the bucket says that the document is deleted."""
+    listed = connect(server).list_object_versions(Bucket=bucket)
+    return any(marker["IsLatest"] for marker in listed.get("DeleteMarkers", []))
+
+
+def _saved(disk: Disk) -> str:
+    """What the cells of the file say; nothing while there is no file."""
+    notebook = peek_notebook(disk.file(PATH))
+    return "\n".join(sources(notebook)) if notebook else ""
+
+
+async def test_a_file_uploaded_after_a_deletion_has_nothing_of_the_room_that_is_still_open(
+    disk: Disk, config: Config, moto_server: S3Server, moto_bucket: str
+) -> None:
+    reader = S3Reader(moto_server, moto_bucket)
+    async with (
+        JupyterProcess(disk, config) as server,
+        people(["ada", "ben"], PATH) as (ada, ben),
+        server.http() as http,
+    ):
+        bookstore = BookstoreAPI(server)
+        await all_connect([ada], server)
+        ada.append(0, "of the former file")
+        await eventually(lambda: "of the former file" in _saved(disk), within=15, what="the save")
+        await _all_archived(server)
+        await _delete(server)
+        await eventually(
+            lambda: _is_marked(moto_server, moto_bucket), within=15, what="a delete marker"
+        )
+        former = {version["version_id"] for version in await bookstore.versions(PATH)}
+
+        uploaded = sample_notebook()
+        uploaded["cells"][0]["source"] = "the uploaded one"
+        model = {"type": "notebook", "content": uploaded}
+        (await http.put(f"/api/contents/{PATH}", json=model)).raise_for_status()
+        await all_connect([ben], server)
+        ada.append(0, ", typed on")
+        ben.append(0, ", edited")
+        await eventually(lambda: ", edited" in _saved(disk), within=15, what="the save")
+
+        async def archived() -> str | None:
+            (newest, *_) = await bookstore.snapshots(PATH)
+            held = reader.snapshot(newest["key"], newest["version_id"])["cells"][0]["source"]
+            return held if ", edited" in held else None
+
+        assert await eventually(archived, within=15, what="a version") == "the uploaded one, edited"
+        assert ben.cell_text(0) == "the uploaded one, edited"
+        assert "former" not in _saved(disk)
+        assert any(
+            "of the former file"
+            in reader.snapshot(version["key"], version["version_id"])["cells"][0]["source"]
+            for version in await bookstore.snapshots(PATH)
+            if version["version_id"] in former
+        )
+
+
+@pytest.mark.parametrize("last", ["notebook", "file"])
+async def test_a_lost_file_comes_back_from_the_room_that_was_written_last(
+    disk: Disk, new_disk: Callable[[], Disk], config: Config, last: str
+) -> None:
+    async def write_in(room: str, server: JupyterProcess) -> None:
+        """See it in the file and in the bucket, and the room closed."""
+        closed = server.log_text().count(f"Deleting file {PATH}")
+        words = f"By the {room}. "
+        kind = ("json", "notebook") if room == "notebook" else ("text", "file")
+        async with RTCClient("ada", PATH, file_format=kind[0], file_type=kind[1]) as ada:
+            await ada.connect(server)
+            source = str(ada.texts()[0])
+            ada.insert(0, source.index("Tides"), words)  # all before it is ASCII
+            await eventually(lambda: words in _saved(disk), within=15, what="the save")
+            await _all_archived(server)
+        await eventually(
+            lambda: server.log_text().count(f"Deleting file {PATH}") > closed,
+            within=15,
+            what="the room to close",
+        )
+
+    async with JupyterProcess(disk, config) as server:
+        await write_in("file" if last == "notebook" else "notebook", server)
+        await write_in(last, server)
+        await server.sigterm(10)
+    saved = _saved(disk)
+    assert "By the notebook." in saved
+    assert "By the file." in saved
+
+    fresh = new_disk()
+    async with JupyterProcess(fresh, config) as server, people(["cleo"], PATH) as (cleo,):
+        await all_connect([cleo], server)
+        assert "\n".join(str(text) for text in cleo.texts()) == saved
+        assert _saved(fresh) == saved
+
+
+@asynccontextmanager
+async def _mute_server() -> AsyncIterator[str]:
+    """The URL of a server that takes requests and never answers them."""
+    writers = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.read()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+
+
+async def test_a_document_that_is_just_being_opened_is_not_restored(
+    disk: Disk, config: Config
+) -> None:
+    async with _mute_server() as url, people(["ada"], PATH) as (ada,):
+        config["BookstoreSettings"]["s3_endpoint_url"] = url
+        async with JupyterProcess(disk, config) as server:
+            bookstore = BookstoreAPI(server)
+            connecting = asyncio.create_task(ada.connect(server))
+
+            async def opening() -> bool:
+                return bool((await bookstore.status())["documents"])
+
+            await eventually(opening, within=15, what="the room to ask the bucket")
+            with pytest.raises(httpx.HTTPStatusError) as refused:
+                await bookstore.restore(PATH, "any")
+            assert refused.value.response.status_code == httpx.codes.CONFLICT
+            assert "just being opened" in refused.value.response.json()["message"]
+            assert not connecting.done()
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+
+
+async def test_a_file_changed_by_other_means_while_its_room_runs_is_no_surprise_after_a_crash(
+    disk: Disk, config: Config
+) -> None:
+    """The room takes the change over; what is typed on top of it is newer than the file."""
+    config["S3YStore"]["db_path"] = str(disk.data / "buffer.db")
+    config["YDocExtension"]["document_save_delay"] = 600
+    async with people(["ada", "ben"], PATH) as (ada, ben):
+        async with JupyterProcess(disk, config) as server:
+            await all_connect([ada, ben], server)
+            before = ada.mark(0)
+            await ben.wait_for_marks({before})
+            changed = sample_notebook()
+            changed["cells"][0]["source"] = "by other means: "
+            disk.place(PATH, changed)
+            await ada.wait_until(lambda: ada.cell_text(0) == "by other means: ")
+            marks = {ada.mark(0), ada.mark(0)}
+            await ben.wait_for_marks(marks)
+            await _all_archived(server)
+            server.sigkill()
+        await all_leave([ada, ben])
+        text = ada.cell_text(0)
+        assert _saved(disk).startswith("by other means: \n")
+
+        async with JupyterProcess(disk, config) as server, people(["cleo"], PATH) as (cleo,):
+            await all_connect([cleo], server)
+            assert cleo.cell_text(0) == text
+            await all_connect([ada, ben], server)
+            late = ada.mark(0)
+            for client in (ben, cleo):
+                await client.wait_for_marks({late})
+                assert client.cell_text(0) == text + late
+                assert doubled(client.marks()) == {}
+            assert text in _saved(disk)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    bucket = Bucket()
+    yield bucket
+    bucket.down()
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["closed", "open"])
+async def test_a_deletion_while_the_bucket_is_down_is_followed_after_a_restart(
+    disk: Disk, bucket: Bucket, opened: bool
+) -> None:
+    config = _soon(bucket.server, bucket.name, db_path=str(disk.data / "buffer.db"))
+    config["BookstoreSettings"] |= {
+        "connect_timeout": 1.0,
+        "max_attempts": 1,
+        "shutdown_timeout": 4.0,
+    }
+    async with people(["ada", "ben"], PATH) as (ada, ben):
+        async with JupyterProcess(disk, config) as server:
+            await all_connect([ada], server)
+            ada.append(0, "worth keeping")
+            await eventually(lambda: "worth keeping" in _saved(disk), within=15, what="the save")
+            await _all_archived(server)
+            if not opened:
+                await ada.disconnect()
+                await eventually(
+                    lambda: f"Deleting file {PATH}" in server.log_text(),
+                    within=15,
+                    what="the room to close",
+                )
+            bucket.down()
+            await _delete(server)
+            await server.sigterm(10)
+            assert f"the deletion of {PATH}" in server.log_text()
+        bucket.up()
+        assert not _is_marked(bucket.server, bucket.name)
+
+        async with JupyterProcess(disk, config) as server:
+            await eventually(
+                lambda: _is_marked(bucket.server, bucket.name),
+                within=30,
+                what="a delete marker",
+            )
+            with pytest.raises((ConnectionError, TimeoutError, httpx.HTTPStatusError)):
+                await ben.connect(server, within=3)
+            assert not disk.file(PATH).exists()
+            (version, *_) = await BookstoreAPI(server).snapshots(PATH)
+            held = S3Reader(bucket.server, bucket.name).snapshot(
+                version["key"], version["version_id"]
+            )
+            assert "worth keeping" in held["cells"][0]["source"]
