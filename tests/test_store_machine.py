@@ -294,8 +294,9 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         """Clients type through two servers that share a bucket; things go wrong meanwhile.
 
         Left out, since two servers do not tell each other of files: a rename or a deletion while
-        one of them is closed, which it would not hear of. Left out, since it is lost by what is
-        promised: a crash of the server whose buffer is in memory.
+        one of them is closed, which it would not hear of, and a deletion while the bucket is
+        down, which the slower one would follow when there is a new document of that name. Left
+        out, since no more is promised: a crash of the server whose buffer is in memory.
         """
 
         def __init__(self) -> None:
