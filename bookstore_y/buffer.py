@@ -41,6 +41,8 @@ class Facts:
     """Hashes of the file at its loads and saves, oldest first; the last one is what it is now."""
     saving: str = ""
     """Hash of a save that was begun, and is not known to have reached the file."""
+    whole: bool = False
+    """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
     deleted: bool = False
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
 
@@ -340,9 +342,10 @@ class Buffer:
             self._writer = self._new_writer(path, in_file=False)
         await self._writer.move_to_file(path)
 
-    def copy_to(self, path: str) -> None:
-        """Write all that is held to a new file, by SQLite's backup. Raises `UpdateBufferError`."""
-        buffer_file.copy_to_file(self._now, path).close()
+    def copy_to(self, path: str) -> sqlite3.Connection:
+        """Write all that is held to a new file, by SQLite's backup, and return the connection that
+        keeps it locked. Raises `UpdateBufferError`."""
+        return buffer_file.copy_to_file(self._now, path)
 
     async def add_move(self, source: str, target: str | None) -> int:
         """Note a rename or a deletion that the bucket has to follow. Returns its id."""
@@ -473,11 +476,16 @@ class Buffer:
         self._seq += 1
         db.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", (self._seq, document, *row))
 
-    def close(self) -> None:
-        """Commit what is queued and close. The buffer cannot be used afterwards."""
+    def close(self, *, remove: bool = False) -> None:
+        """Commit what is queued and close. The buffer cannot be used afterwards. `remove` removes
+        its file, too."""
+        path = self.path
         if self._writer is not None:
             self._writer.close()
-        self._now.close()
+        if remove and path != MEMORY:
+            buffer_file.remove(Path(path), self._now)
+        else:
+            self._now.close()
 
     async def _run(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
         if self._writer is not None:

@@ -181,8 +181,7 @@ def copy_to_file(memory: sqlite3.Connection, path: str) -> sqlite3.Connection:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except (sqlite3.Error, UpdateBufferError) as error:
         if db is not None:
-            db.close()
-            remove(Path(path))
+            remove(Path(path), db)
         raise error if isinstance(error, UpdateBufferError) else unusable(path, error) from error
     return db
 
@@ -203,10 +202,13 @@ def move(path: Path, target: Path) -> None:
         each.rename(target.with_name(target.name + each.name.removeprefix(path.name)))
 
 
-def remove(path: Path) -> None:
-    """Remove a closed buffer file, and what SQLite keeps beside it."""
+def remove(path: Path, lock: sqlite3.Connection | None = None) -> None:
+    """Remove a buffer file, and what SQLite keeps beside it; then close `lock`, the connection to
+    it. Without that, whoever opens the file in between would live on one that has no name."""
     for each in files_of(path):
         each.unlink(missing_ok=True)
+    if lock is not None:
+        lock.close()
 
 
 def set_aside(path: Path, why: str) -> Path:

@@ -7,12 +7,14 @@ append updates; it decides the rest. `append` never waits for the bucket.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -115,8 +117,9 @@ class Checkpointer:
                     async with AsyncExitStack() as stack:
                         await stack.enter_async_context(self.archive)
                         if self._buffer is None:
-                            self._buffer = await asyncio.to_thread(self.recovery.open)
+                            self._buffer = await self._open_buffer()
                             self._buffer.on_change = self._buffer_changed
+                            _open.add(self)
                             self._recover()
                         self._closing = False
                         self.health.open()
@@ -134,6 +137,16 @@ class Checkpointer:
             self._users -= 1
             raise
         return self
+
+    async def _open_buffer(self) -> Buffer:
+        opening = asyncio.ensure_future(asyncio.to_thread(self.recovery.open))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on, and what it opens must not be left locked.
+            with CancelScope(shield=True):
+                self.recovery.abandon(await opening)
+            raise
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._users -= 1
@@ -184,6 +197,7 @@ class Checkpointer:
         self.entries.clear()
         self.moves = Moves(self)
         buffer, self._buffer = self._buffer, None
+        _open.discard(self)
         self.journal.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
@@ -203,7 +217,14 @@ class Checkpointer:
         """
         if self.buffer.durable or not self._unarchived():
             return
-        path = await asyncio.to_thread(self.recovery.keep, self.buffer)
+        self._tell_kept(await asyncio.to_thread(self.recovery.keep, self.buffer))
+
+    def keep_at_exit(self) -> None:
+        """Like `keep`, in a process that ends without having left what it entered."""
+        if self._buffer is not None and not self._buffer.durable and self._unarchived():
+            self._tell_kept(self.recovery.keep(self._buffer))
+
+    def _tell_kept(self, path: Path) -> None:
         self.log.warning(
             "What is not archived yet is kept in %s, where the next start of a server takes it up.",
             path,
@@ -306,7 +327,7 @@ class Checkpointer:
             return
         if entry.pending:
             self._start(entry)
-        elif entry.facts.deleted:
+        elif entry.users == 0 and (entry.facts.deleted or entry.evicted):
             self.spawn(self.drop(entry))
 
     def leave(self) -> None:
@@ -463,6 +484,9 @@ class Checkpointer:
             # With a room open, its next update builds on what the bucket has.
             entry.asked = False
             entry.evicted = True
+            if entry.facts.whole:
+                entry.facts.whole = False
+                await self.set_facts(entry)
             entry.last_activity = self._now()
             if await self.buffer.evict(entry.id, keep=entry.users > 0):
                 metrics.EVICTIONS.inc()
@@ -621,6 +645,19 @@ class Checkpointer:
         }
         why = str(self.health.error or reason)
         return unflushed | dict.fromkeys(self.moves.names(), why)
+
+
+_open: set[Checkpointer] = set()
+
+
+@atexit.register
+def _keep_what_is_open() -> None:
+    """A loop may end with rooms open, whose last updates then are nowhere else."""
+    for checkpointer in list(_open):
+        try:
+            checkpointer.keep_at_exit()
+        except UpdateBufferError as error:
+            checkpointer.log.error("What is in memory is lost now. %s", error)  # noqa: TRY400
 
 
 _leaving: set[asyncio.Task[None]] = set()

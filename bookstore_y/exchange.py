@@ -7,6 +7,7 @@ others wrote into both, and into the live document.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from .errors import (
     CorruptSnapshot,
     DocumentNotFound,
     SnapshotError,
+    VersionNotFound,
 )
 from .snapshot import (
     EMPTY_UPDATE,
@@ -216,10 +218,13 @@ class Exchange:
             snapshot = await cp.archive.load_snapshot(entry.document)
         except DocumentNotFound:
             entry.asked = True
-            if not self._take_whole(entry):
-                entry.evicted = False
-                return held
-            return await cp.buffer.read(entry.id)
+            if self._take_whole(entry):
+                return await cp.buffer.read(entry.id)
+            if not (entry.evicted or facts.whole or facts.version_id):
+                facts.whole = True  # it begins here
+                await cp.set_facts(entry)
+            entry.evicted = False
+            return held
         except SnapshotError:
             if not self._take_whole(entry):
                 raise
@@ -234,10 +239,12 @@ class Exchange:
         if facts.lineage not in ("", theirs.lineage):
             # Another history is current. What this one builds on is a version of its own, unless
             # it was begun while the bucket was away.
-            if held.base is not None or not facts.version_id:
+            if is_whole(entry, held) or not facts.version_id:
                 return held
-            snapshot = await cp.archive.load_snapshot(entry.document, facts.version_id)
-            await cp.buffer.set_base(entry.id, snapshot.update, snapshot.last_modified.timestamp())
+            with contextlib.suppress(VersionNotFound, DocumentNotFound):  # expired, say
+                snapshot = await cp.archive.load_snapshot(entry.document, facts.version_id)
+                at = snapshot.last_modified.timestamp()
+                await cp.buffer.set_base(entry.id, snapshot.update, at)
             return await cp.buffer.read(entry.id)
         facts.lineage = theirs.lineage
         facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
@@ -294,7 +301,8 @@ class Exchange:
 def is_whole(entry: Entry, held: Held) -> bool:
     """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
     the bucket never had any of."""
-    return held.base is not None or (bool(held.rows) and not entry.facts.version_id)
+    begun_here = entry.facts.whole or not entry.facts.version_id
+    return held.base is not None or (bool(held.rows) and begun_here)
 
 
 def _fold_count(held: Held, policy: Policy) -> int:

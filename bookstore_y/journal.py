@@ -76,6 +76,5 @@ class Journal:
     def close(self) -> None:
         """Remove the file."""
         if self._db is not None:
-            self._db.close()
-            buffer_file.remove(Path(self._path))
+            buffer_file.remove(Path(self._path), self._db)
         self._db, self._noted = None, {}

@@ -51,7 +51,7 @@ class Recovery:
         self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
         self._settings = settings
         self._absorbed: list[tuple[Path, sqlite3.Connection]] = []
-        self._kept: Path | None = None
+        self._kept: tuple[Path, sqlite3.Connection] | None = None
 
     @property
     def directory(self) -> Path:
@@ -89,12 +89,16 @@ class Recovery:
                 if str(path) != own:
                     self._absorb(buffer, path)
         except BaseException:
-            buffer.close()
-            for _, connection in self._absorbed:
-                connection.close()
-            self._absorbed.clear()
+            self.abandon(buffer)
             raise
         return buffer
+
+    def abandon(self, buffer: Buffer) -> None:
+        """Close the buffer as if it had never been opened."""
+        buffer.close()
+        for _, connection in self._absorbed:
+            connection.close()
+        self._absorbed.clear()
 
     def _open(self) -> Buffer:
         path = self.options.path
@@ -192,8 +196,7 @@ class Recovery:
     def _remove_absorbed(self) -> None:
         absorbed, self._absorbed = self._absorbed, []
         for path, connection in absorbed:
-            connection.close()
-            buffer_file.remove(path)
+            buffer_file.remove(path, connection)
 
     @property
     def waiting(self) -> bool:
@@ -206,24 +209,24 @@ class Recovery:
         """Write all that the buffer holds to a recovery file, in place of an earlier one of this
         process. Raises `UpdateBufferError`."""
         path = Path(self.new_file())
-        buffer.copy_to(str(path))
+        # Locked until this process ends, lest another takes it up while it may still be removed.
+        kept = path, buffer.copy_to(str(path))
         self._forget_kept()
-        self._kept = path
+        self._kept = kept
         return path
 
     def _forget_kept(self) -> None:
         if self._kept is not None:
-            buffer_file.remove(self._kept)
+            buffer_file.remove(*self._kept)
             self._kept = None
 
     def close(self, buffer: Buffer, *, archived: bool) -> None:
         """Close the buffer. `archived` says that all of it is in the bucket; otherwise it is in
         a file, its own or the one that was kept."""
-        own = buffer.path
         if archived:
             self.archived(buffer)
-        buffer.close()
         self._remove_absorbed()
-        self._kept = None
-        if archived and own not in (MEMORY, self.options.path):
-            buffer_file.remove(Path(own))
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
+        buffer.close(remove=archived and buffer.path != self.options.path)

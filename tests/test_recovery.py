@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, health, recovery
+from bookstore_y import BookstoreSettings, checkpointer, health, recovery
 from bookstore_y.buffer import Buffer, Facts
 from bookstore_y.buffer_file import FORMAT
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry, Policy
-from bookstore_y.errors import DocumentNotFound, UpdateBufferError
+from bookstore_y.errors import BucketUnavailable, DocumentNotFound, UpdateBufferError
 from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions, Recovery
 from bookstore_y.snapshot import lineage_of
@@ -536,6 +536,7 @@ async def test_a_crash_with_a_full_disk_loses_nothing_that_was_durable(
     for task in list(archive._tasks):
         task.cancel()
     archive.buffer.close()
+    checkpointer._open.discard(archive)
     outage.end()
 
     async with server(path) as after:
@@ -738,3 +739,162 @@ async def test_the_journal_keeps_no_more_than_is_pending(server: Server, directo
         await archive.checkpoint(entry)
         archive.about_to_save(entry)
     assert not file.exists()
+
+
+# -- processes that come and go --------------------------------------------------------------------
+
+
+async def test_a_recovery_file_is_nobody_elses_while_its_writer_may_remove_it(
+    server: Server, directory: Path, reader: Reader, outage: Outage
+) -> None:
+    """A rolling restart: the old server still flushes while the new one starts."""
+    outage.begin()
+    async with server() as old:
+        type_into(old, await old.open(NOTES, QUIET), Typist().type("of the old one"))
+        await old.keep()
+        (file,) = files(directory)
+        async with server(limit=1) as new:
+            assert new.buffer.path != str(file)
+            outage.end()
+            assert await old.flush(15) == {}
+            assert not file.exists()
+            type_into(new, await new.open(Document("new"), QUIET), Typist().type("of the new one"))
+            outage.begin()
+    outage.end()
+
+    async with server() as after:
+        assert await after.flush(15) == {}
+    assert await reader.text("new") == "of the new one"
+    assert await reader.text(NOTES) == "of the old one"
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_a_start_that_is_cancelled_leaves_everything_for_the_next(
+    server: Server,
+    tmp_path: Path,
+    reader: Reader,
+    outage: Outage,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    path = tmp_path / "buffer.db" if kind == "file" else ":memory:"
+    outage.begin()
+    async with server(path) as archive:
+        type_into(archive, await archive.open(NOTES, QUIET), Typist().type("kept"))
+    outage.end()
+    opened = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    open_recovery = Recovery.open
+
+    def slow(recovery: Recovery) -> Buffer:
+        buffer = open_recovery(recovery)
+        loop.call_soon_threadsafe(opened.set)
+        return buffer
+
+    monkeypatch.setattr(Recovery, "open", slow)
+    archive = server(path)
+    starting = asyncio.create_task(archive.__aenter__())
+    await opened.wait()
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+
+    async with archive:
+        assert archive.buffer.path == str(path)
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "kept"
+
+
+_ENDS = """
+import asyncio, sys
+from traitlets.config import Config
+from pycrdt import Doc, Text
+from pycrdt.websocket import YRoom
+from bookstore_y import S3YStore
+
+async def main():
+    config = Config({"BookstoreSettings": eval(sys.argv[1]), "S3YStore": {
+        "recovery_dir": sys.argv[2], "checkpoint_idle_delay": 3600.0}})
+    doc = Doc()
+    room = YRoom(ydoc=doc, ystore=S3YStore("notes", config=config))
+    running = asyncio.create_task(room.start())
+    await room.started.wait()
+    await room.ystore.started.wait()
+    doc["text"] = Text("typed")
+    while room.ystore.entry is None or not room.ystore.entry.pending:
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_program_that_ends_with_a_room_open_loses_nothing(
+    server: Server, directory: Path, config: Config, reader: Reader
+) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _ENDS, repr(dict(config.BookstoreSettings)), str(directory)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+    async with server() as archive:
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "typed"
+
+
+# -- what the buffer holds of a document -----------------------------------------------------------
+
+
+async def test_a_document_that_began_here_opens_while_the_bucket_is_away(
+    server: Server, outage: Outage
+) -> None:
+    async with server() as archive:
+        entry = await archive.open(NOTES, QUIET)
+        with pytest.raises(DocumentNotFound):
+            await archive.load(entry)
+        type_into(archive, entry, Typist().type("all of it"))
+        await archive.checkpoint(entry)
+        archive.close(entry)
+
+        outage.begin()
+        entry = await archive.open(NOTES, QUIET)
+        assert text_of((await archive.load(entry)).updates()) == "all of it"
+
+        await archive._evict(entry)
+        with pytest.raises(BucketUnavailable):
+            await archive.load(entry)
+        outage.end()
+
+
+async def test_a_document_opens_although_what_it_builds_on_has_expired(
+    server: Server, tmp_path: Path, reader: Reader
+) -> None:
+    path = tmp_path / "buffer.db"
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, Typist().type("mine"))
+        await archive.checkpoint(entry)
+        bucket, key = archive.archive.bucket, archive.archive.key(NOTES)
+        await bucket.delete(key, entry.facts.version_id)
+        async with server() as elsewhere:
+            type_into(elsewhere, await elsewhere.open(NOTES, QUIET), Typist().type("other"))
+            await elsewhere.flush(15)
+
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        assert text_of((await archive.load(entry)).updates()) == "mine"
+
+
+async def test_a_document_that_left_the_buffer_while_open_leaves_nothing_when_it_closes(
+    server: Server,
+) -> None:
+    async with server() as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, Typist().type("archived"))
+        await archive.checkpoint(entry)
+        await archive._evict(entry)
+        archive.close(entry)
+        await until(lambda: archive.status()["documents"] == 0, "it is forgotten")
+        assert archive.buffer.known() == []

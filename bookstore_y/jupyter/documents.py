@@ -272,6 +272,8 @@ class Documents:
             return
         archive = self.checkpointer.archive
         try:
+            # What was deleted here is not to come back because the bucket has not followed yet.
+            await self.checkpointer.moves.follow()
             # One file may have a room of each type; the one written last has the newest of it.
             document = await archive.resolve(path)
             if document.type is None:
