@@ -25,6 +25,7 @@ from .archive import Archive
 from .buffer import Buffer, Facts, Held
 from .entry import Entry, Policy
 from .errors import (
+    AccessDenied,
     BookstoreError,
     BucketError,
     ConfigurationError,
@@ -524,7 +525,8 @@ class Checkpointer:
             entry.failing_since = time.time()
         metrics.CHECKPOINTS.labels("failed").inc()
         elsewhere = isinstance(error, (BucketError, ConfigurationError))
-        if not elsewhere and str(error) != str(entry.error or ""):
+        own = not elsewhere or isinstance(error, AccessDenied)
+        if own and str(error) != str(entry.error or ""):
             self.log.error("%s is not archived: %s", entry.document, error)
         entry.error = error
         self.health.note(error)
@@ -538,9 +540,9 @@ class Checkpointer:
 
     def _bucket_is_back(self) -> None:
         for entry in self.entries.values():
-            if isinstance(entry.error, BucketError):
+            if isinstance(entry.error, BucketError) and not isinstance(entry.error, AccessDenied):
                 entry.retry_at = 0.0
-                self._arm(entry)
+            self._arm(entry)
 
     def _buffer_changed(self) -> None:
         """The disk of the buffer refuses to take more: the bucket has to, and at once."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import metrics
-from .errors import BookstoreError, BucketError, ConfigurationError
+from .errors import AccessDenied, BookstoreError, BucketError, ConfigurationError
 
 RETRY_CAP = 30.0
 """Longest wait, in seconds, between two tries of what fails."""
@@ -60,10 +60,17 @@ class Health:
 
     def note(self, error: BookstoreError) -> None:
         """The bucket could not be used: say so once, and watch for it to come back. What is not
-        the bucket's fault is no news here."""
+        the bucket's fault is no news here; a refusal may be one key's, so the bucket is asked."""
         if not isinstance(error, (BucketError, ConfigurationError)):
             return
         metrics.S3_ERRORS.labels(type(error).__name__).inc()
+        if isinstance(error, AccessDenied):
+            if self.error is None and self._watch is None and not self._closed:
+                self._watch = self._spawn(self._ask_once())
+            return
+        self._is_away(error)
+
+    def _is_away(self, error: BookstoreError) -> None:
         if type(error) is not type(self.error):
             self.log.error("Nothing is archived now, edits stay in the buffer. %s", error)
         if self.failing_since is None:
@@ -82,7 +89,7 @@ class Health:
         try:
             await self._check()
         except BookstoreError as error:
-            self.note(error)
+            self._is_away(error)
             return False
         if self.error is not None:
             self.log.warning("The archive works again, in %s.", self.where)
@@ -90,6 +97,12 @@ class Health:
         self._recovered()
         self.changed()
         return True
+
+    async def _ask_once(self) -> None:
+        if not await self.check():
+            await self._watch_bucket()
+        elif self._watch is asyncio.current_task():
+            self._watch = None
 
     async def _watch_bucket(self) -> None:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .entry import Entry
-from .errors import BookstoreError, SnapshotError
+from .errors import AccessDenied, BookstoreError, SnapshotError
 from .health import pause
 from .keys import Document
 
@@ -201,11 +201,18 @@ class Moves:
 
     async def _retry(self) -> None:
         attempts = 0
+        said = ""
         while self.waiting:
             try:
                 await self.follow()
             except BookstoreError as error:
                 self._checkpointer.health.note(error)
+                if isinstance(error, AccessDenied) and str(error) != said:
+                    said = str(error)
+                    waiting = ", ".join(self.names())
+                    self._checkpointer.log.error(  # noqa: TRY400 - the sentence is what counts
+                        "The bucket has not followed %s: %s", waiting, error
+                    )
                 attempts += 1
                 await asyncio.sleep(pause(attempts))
 

@@ -550,6 +550,40 @@ async def test_an_error_leaves_the_store_as_itself(config: Config, outage: Outag
         await work()
 
 
+async def test_what_is_refused_for_one_document_is_no_outage(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    reader: Reader,
+) -> None:
+    put = Bucket.put
+
+    async def one_is_refused(bucket: Bucket, key: str, *args: Any, **kwargs: Any) -> Any:
+        if "refused" in key:
+            raise AccessDenied("The policy does not allow this key.")
+        return await put(bucket, key, *args, **kwargs)
+
+    monkeypatch.setattr(Bucket, "put", one_is_refused)
+    async with Checkpointer(BookstoreSettings(config=config)) as archive:
+        states: list[str] = []
+        archive.on_state = lambda state: states.append(state["status"])
+        rules = policy(idle_delay=0.01)
+        refused = await opened(archive, rules, Document("refused"))
+        refused.type("pending")
+        await until(lambda: refused.entry.attempts > 4, "it is tried again")
+        notes = await opened(archive, rules)
+        notes.type("archived all the same")
+        await until(says(reader, "archived all the same"), "the others go on")
+
+        assert archive.health.error is None
+        assert states == ["retrying"]
+        assert archive.status()["failing_documents"] == {
+            "refused": "The policy does not allow this key."
+        }
+        assert caplog.text.count("does not allow this key") == 1
+        assert "Nothing is archived" not in caplog.text
+
+
 # -- history ---------------------------------------------------------------------------------------
 
 
