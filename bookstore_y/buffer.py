@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 MEMORY = ":memory:"
 
+FILE_HASHES = 32
+"""Loads and saves of its file that a document remembers."""
+
 
 @dataclass
 class Facts:
@@ -45,6 +48,16 @@ class Facts:
     """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
     deleted: bool = False
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
+
+    def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
+        """Take in, the oldest first, what another knows of the file's loads and saves."""
+        ours = self.file_hashes
+        if file_id == self.file_id or not ours:
+            self.file_id = file_id
+            self.file_hashes = ours + [each for each in hashes if each not in ours]
+        else:  # of another disk; what the file was last on this one stays the last
+            self.file_hashes = [each for each in hashes if each not in ours] + ours
+        self.file_hashes = self.file_hashes[-FILE_HASHES:]
 
     def to_json(self) -> str:
         return json.dumps(self.__dict__, separators=(",", ":"))
@@ -427,15 +440,21 @@ class Buffer:
             raise buffer_file.unusable(self.path, error) from error
 
     def _absorb(self, db: sqlite3.Connection, other: sqlite3.Connection) -> None:
-        ours = {(known.document, known.facts.lineage): known.id for known in self.known()}
+        ours = {(known.document, known.facts.lineage): known for known in self.known()}
         taken: dict[int, int] = {}
         for number, path, kind, text, persisted in other.execute(
             "SELECT id, path, type, facts, persisted FROM documents ORDER BY id"
         ).fetchall():
             facts = Facts.from_json(text)
             held = ours.get((Document(path, kind), facts.lineage)) if facts.lineage else None
-            target = taken[number] = held or self.new_id()
-            if held is None:
+            target = taken[number] = held.id if held is not None else self.new_id()
+            if held is not None:
+                held.facts.learn_of_file(facts.file_id, facts.file_hashes)
+                held.facts.saving = held.facts.saving or facts.saving
+                db.execute(
+                    "UPDATE documents SET facts = ? WHERE id = ?", (held.facts.to_json(), target)
+                )
+            else:
                 db.execute(
                     "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
                     (target, path, kind, text, self._seq),

@@ -6,6 +6,8 @@ locked as long as its connection is open, so two processes never write to one.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -90,16 +92,18 @@ def in_memory() -> sqlite3.Connection:
     return db
 
 
-def connect(path: str) -> sqlite3.Connection:
-    """Open a buffer file, made if need be, for this process alone.
+def connect(path: str, *, make: bool = True) -> sqlite3.Connection:
+    """Open a buffer file for this process alone. `make` makes it if there is none, for this user
+    alone, since it holds whole documents.
 
     Raises `BufferInUse`, `NewerBuffer`, `DamagedBuffer`, or a plain `UpdateBufferError` when it is
     another program's database or cannot be opened. Nothing is changed then.
     """
     db = None
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        db = _open(path)
+        if make:
+            _make(Path(path))
+        db = _open(f"{Path(path).absolute().as_uri()}?mode=rw")
         _check(db, path)
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         # The exclusive lock is taken by the first write, and kept.
@@ -131,9 +135,16 @@ def connect(path: str) -> sqlite3.Connection:
     return db
 
 
-def _open(path: str) -> sqlite3.Connection:
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Never opens one that exists: to close it again would take this process's locks off it.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _open(uri: str) -> sqlite3.Connection:
     # One thread at a time uses it: the event loop's, or from then on the writer's.
-    return sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
 
 
 def _check(db: sqlite3.Connection, path: str) -> None:

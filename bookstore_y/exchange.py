@@ -248,8 +248,7 @@ class Exchange:
             return await cp.buffer.read(entry.id)
         facts.lineage = theirs.lineage
         facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
-        if not facts.file_hashes:
-            facts.file_id, facts.file_hashes = theirs.file_id, list(theirs.file_hashes)
+        facts.learn_of_file(theirs.file_id, theirs.file_hashes)
         base = snapshot.update
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
@@ -296,6 +295,14 @@ class Exchange:
                 pass  # deleted; an edit brings it back
             except BucketError as error:
                 cp.health.note(error)
+            except SnapshotError as error:
+                if str(error) != str(entry.error):
+                    cp.log.warning(
+                        "What others may have written to %s cannot be read. %s",
+                        entry.document,
+                        error,
+                    )
+                entry.error = error
 
 
 def is_whole(entry: Entry, held: Held) -> bool:

@@ -69,7 +69,7 @@ class Recovery:
 
     def _base(self) -> Path:
         if self.options.recovery_dir:
-            return Path(self.options.recovery_dir)
+            return Path(self.options.recovery_dir).expanduser().absolute()
         from jupyter_core.paths import jupyter_data_dir
 
         return Path(jupyter_data_dir()) / "bookstore_y"
@@ -106,7 +106,7 @@ class Recovery:
             return self._open_file(Path(path))
         for found in self._found():
             # What would not fit into memory is gone on with where it is.
-            if found.stat().st_size > self.options.limit:
+            if _size(found) > self.options.limit:
                 try:
                     return Buffer(str(found))
                 except UpdateBufferError:
@@ -160,19 +160,21 @@ class Recovery:
             if directory.is_dir()
             for path in directory.glob("recovery-*.db")
         ]
-        found.sort(key=lambda path: path.stat().st_mtime)
+        found.sort(key=_written_at)
         own = self.options.path
         return found if own == MEMORY else [*found, *buffer_file.siblings(Path(own))]
 
     def _absorb(self, buffer: Buffer, path: Path) -> None:
         try:
-            other = buffer_file.connect(str(path))
+            other = buffer_file.connect(str(path), make=False)
         except BufferInUse:
             return  # another process lives on it
         except (NewerBuffer, DamagedBuffer) as error:
             self._set_aside(path, error)
             return
         except UpdateBufferError as error:
+            if not buffer_file.files_of(path):
+                return  # another process has archived it meanwhile
             self.log.error(  # noqa: TRY400 - the sentence is what counts
                 "What an earlier server left in %s is not archived: %s", path, error
             )
@@ -230,3 +232,17 @@ class Recovery:
             self._kept[1].close()
             self._kept = None
         buffer.close(remove=archived and buffer.path != self.options.path)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # other processes come and go
+        return 0
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

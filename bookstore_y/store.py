@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from logging import Logger, LoggerAdapter
+from pathlib import Path
 from typing import Any, Protocol
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
@@ -17,7 +18,7 @@ from pycrdt.store import BaseYStore, YDocNotFound
 from traitlets import Float, Int, Unicode
 from traitlets.config import Config, LoggingConfigurable
 
-from .buffer import Held
+from .buffer import FILE_HASHES, MEMORY, Held
 from .checkpointer import Checkpointer
 from .entry import Entry, Policy
 from .errors import (
@@ -37,9 +38,6 @@ from .recovery import BufferOptions
 from .settings import BookstoreSettings
 from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector, update_of
 from .version import Version
-
-FILE_HASHES = 32
-"""Loads and saves of its file that a document remembers."""
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -338,7 +336,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
     def buffer_options(self) -> BufferOptions:
         """Where the configuration has the buffer."""
-        return BufferOptions(self.db_path, self.recovery_dir, self.buffer_limit)
+        path = self.db_path
+        if path != MEMORY:
+            path = str(Path(path).expanduser().absolute())
+        return BufferOptions(path, self.recovery_dir, self.buffer_limit)
 
     def _policy(self) -> Policy:
         return Policy(

@@ -898,3 +898,81 @@ async def test_a_document_that_left_the_buffer_while_open_leaves_nothing_when_it
         archive.close(entry)
         await until(lambda: archive.status()["documents"] == 0, "it is forgotten")
         assert archive.buffer.known() == []
+
+
+# -- what is known of a file -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "known"),
+    [
+        pytest.param("", ("here", ["a", "b"]), ("here", ["a", "b"]), id="nothing known"),
+        pytest.param("ab", ("here", ["a"]), ("here", ["a", "b"]), id="older"),
+        pytest.param("ab", ("here", ["b", "c"]), ("here", ["a", "b", "c"]), id="newer"),
+        pytest.param("ab", ("there", ["x", "b"]), ("here", ["x", "a", "b"]), id="another disk"),
+    ],
+)
+def test_what_others_know_of_a_file_is_learned(
+    ours: str, theirs: tuple[str, list[str]], known: tuple[str, list[str]]
+) -> None:
+    """Last stays what the file was last on this disk."""
+    facts = Facts(file_id="here" if ours else "", file_hashes=list(ours))
+    facts.learn_of_file(*theirs)
+    assert (facts.file_id, facts.file_hashes) == known
+
+
+async def test_a_save_that_another_file_knows_of_is_not_forgotten(
+    server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "buffer.db"
+    update = Typist().type("saved")
+    for name, hashes in ((str(path), ["h1"]), (f"{path}-2", ["h1", "h2"])):
+        with closing(Buffer(name)) as buffer:
+            facts = Facts(lineage=lineage_of(update), file_id="disk", file_hashes=hashes)
+            document = buffer.new_id()
+            await buffer.add(document, NOTES, facts)
+            _, durable = buffer.append(document, update, b"", 1.0)
+            assert durable is not None
+            await durable
+
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        assert entry.facts.file_hashes == ["h1", "h2"]
+
+
+# -- whose files they are --------------------------------------------------------------------------
+
+
+async def test_buffer_files_are_for_their_user_alone(
+    server: Server, directory: Path, tmp_path: Path, outage: Outage
+) -> None:
+    outage.begin()
+    path = tmp_path / "kept" / "buffer.db"
+    for each in (path, ":memory:"):
+        async with server(each) as archive:
+            type_into(archive, await archive.open(NOTES, QUIET), Typist().type("private"))
+    (file,) = files(directory)
+    assert [oct(each.stat().st_mode & 0o777) for each in (file, path)] == ["0o600"] * 2
+    assert [oct(each.parent.stat().st_mode & 0o777) for each in (file, path)] == ["0o700"] * 2
+
+
+async def test_a_path_that_looks_like_a_uri_is_a_path(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outage: Outage
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outage.begin()
+    for name in ("file::memory:", "with space, 100% and é.db"):
+        async with server(name) as archive:
+            type_into(archive, await archive.open(NOTES, QUIET), Typist().type("durable"))
+        assert (tmp_path / name).exists()
+
+
+async def test_files_that_go_meanwhile_are_no_trouble(
+    server: Server, directory: Path, settings: BookstoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Path(Recovery(settings, BufferOptions(recovery_dir=str(directory))).new_file())
+    monkeypatch.setattr(Recovery, "_found", lambda self: [gone])
+
+    async with server() as archive:
+        assert archive.status()["documents"] == 0
+    assert files(directory) == []
