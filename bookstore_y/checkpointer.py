@@ -23,6 +23,7 @@ from anyio import CancelScope
 from . import health, metrics
 from .archive import Archive
 from .buffer import Buffer, Facts, Held
+from .buffer_file import BufferInUse
 from .entry import Entry, Policy
 from .errors import (
     AccessDenied,
@@ -44,6 +45,9 @@ from .settings import BookstoreSettings
 from .version import Saved
 
 State = dict[str, Any]
+
+TAKE_UP_PAUSE = 60.0
+"""Seconds between looking for what other processes have left behind, at least."""
 
 
 class Checkpointer:
@@ -210,6 +214,29 @@ class Checkpointer:
         """Whether there is anything that the bucket does not have."""
         kept = [*self.entries.values(), *self.moves.displaced]
         return self.moves.waiting or any(entry.pending for entry in kept)
+
+    async def take_up(self) -> None:
+        """Archive what other processes have left behind since this one started, as in a rolling
+        restart while the bucket was away. Documents that are open here get it from the bucket."""
+        directory = self.recovery.options.recovery_dir
+        for path in await asyncio.to_thread(self.recovery.left_behind):
+            late = Checkpointer(self.settings, BufferOptions(str(path), directory))
+            late.log = self.log
+            try:
+                async with late:
+                    await late.flush(self.settings.shutdown_timeout)
+            except (BufferInUse, FileNotFoundError):
+                continue  # its process lives, or another has just taken it up
+
+    async def _take_up_always(self) -> None:
+        while True:
+            await asyncio.sleep(health.pause(10, 1.0) + TAKE_UP_PAUSE)
+            if self.health.error is None:
+                await self.take_up()
+
+    def take_up_always(self) -> None:
+        """`take_up` every minute or so, in the background."""
+        self.spawn(self._take_up_always())
 
     async def keep(self) -> None:
         """Have a file hold all that is not archived, if the buffer does not survive a crash.

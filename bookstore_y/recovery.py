@@ -103,7 +103,8 @@ class Recovery:
     def _open(self) -> Buffer:
         path = self.options.path
         if path != MEMORY:
-            return self._open_file(Path(path))
+            taken_up = self._is_recovery_file(Path(path))
+            return Buffer(path) if taken_up else self._open_file(Path(path))
         for found in self._found():
             # What would not fit into memory is gone on with where it is.
             if _size(found) > self.options.limit:
@@ -163,6 +164,14 @@ class Recovery:
         found.sort(key=_written_at)
         own = self.options.path
         return found if own == MEMORY else [*found, *buffer_file.siblings(Path(own))]
+
+    def _is_recovery_file(self, path: Path) -> bool:
+        return path.parent in (self.directory, self._directory(""))
+
+    def left_behind(self) -> list[Path]:
+        """Recovery files there are now, in use or not, but for those that belong to this one."""
+        own = {path for path, _ in self._absorbed} | {self._kept[0] if self._kept else None}
+        return [path for path in self._found() if path not in own]
 
     def _absorb(self, buffer: Buffer, path: Path) -> None:
         try:
@@ -231,7 +240,10 @@ class Recovery:
         if self._kept is not None:
             self._kept[1].close()
             self._kept = None
-        buffer.close(remove=archived and buffer.path != self.options.path)
+        configured = buffer.path == self.options.path
+        buffer.close(
+            remove=archived and (not configured or self._is_recovery_file(Path(buffer.path)))
+        )
 
 
 def _size(path: Path) -> int:

@@ -844,6 +844,29 @@ async def test_a_program_that_ends_with_a_room_open_loses_nothing(
     assert await reader.text(NOTES) == "typed"
 
 
+async def test_a_running_server_takes_up_what_another_leaves_behind(
+    server: Server, directory: Path, reader: Reader, outage: Outage
+) -> None:
+    stopping = await server().__aenter__()
+    async with server() as running:
+        entry = await running.open(NOTES, QUIET)
+        type_into(running, entry, Typist().type("here "))
+        await running.checkpoint(entry)
+        there = await stopping.open(NOTES, QUIET)
+        typist = Typist(*(await stopping.load(there)).updates())
+        outage.begin()
+        type_into(stopping, there, typist.type("and there"))
+        await stopping.keep()
+        await running.take_up()  # it is still in use
+        assert len(files(directory)) == 1
+        await stopping.__aexit__()
+        outage.end()
+
+        await running.take_up()
+        assert await reader.text(NOTES) == "here and there"
+        assert files(directory) == []
+
+
 # -- what the buffer holds of a document -----------------------------------------------------------
 
 

@@ -84,6 +84,7 @@ class BookstoreExtension(ExtensionApp):
         checkpointer.on_state = self._state_changed
         self.checkpointer = await checkpointer.__aenter__()
         self.documents.checkpointer = checkpointer
+        checkpointer.take_up_always()
         # The server answers while the bucket is looked for.
         self._checking = asyncio.create_task(self._check(checkpointer))
 
