@@ -304,6 +304,16 @@ class Archive:
         except DocumentNotFound:
             return None
 
+    async def current(self, document: Document) -> Snapshot | None:
+        """The current version, with an empty update if it cannot be read; None if there is none."""
+        return await self._reading.look(self.key(document))
+
+    async def put_back(self, document: Document, snapshot: Snapshot) -> Copied:
+        """Make a version the current one again, as it is."""
+        facts = replace(snapshot.facts, parent=snapshot.version_id, authors=(), updates=0)
+        key = self.key(document)
+        return await self.bucket.copy(key, snapshot.version_id, key, facts.renewed().to_metadata())
+
     async def delete(self, document: Document) -> None:
         """Put a delete marker on the document. All of its versions stay."""
         await self.bucket.delete(self.key(document))

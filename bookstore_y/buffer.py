@@ -130,8 +130,8 @@ class Move:
     id: int
     source: str
     target: str | None
-    last_document: int
-    """A document that came later is another one of the same name."""
+    documents: list[int]
+    """The documents that a deletion is of; one that came later is another of the same name."""
 
 
 class Buffer:
@@ -333,9 +333,12 @@ class Buffer:
         def run(db: sqlite3.Connection) -> None:
             span = (document, first, last)
             at = "WHERE document = ? AND seq BETWEEN ? AND ?"
-            metadata, timestamp = db.execute(
+            row = db.execute(
                 f"SELECT metadata, timestamp FROM updates {at} ORDER BY seq DESC", span
             ).fetchone()
+            if row is None:
+                return  # they have been folded meanwhile
+            metadata, timestamp = row
             db.execute(f"DELETE FROM updates {at}", span)
             db.execute(INSERT, (last, document, pending, metadata, timestamp))
             if base is not None:
@@ -360,10 +363,11 @@ class Buffer:
         keeps it locked. Raises `UpdateBufferError`."""
         return buffer_file.copy_to_file(self._now, path)
 
-    async def add_move(self, source: str, target: str | None) -> int:
-        """Note a rename or a deletion that the bucket has to follow. Returns its id."""
-        row = (source, target, self._last_id)
-        sql = "INSERT INTO moves (source, target, last_document) VALUES (?, ?, ?)"
+    async def add_move(self, source: str, target: str | None, documents: Sequence[int] = ()) -> int:
+        """Note a rename, or a deletion of `documents`, that the bucket has to follow. Returns its
+        id."""
+        row = (source, target, json.dumps(list(documents)))
+        sql = _ADD_MOVE
         return await self._run(lambda db: int(db.execute(sql, row).lastrowid or 0))
 
     async def remove_move(self, move: int) -> None:
@@ -420,8 +424,8 @@ class Buffer:
 
     def moves(self) -> list[Move]:
         """Renames and deletions the bucket has not followed, oldest first."""
-        rows = self._now.execute("SELECT id, source, target, last_document FROM moves ORDER BY id")
-        return [Move(*row) for row in rows]
+        rows = self._now.execute("SELECT id, source, target, documents FROM moves ORDER BY id")
+        return [Move(number, source, target, _ids(text)) for number, source, target, text in rows]
 
     def size(self) -> int:
         """Bytes the database takes, in memory or on disk."""
@@ -480,14 +484,11 @@ class Buffer:
                 "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
             ):
                 self._take(db, target, row, "rejected")
-        for source, name, last in other.execute(
-            "SELECT source, target, last_document FROM moves ORDER BY id"
+        for source, name, text in other.execute(
+            "SELECT source, target, documents FROM moves ORDER BY id"
         ):
-            after = max((new for old, new in taken.items() if old <= last), default=0)
-            db.execute(
-                "INSERT INTO moves (source, target, last_document) VALUES (?, ?, ?)",
-                (source, name, after),
-            )
+            ids = [taken[old] for old in _ids(text) if old in taken]
+            db.execute(_ADD_MOVE, (source, name, json.dumps(ids)))
 
     def _take(
         self, db: sqlite3.Connection, document: int, row: Sequence[Any], table: str = "updates"
@@ -519,6 +520,16 @@ class Buffer:
             raise buffer_file.unusable(self.path, error) from error
 
 
+def _ids(text: str) -> list[int]:
+    """Never fails, like `Facts.from_json`."""
+    try:
+        given = json.loads(text)
+    except (ValueError, TypeError):
+        return []
+    return [each for each in given if isinstance(each, int)] if isinstance(given, list) else []
+
+
+_ADD_MOVE = "INSERT INTO moves (source, target, documents) VALUES (?, ?, ?)"
 _SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
 
 

@@ -54,7 +54,7 @@ CREATE TABLE moves (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     target TEXT,
-    last_document INTEGER NOT NULL
+    documents TEXT NOT NULL
 );
 """
 

@@ -261,18 +261,24 @@ class Checkpointer:
     def _recover(self) -> None:
         """Take up what an earlier process left in the buffer; it is checkpointed soon."""
         now = self._now()
-        # Of two documents of one name, the one that was written to last has it.
-        for known in sorted(self.buffer.known(), key=lambda known: known.newest):
+        # Of two documents of one name, the one that was written to last has it; but a deleted one
+        # never takes it from another.
+        order = sorted(self.buffer.known(), key=lambda k: (not k.facts.deleted, k.newest))
+        for known in order:
             entry = Entry(known.id, known.document, known.facts, self._policy)
             entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
-            entry.deleted = known.facts.deleted and not known.pending
+            entry.deleted = known.facts.deleted
             entry.first_pending = entry.last_activity = now
             former = self.entries.get(known.document)
-            if former is not None and not former.deleted:
+            if former is not None and former.deleted and not former.pending:
+                self.spawn(self._evict(former))
+            elif former is not None:
                 self.moves.displace(former)
             self.entries[known.document] = entry
             metrics.PENDING_UPDATES.inc(entry.pending)
             metrics.PENDING_BYTES.inc(entry.pending_bytes)
+        for entry in self.entries.values():
+            entry.deleted = entry.deleted and not entry.pending  # an edit has brought it back
         self.moves.recover()
 
     # -- what stores call ----------------------------------------------------------------------
@@ -353,7 +359,10 @@ class Checkpointer:
         entry.users -= 1
         if self._closing or self._stack is None:
             return
-        if entry.pending:
+        if entry.pending and entry.users == 0 and self.exchange.is_replaced(entry):
+            self.moves.displace(entry)
+            self.moves.retry()
+        elif entry.pending:
             self._start(entry)
         elif entry.users == 0 and (entry.facts.deleted or entry.evicted):
             self.spawn(self.drop(entry))
@@ -588,7 +597,10 @@ class Checkpointer:
 
     def moved(self, entry: Entry) -> None:
         """A document has another name now, or none."""
+        saved = self.journal.noted(entry.id)
         self.journal.forget(entry.id)
+        if saved and not entry.deleted:
+            self.about_to_save(entry)
 
     def changed(self) -> None:
         """Tell whoever wants to know if the state has changed."""

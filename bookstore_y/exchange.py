@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from . import metrics
 from .buffer import Held
@@ -76,10 +76,12 @@ class Exchange:
         """Squash and save. False when a file was moved meanwhile, which is to be followed first."""
         cp = self._checkpointer
         started = time.perf_counter()
+        counted = entry.pending, entry.pending_bytes
         async with self._squashing:
             held, squashed, fold = await self._squash(entry, await cp.buffer.read(entry.id))
         pending = held.pending
         if not pending:
+            cp.count_persisted(entry, *counted)  # all of them are, whatever was counted
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
         if follow and cp.moves.waiting:
@@ -94,6 +96,21 @@ class Exchange:
                 entry.authors |= authors
                 entry.origin = entry.origin or origin
                 raise
+        # What the bucket has acknowledged is to be known here, whoever cancels.
+        await _to_its_end(self._note(entry, held, squashed, fold, saved))
+        written = saved is not None and saved.written
+        metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
+        if saved is not None and written:
+            metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
+            metrics.CHECKPOINT_BYTES.inc(len(saved.update))
+            cp.last_checkpoint = time.time()
+        return True, saved
+
+    async def _note(
+        self, entry: Entry, held: Held, squashed: Squashed, fold: int, saved: Saved | None
+    ) -> None:
+        cp = self._checkpointer
+        pending = held.pending
         last = pending[-1].seq
         await cp.buffer.mark_persisted(entry.id, last, entry.facts)
         cp.journal.forget(entry.id, last)
@@ -106,13 +123,6 @@ class Exchange:
         elif fold:
             row = held.rows[fold - 1]
             await cp.buffer.fold(entry.id, squashed.base, row.seq, row.metadata, row.timestamp)
-        written = saved is not None and saved.written
-        metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
-        if saved is not None and written:
-            metrics.CHECKPOINT_SECONDS.observe(time.perf_counter() - started)
-            metrics.CHECKPOINT_BYTES.inc(len(saved.update))
-            cp.last_checkpoint = time.time()
-        return True, saved
 
     async def condense(self, entry: Entry) -> None:
         """Squash what the buffer holds of a document: what is pending, and what is not."""
@@ -303,6 +313,16 @@ class Exchange:
                         error,
                     )
                 entry.error = error
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, which goes on to its end although the one who awaits it is cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def is_whole(entry: Entry, held: Held) -> bool:

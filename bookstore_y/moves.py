@@ -68,16 +68,13 @@ class Moves:
         for left in cp.buffer.moves():
             move = _Move(left.id, left.source, left.target)
             if move.target is None:
-                move.doomed = [
-                    entry
-                    for entry in [*cp.entries.values(), *self._displaced]
-                    if entry.id <= left.last_document
-                    and _moved(entry.document.path, move.source, "") is not None
-                ]
+                held = [*cp.entries.values(), *self._displaced]
+                move.doomed = [entry for entry in held if entry.id in left.documents]
                 for entry in move.doomed:
                     entry.deleted = True
             self._moves.append(move)
-        self._displaced = [entry for entry in self._displaced if not entry.deleted]
+        doomed = {entry.id for move in self._moves for entry in move.doomed}
+        self._displaced = [entry for entry in self._displaced if entry.id not in doomed]
 
     def displace(self, entry: Entry) -> None:
         """Another document has taken this one's name: what it holds goes to the bucket first."""
@@ -135,7 +132,7 @@ class Moves:
                     move.waits_for.append(entry.putting)
         self._moves.append(move)
         try:
-            move.id = await cp.buffer.add_move(path, None)
+            move.id = await cp.buffer.add_move(path, None, [entry.id for entry in move.doomed])
         finally:
             noted.set()
         self.retry()
@@ -147,8 +144,9 @@ class Moves:
         cp = self._checkpointer
         async with self._following:
             while self._displaced:
-                if await self._settle(self._displaced[0]):
-                    await cp.buffer.evict(self._displaced[0].id)
+                entry = self._displaced[0]
+                if await (self._settle_below(entry) if entry.deleted else self._settle(entry)):
+                    await cp.buffer.evict(entry.id)
                 self._displaced.pop(0)
             while self._moves:
                 move = self._moves[0]
@@ -171,6 +169,22 @@ class Moves:
             )
             return False
         return True
+
+    async def _settle_below(self, entry: Entry) -> bool:
+        """Like `_settle`, for a deleted document whose name another one has taken: that one's
+        version is to be the current one afterwards."""
+        cp = self._checkpointer
+        if not entry.pending:
+            return True
+        living = await cp.archive.current(entry.document)
+        settled = await self._settle(entry)
+        if living is not None and settled:
+            again = await cp.archive.put_back(entry.document, living)
+            taker = cp.entries.get(entry.document)
+            if taker is not None and taker.facts.version_id == living.version_id:
+                taker.facts.version_id, taker.facts.etag = again.version_id, again.etag
+                await cp.set_facts(taker)
+        return settled
 
     async def _follow_rename(self, source: str, target: str) -> None:
         cp = self._checkpointer

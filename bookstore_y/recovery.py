@@ -178,10 +178,11 @@ class Recovery:
             other = buffer_file.connect(str(path), make=False)
         except BufferInUse:
             return  # another process lives on it
-        except (NewerBuffer, DamagedBuffer) as error:
-            self._set_aside(path, error)
-            return
         except UpdateBufferError as error:
+            unreadable = isinstance(error, (NewerBuffer, DamagedBuffer))
+            if unreadable and self._is_recovery_file(path):  # others may be anybody's
+                self._set_aside(path, error)
+                return
             if not buffer_file.files_of(path):
                 return  # another process has archived it meanwhile
             self.log.error(  # noqa: TRY400 - the sentence is what counts

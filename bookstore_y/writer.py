@@ -73,9 +73,8 @@ class Writer:
         def step() -> None:
             try:
                 result = self._in_transaction(task) if transaction else task(self._db)
-            except (sqlite3.Error, UpdateBufferError) as error:
-                failed = error if isinstance(error, UpdateBufferError) else self._failed(error)
-                _settle([future], error=failed)
+            except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
+                _settle([future], error=self._failed(error))
             else:
                 _settle([future], result)
 
@@ -161,13 +160,12 @@ class Writer:
         futures = [future for _, future in appended]
         try:
             self._in_transaction(lambda db: db.executemany(INSERT, [row for row, _ in appended]))
-        except (sqlite3.Error, UpdateBufferError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
             if len(appended) > 1:  # only those that cannot be stored are to fail
                 for one in appended:
                     self._insert([one])
             else:
-                failed = error if isinstance(error, UpdateBufferError) else self._failed(error)
-                _settle(futures, error=failed)
+                _settle(futures, error=self._failed(error))
         else:
             if self.durable or self.refused is None:
                 _settle(futures, None)
@@ -185,18 +183,22 @@ class Writer:
         file, self._db = self._db, memory
         file.close()
         # Under its own name it would be taken for the newest there is.
-        left = buffer_file.sibling(Path(self.path))
+        left = Path(self.path)
         try:
-            buffer_file.move(Path(self.path), left)
+            target = buffer_file.sibling(left)
+            buffer_file.move(left, target)
+            left = target
         except OSError:
-            left = Path(self.path)
+            pass  # it is found under its own name
         self.left.append(left)
         self.durable, self.refused = False, self._failed(error)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._on_refusal)
 
-    def _failed(self, error: sqlite3.Error) -> UpdateBufferError:
+    def _failed(self, error: Exception) -> UpdateBufferError:
+        if isinstance(error, UpdateBufferError):
+            return error
         return buffer_file.unusable(self.path, error)
 
 

@@ -247,12 +247,12 @@ async def test_a_document_can_move_and_its_facts_change(buffer: Buffer) -> None:
 
 async def test_moves_are_kept_in_order_until_removed(buffer: Buffer) -> None:
     first = await buffer.add_move("a", "b")
-    second = await buffer.add_move("b", None)
-    assert buffer.moves() == [Move(first, "a", "b", 0), Move(second, "b", None, 0)]
+    second = await buffer.add_move("b", None, [7])
+    assert buffer.moves() == [Move(first, "a", "b", []), Move(second, "b", None, [7])]
 
     await buffer.remove_move(first)
 
-    assert buffer.moves() == [Move(second, "b", None, 0)]
+    assert buffer.moves() == [Move(second, "b", None, [7])]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -431,3 +431,17 @@ async def test_one_bad_update_does_not_fail_those_beside_it(buffer: Buffer) -> N
             await asyncio.gather(durable, return_exceptions=True)
 
     assert await held(buffer, document) == [b"one", b"two"]
+
+
+async def test_whatever_goes_wrong_the_writer_goes_on(path: str) -> None:
+    with closing(Buffer(path)) as buffer:
+        document = await add(buffer, DOCUMENT, Facts())
+        _, durable = buffer.append(document, b"one", "\ud800", 1.0)  # type: ignore[arg-type]
+        assert durable is not None
+        with pytest.raises(UpdateBufferError):
+            await durable
+        with pytest.raises(UpdateBufferError):
+            await buffer.set_base(document, object(), 1.0)  # type: ignore[arg-type]
+
+        await append(buffer, document, b"two")
+        assert await asyncio.wait_for(held(buffer, document), 15) == [b"two"]

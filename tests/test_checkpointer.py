@@ -550,6 +550,31 @@ async def test_an_error_leaves_the_store_as_itself(config: Config, outage: Outag
         await work()
 
 
+async def test_a_checkpoint_that_is_cancelled_after_its_put_is_known_to_be_done(
+    archive: Checkpointer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = await opened(archive)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    mark_persisted = archive.buffer.mark_persisted
+
+    async def slow(*args: Any) -> None:
+        reached.set()
+        await go_on.wait()
+        await mark_persisted(*args)
+
+    monkeypatch.setattr(archive.buffer, "mark_persisted", slow)
+    notes.type("written")
+    checkpoint = asyncio.create_task(archive.checkpoint(notes.entry))
+    await reached.wait()
+    checkpoint.cancel()
+    go_on.set()
+    await asyncio.gather(checkpoint, return_exceptions=True)
+
+    assert notes.entry.pending == 0
+    assert await archive.flush(1) == {}
+    assert await reader.count(NOTES) == 1
+
+
 async def test_what_is_refused_for_one_document_is_no_outage(
     config: Config,
     monkeypatch: pytest.MonkeyPatch,

@@ -93,6 +93,16 @@ def says(reader: Reader, text: str, path: Document = NOTES) -> Callable[[], Awai
     return check
 
 
+async def all_texts(server: Server, document: Document) -> list[str]:
+    """What each version in the bucket says, newest first."""
+    async with server() as archive:
+        bucket = archive.archive
+        return [
+            text_of([await bucket.load(document, version.version_id)])
+            for version in await bucket.versions(document)
+        ]
+
+
 # -- a buffer in memory ----------------------------------------------------------------------------
 
 
@@ -383,7 +393,7 @@ async def main():
     update = bytes.fromhex(sys.stdin.read())
     for number in ids:
         await buffer.append(number, update, b"", 1.0)[1]
-    await buffer.add_move("deleted", None)
+    await buffer.add_move("deleted", None, ids[:1])
     await buffer.add_move("old", "new")
     os._exit(9)
 
@@ -475,6 +485,86 @@ async def test_an_edit_after_the_deletion_brings_a_document_back(
     async with server(path) as archive:
         entry = await archive.open(NOTES, QUIET)
         assert text_of((await archive.load(entry)).updates()) == "still open"
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_edits_in_the_room_of_a_deleted_file_stay_below_the_new_file_of_its_name(
+    server: Server, tmp_path: Path, reader: Reader, kind: str
+) -> None:
+    path = tmp_path / "buffer.db" if kind == "file" else ":memory:"
+    former, latter = Typist(), Typist()
+    async with server(path) as archive:
+        old = await archive.open(NOTES, QUIET)
+        type_into(archive, old, former.type("old"))
+        await archive.checkpoint(old)
+        await archive.moves.delete("notes")
+        await archive.moves.follow()
+        new = await archive.open(NOTES, QUIET)
+        type_into(archive, new, latter.type("new"))
+        await archive.checkpoint(new)
+
+        type_into(archive, old, former.type(" and late"))
+        assert await archive.checkpoint(old) is None
+        archive.close(old)
+        assert await archive.flush(15) == {}
+        assert await reader.text(NOTES) == "new"
+        type_into(archive, new, latter.type(" goes on"))
+        assert await archive.flush(15) == {}
+
+    assert await reader.text(NOTES) == "new goes on"
+    assert "old and late" in await all_texts(server, NOTES)
+
+
+async def test_a_deleted_document_takes_no_name_from_another_after_a_crash(
+    server: Server, tmp_path: Path, reader: Reader, outage: Outage
+) -> None:
+    path = tmp_path / "buffer.db"
+    former = Typist()
+    async with server(path) as archive:
+        old = await archive.open(NOTES, QUIET)
+        type_into(archive, old, former.type("old"))
+        await archive.checkpoint(old)
+        await archive.moves.delete("notes")
+        await archive.moves.follow()
+        new = await archive.open(NOTES, QUIET)
+        type_into(archive, new, Typist().type("new"))
+        await archive.checkpoint(new)
+        type_into(archive, old, former.type(" and late"))
+        outage.begin()
+    outage.end()
+
+    async with server(path) as archive:
+        entry = await archive.open(NOTES, QUIET)
+        assert text_of((await archive.load(entry)).updates()) == "new"
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "new"
+    assert "old and late" in await all_texts(server, NOTES)
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_what_takes_a_deleted_name_in_an_outage_is_not_deleted_after_a_restart(
+    server: Server, tmp_path: Path, reader: Reader, outage: Outage, kind: str
+) -> None:
+    path = tmp_path / "buffer.db" if kind == "file" else ":memory:"
+    x, y = Document("x", "file"), Document("y", "file")
+    typist = Typist()
+    async with server(path) as archive:
+        for document, update in ((x, Typist().type("old")), (y, typist.type("precious"))):
+            entry = await archive.open(document, QUIET)
+            type_into(archive, entry, update)
+            await archive.checkpoint(entry)
+        outage.begin()
+        type_into(archive, entry, typist.type(" edit"))
+        await archive.moves.delete("x")
+        await archive.moves.rename("y", "x")
+    outage.end()
+
+    async with server(path) as archive:
+        entry = await archive.open(x, QUIET)
+        assert text_of((await archive.load(entry)).updates()) == "precious edit"
+        assert await archive.flush(15) == {}
+    assert await reader.text(x) == "precious edit"
+    assert await reader.text(y) == ""
 
 
 # -- a disk that fills up --------------------------------------------------------------------------

@@ -130,6 +130,7 @@ class BookstoreExtension(ExtensionApp):
         checkpointer, self.checkpointer = self.checkpointer, None
         if checkpointer is None:
             return
+        _end_idle_workers_at_exit()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.documents.settings.shutdown_timeout
         if self._checking is not None:
@@ -148,7 +149,6 @@ class BookstoreExtension(ExtensionApp):
             self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()
         stores.host = None
-        _end_idle_workers_at_exit()
 
     async def _keep(self, checkpointer: Checkpointer) -> None:
         try:
