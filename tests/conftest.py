@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from traitlets.config import Config
+
+from bookstore_y import BookstoreSettings
 
 from . import yjs
 from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
+from .support import Outage, Reader, config_for
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -134,3 +138,27 @@ def yjs_read() -> yjs.Read:
         pytest.skip(reason)
     yjs.install()
     return yjs.read
+
+
+@pytest.fixture
+def config(moto_server: S3Server, moto_bucket: str) -> Config:
+    """Configuration for a bucket of moto's, by which nothing happens by itself."""
+    return config_for(moto_server, moto_bucket)
+
+
+@pytest.fixture
+def settings(config: Config) -> BookstoreSettings:
+    """The settings in `config`."""
+    return BookstoreSettings(config=config)
+
+
+@pytest.fixture
+def reader(moto_server: S3Server, moto_bucket: str) -> Reader:
+    """A second opinion on what that bucket holds."""
+    return Reader(moto_server, moto_bucket)
+
+
+@pytest.fixture
+def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
+    """Takes the bucket away, and gives it back."""
+    return Outage(monkeypatch)

@@ -24,8 +24,7 @@ from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions
 from bookstore_y.version import Saved
 
-from .servers import S3Server
-from .support import NEVER, Gate, Outage, Reader, Typist, config_for, text_of, until, words_of
+from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of
 
 NOTES = Document("notes.ipynb", "notebook")
 
@@ -40,26 +39,6 @@ def policy(**changes: Any) -> Policy:
 @pytest.fixture(params=["memory", "file"])
 def db_path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return ":memory:" if request.param == "memory" else str(tmp_path / "buffer.db")
-
-
-@pytest.fixture
-def config(moto_server: S3Server, moto_bucket: str) -> Config:
-    return config_for(moto_server, moto_bucket)
-
-
-@pytest.fixture
-def settings(config: Config) -> BookstoreSettings:
-    return BookstoreSettings(config=config)
-
-
-@pytest.fixture
-def reader(moto_server: S3Server, moto_bucket: str) -> Reader:
-    return Reader(moto_server, moto_bucket)
-
-
-@pytest.fixture
-def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
-    return Outage(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -32,25 +32,10 @@ from bookstore_y.errors import (
 )
 
 from .servers import S3Server, connect, free_port
-from .support import Outage, Reader, Typist, config_for, refusing_server, text_of, until, words_of
+from .support import Outage, Reader, Typist, refusing_server, text_of, until, words_of
 
 PATH = "team/notes.txt"
 KEY = "workspace/team/notes.txt.y.zst"
-
-
-@pytest.fixture
-def config(moto_server: S3Server, moto_bucket: str) -> Config:
-    return config_for(moto_server, moto_bucket)
-
-
-@pytest.fixture
-def reader(moto_server: S3Server, moto_bucket: str) -> Reader:
-    return Reader(moto_server, moto_bucket)
-
-
-@pytest.fixture
-def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
-    return Outage(monkeypatch)
 
 
 @asynccontextmanager

@@ -1,0 +1,79 @@
+"""A disk that takes no more: an update is durable once the bucket has it."""
+# ruff: noqa: ASYNC240 - the files are small, and looking at them is the point
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bookstore_y import checkpointer
+from bookstore_y.checkpointer import Checkpointer
+
+from ..support import Outage, Reader, Typist, until
+from .common import NOTES, QUIET, Server, type_into
+
+
+async def fill_up(archive: Checkpointer) -> None:
+    """Let the buffer's file grow no more."""
+    await archive.buffer._run(
+        lambda db: db.execute(
+            f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}"
+        ),
+        False,
+    )
+
+
+async def test_when_the_disk_is_full_an_update_is_durable_once_the_bucket_has_it(
+    server: Server, tmp_path: Path, reader: Reader, outage: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "buffer.db"
+    typist = Typist()
+    states: list[str] = []
+    async with server(path) as archive:
+        archive.on_state = lambda state: states.append(state["buffer"])
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, typist.type("on disk, "))
+        await archive.checkpoint(entry)
+        await fill_up(archive)
+        outage.begin()
+        _, durable = archive.append(entry, typist.type("x" * 20_000), b"", 1.0)
+        assert durable is not None
+        waiting = asyncio.ensure_future(durable)
+        await until(lambda: "disk refuses" in states, "it is told")
+        assert "disk is full" in caplog.text
+        assert not waiting.done()
+
+        outage.end()
+        await asyncio.wait_for(waiting, 15)
+        assert await reader.text(NOTES) == str(typist)
+    assert [each.name for each in tmp_path.glob("buffer*")] == []
+
+
+async def test_a_crash_with_a_full_disk_loses_nothing_that_was_durable(
+    server: Server, tmp_path: Path, reader: Reader, outage: Outage
+) -> None:
+    path = tmp_path / "buffer.db"
+    typist = Typist()
+    outage.begin()
+    archive = server(path)
+    await archive.__aenter__()
+    entry = await archive.open(NOTES, QUIET)
+    _, durable = archive.append(entry, typist.type("durable"), b"", 1.0)
+    assert durable is not None
+    await durable
+    await fill_up(archive)
+    type_into(archive, entry, typist.type("x" * 20_000))
+    await until(lambda: archive.buffer.refused is not None, "the disk refuses")
+    assert Path(f"{path}-2").exists()
+    # The process is gone, and what was in its memory with it.
+    for task in list(archive._tasks):
+        task.cancel()
+    archive.buffer.close()
+    checkpointer._open.discard(archive)
+    outage.end()
+
+    async with server(path) as after:
+        assert await after.flush(15) == {}
+    assert await reader.text(NOTES) == "durable"
