@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from .bucket import Bucket
 from .disk import Disk
 
 
@@ -23,3 +24,11 @@ def new_disk(tmp_path: Path) -> Callable[[], Disk]:
 def marks() -> int:
     """How many accepted marks a stale file lacks; `E2E_MARKS` in the environment sets it."""
     return int(os.environ.get("E2E_MARKS", "600"))
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    """A bucket that can be taken down and brought up again."""
+    bucket = Bucket()
+    yield bucket
+    bucket.down()

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 from websockets.asyncio.client import connect as connect_websocket
 
-from ..servers import S3Server, make_bucket
 from .bookstore_api import BookstoreAPI
+from .bucket import Bucket
 from .disk import Disk
-from .jupyter_process import JupyterProcess, free_port
+from .jupyter_process import JupyterProcess
 from .marks import doubled
 from .notebooks import sample_notebook
 from .people import all_agree, all_connect, all_leave, people
@@ -26,35 +25,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PATH = "work/tides.ipynb"
 STATE = "https://schema.jupyter.org/bookstore_y/state/v1"
-
-
-class Bucket:
-    """A bucket on a moto of its own, which keeps what it holds while it is down."""
-
-    def __init__(self) -> None:
-        self._port = free_port()
-        self.server = S3Server(
-            "moto", f"http://127.0.0.1:{self._port}", "moto", "moto-secret", True
-        )
-        self._moto: ThreadedMotoServer | None = None
-        self.up()
-        self.name = make_bucket(self.server)
-
-    def up(self) -> None:
-        self._moto = ThreadedMotoServer("127.0.0.1", self._port, verbose=False)
-        self._moto.start()
-
-    def down(self) -> None:
-        if self._moto is not None:
-            self._moto.stop()
-            self._moto = None
-
-
-@pytest.fixture
-def bucket() -> Any:
-    bucket = Bucket()
-    yield bucket
-    bucket.down()
 
 
 @pytest.fixture

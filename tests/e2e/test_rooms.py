@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from ..servers import S3Server, connect
 from .bookstore_api import BookstoreAPI
+from .bucket import Bucket
 from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .marks import doubled
@@ -20,7 +21,6 @@ from .people import all_connect, all_leave, people
 from .rtc_client import RTCClient
 from .s3_reader import S3Reader
 from .stores import Config, s3_store
-from .test_outage import Bucket
 from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -229,13 +229,6 @@ async def test_a_file_changed_by_other_means_while_its_room_runs_is_no_surprise_
                 assert client.cell_text(0) == text + late
                 assert doubled(client.marks()) == {}
             assert text in _saved(disk)
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    bucket = Bucket()
-    yield bucket
-    bucket.down()
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["closed", "open"])
