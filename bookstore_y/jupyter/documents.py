@@ -189,10 +189,11 @@ class Documents:
         for client in clients:
             # What comes after this is not archived, so it must not reach the document either.
             client.on_message = _ignore
-            client.close(GOING_AWAY, "The server is shutting down.")
         self._last_captures = [store.last_capture() for _, room, store in rooms if _is_ready(room)]
         for client in clients:
             await _has_read(client)
+            client.close(GOING_AWAY, "The server is shutting down.")
+            client.send = _ignore  # what the room may have for it yet it gets when it returns
         saves = [
             # A room's own autosave waits for its delay, and is cancelled with the room.
             asyncio.create_task(self._save(room_id, room, store))
@@ -424,7 +425,7 @@ async def _has_read(client: Any) -> None:
 
 
 async def _ignore(message: Any) -> None:
-    """Takes the place of a connection's handler of messages."""
+    """Takes the place of a connection's handler of messages, and of its way to send them."""
 
 
 def _is_ready(room: Any) -> bool:
