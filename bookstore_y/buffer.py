@@ -257,38 +257,45 @@ class Buffer:
             )
         )
 
-    async def set_base(self, document: int, data: bytes, timestamp: float) -> None:
-        """Set the oldest held snapshot, as it was loaded from the bucket."""
-        await self._run(lambda db: db.execute(_SET_BASE, (document, data, b"", timestamp)))
+    async def set_base(self, document: int, data: bytes, timestamp: float, facts: Facts) -> None:
+        """Set the oldest held snapshot, as it was loaded from the bucket, and what is known of the
+        document with it."""
+        text = facts.to_json()
 
-    async def mark_persisted(self, document: int, seq: int, facts: Facts) -> None:
-        """Note that a version of the bucket holds every update up to `seq`.
+        def run(db: sqlite3.Connection) -> None:
+            db.execute(_SET_BASE, (document, data, b"", timestamp))
+            db.execute("UPDATE documents SET facts = ? WHERE id = ?", (text, document))
+
+        await self._run(run)
+
+    async def mark_persisted(
+        self, document: int, seq: int, facts: Facts, fold: Row | None = None
+    ) -> None:
+        """Note that a version of the bucket holds every update up to `seq`, and what is known of
+        the document now. With `fold`, its data is the new base, in place of the one before and of
+        every persisted update up to its sequence number. All of it or nothing survives a crash.
 
         Call it only after the PUT was acknowledged.
         """
         text = facts.to_json()
-        await self._run(
-            lambda db: db.execute(
+
+        def run(db: sqlite3.Connection) -> None:
+            db.execute(
                 "UPDATE documents SET persisted = max(persisted, ?), facts = ? WHERE id = ?",
                 (seq, text, document),
             )
-        )
+            if fold is not None:
+                db.execute(_SET_BASE, (document, fold.data, fold.metadata, fold.timestamp))
+                db.execute(
+                    "DELETE FROM updates WHERE document = ? AND seq <= min(?, "
+                    "(SELECT persisted FROM documents WHERE id = ?))",
+                    (document, fold.seq, document),
+                )
+
+        await self._run(run)
         writer = self._writer
         if writer is not None and writer.refused is not None:
             await writer.run(lambda db: writer.persisted(document, seq), transaction=False)
-
-    async def fold(self, document: int, base: bytes, seq: int, metadata: bytes, at: float) -> None:
-        """Replace the base, and every persisted update up to `seq`, by a new base."""
-
-        def run(db: sqlite3.Connection) -> None:
-            db.execute(_SET_BASE, (document, base, metadata, at))
-            db.execute(
-                "DELETE FROM updates WHERE document = ? AND seq <= min(?, "
-                "(SELECT persisted FROM documents WHERE id = ?))",
-                (document, seq, document),
-            )
-
-        await self._run(run)
 
     async def reject(self, document: int, seqs: Sequence[int]) -> None:
         """Set aside updates that Yjs cannot apply, so that they do not hold up the others."""

@@ -225,8 +225,12 @@ class Checkpointer:
             try:
                 async with late:
                     await late.flush(self.settings.shutdown_timeout)
-            except (BufferInUse, FileNotFoundError):
+            except BufferInUse:
                 continue  # its process lives, or another has just taken it up
+            except UpdateBufferError as error:
+                self.log.error(  # noqa: TRY400 - the sentence is what counts
+                    "What another server left in %s is not archived: %s", path, error
+                )
 
     async def _take_up_always(self) -> None:
         while True:
@@ -288,6 +292,9 @@ class Checkpointer:
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
         entry = self.entries.get(document)
         if entry is None or entry.deleted:
+            if entry is not None and entry.users == 0 and not self.moves.dooms(entry):
+                self.moves.displace(entry)  # with edits from after its deletion
+                self.moves.retry()
             entry = Entry(self.buffer.new_id(), document, Facts(), policy)
             entry.last_activity = self._now()
             self.entries[document] = entry

@@ -53,6 +53,10 @@ class Entry:
     running: bool = False
     timer: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """For whoever checkpoints it, loads it or evicts it."""
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """From squashing to the note of what the bucket has acknowledged; under `lock`, and for those
+    who follow a move, which the holder of `lock` may be waiting for."""
     putting: asyncio.Event | None = None
     """Set when the PUT that is under way has ended."""
     evicted: bool = False

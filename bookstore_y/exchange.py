@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import metrics
-from .buffer import Held
+from . import buffer, metrics
+from .buffer import Held, Row
 from .entry import Entry, Policy
 from .errors import (
     BucketError,
@@ -33,7 +34,7 @@ from .snapshot import (
     state_vector,
     unusable,
 )
-from .version import Facts, Saved
+from .version import Facts, Saved, Snapshot
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -66,7 +67,7 @@ class Exchange:
                 held = await cp.buffer.read(entry.id)
                 if held.base is None:
                     await self.ask(entry, held, follow)
-            async with self._writing:
+            async with entry.writing, self._writing:
                 written, saved = await self._write(entry, follow)
             if written:
                 cp.release()
@@ -112,17 +113,19 @@ class Exchange:
         cp = self._checkpointer
         pending = held.pending
         last = pending[-1].seq
-        await cp.buffer.mark_persisted(entry.id, last, entry.facts)
+        base = None
+        if saved is not None and saved.merged:
+            # The buffer has to hold what others wrote, or the next checkpoint would drop it.
+            base = Row(last, saved.update, b"", time.time())
+        elif fold:
+            row = held.rows[fold - 1]
+            base = Row(row.seq, squashed.base, row.metadata, row.timestamp)
+        await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.journal.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
         entry.state = squashed.state
-        if saved is not None and saved.merged:
-            # The buffer has to hold what others wrote, or the next checkpoint would drop it.
-            await cp.buffer.fold(entry.id, saved.update, last, b"", time.time())
+        if saved is not None:
             self._deliver(entry, saved.merged)
-        elif fold:
-            row = held.rows[fold - 1]
-            await cp.buffer.fold(entry.id, squashed.base, row.seq, row.metadata, row.timestamp)
 
     async def condense(self, entry: Entry) -> None:
         """Squash what the buffer holds of a document: what is pending, and what is not."""
@@ -191,7 +194,7 @@ class Exchange:
         facts = entry.facts
         if not facts.lineage:
             facts.lineage = lineage_of(held.updates()[0])
-        entry.putting = asyncio.Event()
+        entry.putting = asyncio.Event()  # no other can be under way: `entry.writing` is held
         try:
             saved = await cp.archive.save(
                 entry.document,
@@ -243,31 +246,47 @@ class Exchange:
         except (BucketError, ConfigurationError) as error:
             cp.health.note(error)
             raise
-        entry.asked, entry.evicted = True, False
-        entry.looked_at = asyncio.get_running_loop().time()
         theirs = snapshot.facts
         if facts.lineage not in ("", theirs.lineage):
             # Another history is current. What this one builds on is a version of its own, unless
             # it was begun while the bucket was away.
             if is_whole(entry, held) or not facts.version_id:
+                entry.asked = True
                 return held
             with contextlib.suppress(VersionNotFound, DocumentNotFound):  # expired, say
-                snapshot = await cp.archive.load_snapshot(entry.document, facts.version_id)
-                at = snapshot.last_modified.timestamp()
-                await cp.buffer.set_base(entry.id, snapshot.update, at)
+                own = await cp.archive.load_snapshot(entry.document, facts.version_id)
+                at = own.last_modified.timestamp()
+                await cp.buffer.set_base(entry.id, own.update, at, facts)
+            entry.asked, entry.evicted = True, False
             return await cp.buffer.read(entry.id)
-        facts.lineage = theirs.lineage
-        facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
-        facts.learn_of_file(theirs.file_id, theirs.file_hashes)
         base = snapshot.update
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
-        await cp.buffer.set_base(entry.id, base, snapshot.last_modified.timestamp())
-        await cp.set_facts(entry)
+        await _to_its_end(self._take_in(entry, snapshot, base))
+        return await cp.buffer.read(entry.id)
+
+    async def _take_in(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
+        """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
+        next checkpoint would write over what it does not hold."""
+        async with entry.writing:
+            await self._set_base(entry, snapshot, base)
+        entry.asked, entry.evicted = True, False
+        entry.looked_at = asyncio.get_running_loop().time()
         entry.state = state_vector(base)
         # After an eviction, others may have written what the live document does not have.
         self._deliver(entry, [snapshot.update])
-        return await cp.buffer.read(entry.id)
+
+    async def _set_base(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
+        def learn(facts: buffer.Facts) -> None:
+            facts.lineage = snapshot.facts.lineage
+            facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
+            facts.learn_of_file(snapshot.facts.file_id, snapshot.facts.file_hashes)
+
+        known = replace(entry.facts)
+        learn(known)
+        at = snapshot.last_modified.timestamp()
+        await self._checkpointer.buffer.set_base(entry.id, base, at, known)
+        learn(entry.facts)  # which may know of a save by now that was begun meanwhile
 
     def _take_whole(self, entry: Entry) -> bool:
         """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has

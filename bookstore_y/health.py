@@ -48,8 +48,9 @@ class Health:
         self._closed = False
 
     def open(self) -> None:
-        """From now on the bucket may be watched."""
+        """From now on the bucket may be watched. Nothing is known of it yet."""
         self._closed = False
+        self.error = self.failing_since = None
 
     def close(self) -> None:
         """Watch no longer."""

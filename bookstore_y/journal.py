@@ -9,6 +9,7 @@ recovery file before the save does, which the next start takes up.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from . import buffer_file
@@ -44,7 +45,7 @@ class Journal:
                 db.execute("BEGIN")
                 db.execute(
                     "INSERT OR REPLACE INTO documents (id, path, type, facts) VALUES (?, ?, ?, ?)",
-                    (id, document.path, document.type, facts.to_json()),
+                    (id, document.path, document.type, replace(facts, whole=False).to_json()),
                 )
                 db.executemany(
                     "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?)",

@@ -58,6 +58,10 @@ class Moves:
         """Documents whose name another has taken, on their way to the bucket."""
         return self._displaced
 
+    def dooms(self, entry: Entry) -> bool:
+        """Whether the deletion of a document has not been followed, which settles it."""
+        return any(entry in move.doomed for move in self._moves)
+
     def names(self) -> list[str]:
         """What the bucket has not followed, in words."""
         return [str(move) for move in self._moves]

@@ -171,7 +171,8 @@ class Recovery:
     def left_behind(self) -> list[Path]:
         """Recovery files there are now, in use or not, but for those that belong to this one."""
         own = {path for path, _ in self._absorbed} | {self._kept[0] if self._kept else None}
-        return [path for path in self._found() if path not in own]
+        found = [path for path in self._found() if self._is_recovery_file(path)]
+        return [path for path in found if path not in own]
 
     def _absorb(self, buffer: Buffer, path: Path) -> None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer import Buffer, Facts, Move
+from bookstore_y.buffer import Buffer, Facts, Move, Row
 from bookstore_y.buffer_file import FORMAT, DamagedBuffer, NewerBuffer
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
@@ -139,7 +139,7 @@ async def test_folding_replaces_the_oldest_updates_by_a_base(buffer: Buffer) -> 
     last = await append(buffer, document, b"three")
     await buffer.mark_persisted(document, last, Facts())
 
-    await buffer.fold(document, b"one+two", seq, b"meta", 7.0)
+    await buffer.mark_persisted(document, 0, Facts(), Row(seq, b"one+two", b"meta", 7.0))
     now = await buffer.read(document)
 
     assert now.updates() == [b"one+two", b"three"]
@@ -153,7 +153,7 @@ async def test_folding_never_takes_a_pending_update(buffer: Buffer) -> None:
     second = await append(buffer, document, b"two")
     await buffer.mark_persisted(document, first, Facts())
 
-    await buffer.fold(document, b"base", second, b"", 7.0)
+    await buffer.mark_persisted(document, 0, Facts(), Row(second, b"base", b"", 7.0))
 
     assert await held(buffer, document) == [b"base", b"two"]
     assert await pending(buffer, document) == [b"two"]
@@ -163,7 +163,7 @@ async def test_a_base_is_read_before_the_updates(buffer: Buffer) -> None:
     document = await add(buffer, DOCUMENT, Facts())
     await append(buffer, document, b"update")
 
-    await buffer.set_base(document, b"from the bucket", 5.0)
+    await buffer.set_base(document, b"from the bucket", 5.0, Facts())
 
     assert await held(buffer, document) == [b"from the bucket", b"update"]
 
@@ -181,7 +181,7 @@ async def test_evicting_refuses_what_is_pending(buffer: Buffer) -> None:
 async def test_evicting_forgets_the_document(buffer: Buffer) -> None:
     document = await add(buffer, DOCUMENT, Facts())
     other = await add(buffer, Document("other"), Facts())
-    await buffer.set_base(document, b"base", 1.0)
+    await buffer.set_base(document, b"base", 1.0, Facts())
     await append(buffer, other, b"another's")
     seq = await append(buffer, document, b"one")
     await buffer.mark_persisted(document, seq, Facts())
@@ -261,7 +261,7 @@ async def test_moves_are_kept_in_order_until_removed(buffer: Buffer) -> None:
 async def test_reopening_a_file_finds_everything(buffers: Open) -> None:
     buffer = buffers()
     document = await add(buffer, DOCUMENT, Facts(lineage="l"))
-    await buffer.set_base(document, b"base", 1.0)
+    await buffer.set_base(document, b"base", 1.0, Facts())
     seq = await append(buffer, document, b"one")
     await buffer.mark_persisted(document, seq, Facts(lineage="l", version_id="v1"))
     await append(buffer, document, b"two")
@@ -285,7 +285,7 @@ async def test_an_update_after_reopening_is_pending_though_older_ones_are_gone(
     seq = await append(buffer, document, b"one", b"two", b"three")
     await buffer.mark_persisted(document, seq, Facts())
     if how == "folded":
-        await buffer.fold(document, b"all", seq, b"", 1.0)
+        await buffer.mark_persisted(document, 0, Facts(), Row(seq, b"all", b"", 1.0))
     else:
         await buffer.evict(document, keep=True)
 
@@ -441,7 +441,7 @@ async def test_whatever_goes_wrong_the_writer_goes_on(path: str) -> None:
         with pytest.raises(UpdateBufferError):
             await durable
         with pytest.raises(UpdateBufferError):
-            await buffer.set_base(document, object(), 1.0)  # type: ignore[arg-type]
+            await buffer.set_base(document, object(), 1.0, Facts())  # type: ignore[arg-type]
 
         await append(buffer, document, b"two")
         assert await asyncio.wait_for(held(buffer, document), 15) == [b"two"]

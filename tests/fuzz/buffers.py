@@ -82,7 +82,7 @@ async def _fill(path: str) -> None:
         _, durable = made.append(1, update, b"", time.time())
         if durable is not None:
             await durable
-    await made.set_base(1, updates.seeds()[-1], 0.0)
+    await made.set_base(1, updates.seeds()[-1], 0.0, Facts())
     made.close()
 
 
