@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +133,8 @@ class Move:
     target: str | None
     documents: list[int]
     """The documents that a deletion is of; one that came later is another of the same name."""
+    at: float
+    """When it was noted, in seconds since the epoch."""
 
 
 class Buffer:
@@ -141,9 +144,11 @@ class Buffer:
     when the file cannot be opened.
     """
 
-    def __init__(self, path: str = MEMORY) -> None:
+    def __init__(self, path: str = MEMORY, *, make: bool = True) -> None:
         in_file = path != MEMORY
-        self._connection = buffer_file.connect(path) if in_file else buffer_file.in_memory()
+        self._connection = (
+            buffer_file.connect(path, make=make) if in_file else buffer_file.in_memory()
+        )
         self._writer: Writer | None = None
         if in_file:
             self._see_that_it_is_sound(path)
@@ -307,6 +312,9 @@ class Buffer:
                 db.execute(f"DELETE FROM updates {where}", (document, seq))
 
         await self._run(run)
+        writer = self._writer
+        if writer is not None and writer.refused is not None:
+            await writer.run(lambda db: writer.rejected(seqs), transaction=False)
 
     async def evict(self, document: int, *, keep: bool = False) -> bool:
         """Forget a document's updates and give their memory back; the document too, unless
@@ -373,7 +381,7 @@ class Buffer:
     async def add_move(self, source: str, target: str | None, documents: Sequence[int] = ()) -> int:
         """Note a rename, or a deletion of `documents`, that the bucket has to follow. Returns its
         id."""
-        row = (source, target, json.dumps(list(documents)))
+        row = (source, target, json.dumps(list(documents)), time.time())
         sql = _ADD_MOVE
         return await self._run(lambda db: int(db.execute(sql, row).lastrowid or 0))
 
@@ -431,11 +439,23 @@ class Buffer:
 
     def moves(self) -> list[Move]:
         """Renames and deletions the bucket has not followed, oldest first."""
-        rows = self._now.execute("SELECT id, source, target, documents FROM moves ORDER BY id")
-        return [Move(number, source, target, _ids(text)) for number, source, target, text in rows]
+        rows = self._now.execute("SELECT id, source, target, documents, at FROM moves ORDER BY id")
+        return [Move(row[0], row[1], row[2], _ids(row[3]), row[4]) for row in rows]
+
+    def has_pending(self) -> bool:
+        """Whether there is any update that no version in the bucket is known to hold. Asks the
+        database itself, before anything is removed that may be the only copy."""
+        return bool(
+            self._scalar(
+                "SELECT EXISTS (SELECT 1 FROM updates LEFT JOIN documents ON documents.id = "
+                "document WHERE seq > coalesce(persisted, 0))"
+            )
+        )
 
     def size(self) -> int:
         """Bytes the database takes, in memory or on disk."""
+        if self._writer is not None:  # which may be waiting for the disk
+            return self._writer.size
         return self._scalar("PRAGMA page_count") * self._scalar("PRAGMA page_size")
 
     def absorb(self, other: sqlite3.Connection) -> None:
@@ -491,11 +511,11 @@ class Buffer:
                 "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
             ):
                 self._take(db, target, row, "rejected")
-        for source, name, text in other.execute(
-            "SELECT source, target, documents FROM moves ORDER BY id"
+        for source, name, text, at in other.execute(
+            "SELECT source, target, documents, at FROM moves ORDER BY id"
         ):
             ids = [taken[old] for old in _ids(text) if old in taken]
-            db.execute(_ADD_MOVE, (source, name, json.dumps(ids)))
+            db.execute(_ADD_MOVE, (source, name, json.dumps(ids), at))
 
     def _take(
         self, db: sqlite3.Connection, document: int, row: Sequence[Any], table: str = "updates"
@@ -536,7 +556,7 @@ def _ids(text: str) -> list[int]:
     return [each for each in given if isinstance(each, int)] if isinstance(given, list) else []
 
 
-_ADD_MOVE = "INSERT INTO moves (source, target, documents) VALUES (?, ?, ?)"
+_ADD_MOVE = "INSERT INTO moves (source, target, documents, at) VALUES (?, ?, ?, ?)"
 _SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
 
 

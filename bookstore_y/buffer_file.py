@@ -54,7 +54,8 @@ CREATE TABLE moves (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     target TEXT,
-    documents TEXT NOT NULL
+    documents TEXT NOT NULL,
+    at REAL NOT NULL
 );
 """
 
@@ -216,7 +217,7 @@ def move(path: Path, target: Path) -> None:
 def remove(path: Path, lock: sqlite3.Connection | None = None) -> None:
     """Remove a buffer file, and what SQLite keeps beside it; then close `lock`, the connection to
     it. Without that, whoever opens the file in between would live on one that has no name."""
-    for each in files_of(path):
+    for each in reversed(files_of(path)):
         each.unlink(missing_ok=True)
     if lock is not None:
         lock.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import math
 import time
@@ -133,7 +134,7 @@ class Checkpointer:
                         self._stack = stack.pop_all()
                     for entry in list(self.entries.values()):
                         if entry.deleted and entry.users == 0 and not entry.pending:
-                            await self._evict(entry)
+                            self.spawn(self._evict(entry))
                         else:
                             self._arm(entry)
                     self.moves.retry()
@@ -149,8 +150,11 @@ class Checkpointer:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             # The thread goes on, and what it opens must not be left locked.
-            with CancelScope(shield=True):
-                self.recovery.abandon(await opening)
+            while not opening.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([opening])
+            if opening.exception() is None:
+                self.recovery.abandon(opening.result())
             raise
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -213,7 +217,9 @@ class Checkpointer:
     def _unarchived(self) -> bool:
         """Whether there is anything that the bucket does not have."""
         kept = [*self.entries.values(), *self.moves.displaced]
-        return self.moves.waiting or any(entry.pending for entry in kept)
+        if self.moves.waiting or any(entry.pending for entry in kept):
+            return True
+        return self.buffer.has_pending()
 
     async def take_up(self) -> None:
         """Archive what other processes have left behind since this one started, as in a rolling
@@ -298,7 +304,11 @@ class Checkpointer:
             entry = Entry(self.buffer.new_id(), document, Facts(), policy)
             entry.last_activity = self._now()
             self.entries[document] = entry
-            await self.buffer.add(entry.id, document, entry.facts)
+            try:
+                await self.buffer.add(entry.id, document, entry.facts)
+            except BaseException:
+                del self.entries[document]
+                raise
         if entry.users == 0:
             entry.asked = False  # others may have written to it since
         entry.users += 1
@@ -512,6 +522,8 @@ class Checkpointer:
                 await self._evict(entry)
             else:
                 await self.exchange.look(entry)
+        except UpdateBufferError as error:
+            self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
         except BookstoreError:
             pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
         finally:
@@ -534,6 +546,12 @@ class Checkpointer:
             entry.last_activity = self._now()
             if await self.buffer.evict(entry.id, keep=entry.users > 0):
                 metrics.EVICTIONS.inc()
+            else:  # it was counted wrongly, or something came meanwhile
+                held = await self.buffer.read(entry.id)
+                entry.pending = len(held.pending)
+                entry.pending_bytes = sum(len(row.data) for row in held.pending)
+                entry.evicted = False
+                self.entries.setdefault(entry.document, entry)
 
     def count_persisted(self, entry: Entry, updates: int, size: int) -> None:
         """So many pending updates of so many bytes are no longer pending."""
@@ -582,6 +600,7 @@ class Checkpointer:
         self.changed()
 
     def _bucket_is_back(self) -> None:
+        self.moves.retry()
         for entry in self.entries.values():
             if isinstance(entry.error, BucketError) and not isinstance(entry.error, AccessDenied):
                 entry.retry_at = 0.0
@@ -617,7 +636,8 @@ class Checkpointer:
         now = (state["status"], state["buffer"])
         if now != self._told:
             self._told = now
-            metrics.RETRYING.set(state["status"] == "retrying")
+            if self in _shared.get(asyncio.get_running_loop(), {}).values():
+                metrics.RETRYING.set(state["status"] == "retrying")
             self.on_state(state)
 
     def _where_buffered(self) -> str:

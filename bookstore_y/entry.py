@@ -35,7 +35,7 @@ class Entry:
     pending_bytes: int = 0
     first_pending: float = 0.0
     last_activity: float = 0.0
-    """Loop times in seconds, like every time here."""
+    """Loop times in seconds, like every time here but `failing_since`."""
     state: bytes = b"\x00"
     """State vector that the buffer is known to hold at least."""
     looked_at: float = 0.0

@@ -146,9 +146,9 @@ class Exchange:
             cp.count_persisted(entry, len(pending) - 1, size - len(update))
 
     def is_replaced(self, entry: Entry) -> bool:
-        """Whether another document has the place of this one, whose file was deleted."""
+        """Whether another document has taken the place of this one."""
         cp = self._checkpointer
-        return entry.deleted and cp.entries.get(entry.document) is not entry
+        return cp.entries.get(entry.document) is not entry
 
     async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
         """Squash what is held, after setting aside what cannot be; with how much to fold."""
@@ -320,6 +320,9 @@ class Exchange:
             try:
                 if known and not await cp.archive.is_current(entry.document, known):
                     await self.ask(entry, await cp.buffer.read(entry.id))
+                if not entry.attempts and entry.error is not None:  # it was this that had failed
+                    entry.error = None
+                    cp.changed()
             except DocumentNotFound:
                 pass  # deleted; an edit brings it back
             except BucketError as error:
@@ -340,7 +343,9 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 

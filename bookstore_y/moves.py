@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .entry import Entry
-from .errors import AccessDenied, BookstoreError, SnapshotError
+from .errors import AccessDenied, BookstoreError, InvalidPath, SnapshotError
 from .health import pause
-from .keys import Document
+from .keys import Document, check_path
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
+
+
+SKEW = 60.0
+"""Seconds by which the clocks of a server and the bucket may differ."""
 
 
 @dataclass(eq=False)
@@ -31,6 +35,8 @@ class _Move:
     """PUTs to the old keys that were under way, and the note of it in the buffer."""
     doomed: list[Entry] = field(default_factory=list)
     """The documents that a deletion is of; each keeps its last state as a version."""
+    noted_at: float = 0.0
+    """When an earlier process noted it, in seconds since the epoch; 0 if it was this one."""
 
     def __str__(self) -> str:
         if self.target is None:
@@ -70,7 +76,7 @@ class Moves:
         """Take up what an earlier process left in the buffer."""
         cp = self._checkpointer
         for left in cp.buffer.moves():
-            move = _Move(left.id, left.source, left.target)
+            move = _Move(left.id, left.source, left.target, noted_at=left.at)
             if move.target is None:
                 held = [*cp.entries.values(), *self._displaced]
                 move.doomed = [entry for entry in held if entry.id in left.documents]
@@ -95,16 +101,24 @@ class Moves:
         """Follow the rename of a file or directory."""
         # Everything here is at its new place before anybody else runs.
         cp = self._checkpointer
+        if not self._can_be_archived(source):
+            return
         noted = asyncio.Event()
         move = _Move(0, source, target, [noted])
         moved = []
         for entry in list(cp.entries.values()):
             path = _moved(entry.document.path, source, target)
             if path is not None and not entry.deleted:
+                try:
+                    new = Document(path, entry.document.type)
+                    cp.archive.key(new)
+                except InvalidPath as error:
+                    self._stays(entry.document, error)
+                    continue
                 if entry.putting is not None:
                     move.waits_for.append(entry.putting)
                 del cp.entries[entry.document]
-                entry.document = Document(path, entry.document.type)
+                entry.document = new
                 cp.moved(entry)
                 moved.append(entry)
         for entry in moved:
@@ -125,6 +139,8 @@ class Moves:
         """Follow the deletion of a file or directory, with delete markers; every version stays,
         the last state of each document among them."""
         cp = self._checkpointer
+        if not self._can_be_archived(path):
+            return
         noted = asyncio.Event()
         move = _Move(0, path, None, [noted])
         for entry in cp.entries.values():
@@ -141,6 +157,18 @@ class Moves:
             noted.set()
         self.retry()
 
+    def _can_be_archived(self, path: str) -> bool:
+        try:
+            check_path(path)
+        except InvalidPath:
+            return False  # then the bucket has nothing of it
+        return True
+
+    def _stays(self, document: Document, error: InvalidPath) -> None:
+        self._checkpointer.log.warning(
+            "The archive keeps %s under its old name. %s", document, error
+        )
+
     async def follow(self) -> None:
         """Bring the bucket to where the files are. Raises a `BookstoreError` if it cannot."""
         if not self.waiting:
@@ -149,8 +177,9 @@ class Moves:
         async with self._following:
             while self._displaced:
                 entry = self._displaced[0]
-                if await (self._settle_below(entry) if entry.deleted else self._settle(entry)):
-                    await cp.buffer.evict(entry.id)
+                below = entry.deleted or entry.users
+                if await (self._settle_below(entry) if below else self._settle(entry)):
+                    await cp.buffer.evict(entry.id, keep=entry.users > 0)
                 self._displaced.pop(0)
             while self._moves:
                 move = self._moves[0]
@@ -182,7 +211,8 @@ class Moves:
             return True
         living = await cp.archive.current(entry.document)
         settled = await self._settle(entry)
-        if living is not None and settled:
+        apart = living is not None and living.facts.lineage != entry.facts.lineage
+        if living is not None and apart and settled:
             again = await cp.archive.put_back(entry.document, living)
             taker = cp.entries.get(entry.document)
             if taker is not None and taker.facts.version_id == living.version_id:
@@ -193,8 +223,12 @@ class Moves:
     async def _follow_rename(self, source: str, target: str) -> None:
         cp = self._checkpointer
         for old in await cp.archive.documents_under(source):
-            new = Document(_moved(old.path, source, target) or target, old.type)
-            copied = await cp.archive.rename(old, new)
+            try:
+                new = Document(_moved(old.path, source, target) or target, old.type)
+                copied = await cp.archive.rename(old, new)
+            except InvalidPath as error:
+                self._stays(old, error)
+                continue
             entry = cp.entries.get(new)
             if copied is None or entry is None:
                 continue
@@ -209,6 +243,9 @@ class Moves:
         for entry in move.doomed:
             await self._settle(entry)
         for document in await cp.archive.documents_under(move.source):
+            current = await cp.archive.current(document) if move.noted_at else None
+            if current is not None and current.last_modified.timestamp() > move.noted_at + SKEW:
+                continue  # a new file of that name, made after an earlier process had noted this
             await cp.archive.delete(document)
         for entry in move.doomed:
             # Whoever still has it open starts a new run of versions with the next edit.

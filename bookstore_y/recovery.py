@@ -21,7 +21,7 @@ from typing import Any
 from . import buffer_file
 from .buffer import MEMORY, Buffer
 from .buffer_file import BufferInUse, DamagedBuffer, NewerBuffer
-from .errors import UpdateBufferError
+from .errors import InvalidPath, UpdateBufferError
 from .settings import BookstoreSettings
 
 HANDOVER = 3.0
@@ -104,12 +104,12 @@ class Recovery:
         path = self.options.path
         if path != MEMORY:
             taken_up = self._is_recovery_file(Path(path))
-            return Buffer(path) if taken_up else self._open_file(Path(path))
+            return Buffer(path, make=False) if taken_up else self._open_file(Path(path))
         for found in self._found():
             # What would not fit into memory is gone on with where it is.
             if _size(found) > self.options.limit:
                 try:
-                    return Buffer(str(found))
+                    return Buffer(str(found), make=False)
                 except UpdateBufferError:
                     continue
         return Buffer()
@@ -190,9 +190,16 @@ class Recovery:
                 "What an earlier server left in %s is not archived: %s", path, error
             )
             return
+        try:
+            buffer.absorb(other)
+        except (UpdateBufferError, InvalidPath, UnicodeDecodeError) as error:
+            other.close()
+            self.log.error(  # noqa: TRY400 - the sentence is what counts
+                "What an earlier server left in %s is not archived: %s", path, error
+            )
+            return
         # Locked as long as it is open, so that no other process takes it up.
         self._absorbed.append((path, other))
-        buffer.absorb(other)
         self.log.warning("Taking up what an earlier server could not archive, from %s.", path)
         if buffer.durable:
             self._remove_absorbed()

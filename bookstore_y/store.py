@@ -375,7 +375,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
         The update has its place before this first waits, so that a room which cancels its
         tasks on closing loses nothing. Raises `CorruptSnapshot` when `data` is not an update,
-        and `BufferError` when SQLite refuses it; never anything for the bucket's sake.
+        and `UpdateBufferError` when SQLite refuses it; never anything for the bucket's sake.
         """
         checkpointer, entry = self._opened()
         state_vector(data)

@@ -41,6 +41,8 @@ class Writer:
         """Whether what is committed is in the file."""
         self.refused: UpdateBufferError | None = None
         """Why the disk takes no more, as long as it does not."""
+        self.size = 0
+        """Bytes the database takes."""
         self.left: list[Path] = []
         """Files that hold what was committed before the disk refused."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -100,12 +102,17 @@ class Writer:
         await self.run(step, transaction=False)
 
     def persisted(self, document: int, seq: int) -> None:
-        """The bucket has a document's updates up to `seq`, or has never any use for them. For
-        use within `run`."""
+        """The bucket has a document's updates up to `seq`. For use within `run`."""
         done = [each for each in self._parked if each[0][1] == document and each[0][0] <= seq]
         if done:
             self._parked = [each for each in self._parked if each not in done]
             _settle([future for _, future in done], None)
+
+    def rejected(self, seqs: Sequence[int]) -> None:
+        """Updates were set aside, so nobody need wait for them. For use within `run`."""
+        done = [each for each in self._parked if each[0][0] in seqs]
+        self._parked = [each for each in self._parked if each not in done]
+        _settle([future for _, future in done], None)
 
     def close(self) -> None:
         """Commit what is queued, and end the thread. The connection is left open."""
@@ -135,6 +142,9 @@ class Writer:
                 self._insert(appended)
             for step in steps:
                 step()
+            with contextlib.suppress(sqlite3.Error):
+                pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+                self.size = pages * self._db.execute("PRAGMA page_size").fetchone()[0]
 
     def _in_transaction(self, task: Callable[[sqlite3.Connection], T]) -> T:
         try:
