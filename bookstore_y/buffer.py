@@ -462,6 +462,7 @@ class Buffer:
         """Take in all that another buffer's database holds. Meant for the moment after opening.
 
         What is held already under the same name and lineage gets the other's updates on top.
+        Raises `UpdateBufferError` or `InvalidPath`, and nothing is taken in then.
         """
         try:
             with self._now as db:
@@ -477,7 +478,8 @@ class Buffer:
             "SELECT id, path, type, facts, persisted FROM documents ORDER BY id"
         ).fetchall():
             facts = Facts.from_json(text)
-            held = ours.get((Document(path, kind), facts.lineage)) if facts.lineage else None
+            document = Document(path, kind)  # raises InvalidPath before anything is taken in
+            held = ours.get((document, facts.lineage)) if facts.lineage else None
             target = taken[number] = held.id if held is not None else self.new_id()
             if held is not None:
                 held.facts.learn_of_file(facts.file_id, facts.file_hashes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings
+from bookstore_y import BookstoreSettings, checkpointer
 
 from . import yjs
 from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
@@ -82,6 +82,8 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("JUPYTER_DATA_DIR", str(tmp_path_factory.mktemp("jupyter-data")))
         yield
+        # A test may end while a room's last flush is under way; that is not to be kept for anyone.
+        checkpointer._open.clear()
 
 
 @pytest.fixture(scope="session")

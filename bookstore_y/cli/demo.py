@@ -331,7 +331,7 @@ def _require_packages(*names: str) -> None:
     missing = [name for name in names if find_spec(name) is None]
     if missing:
         raise CommandError(
-            f"The demo needs {' and '.join(missing)}, which is not installed here; run\n"
+            f"The demo needs {' and '.join(missing)}, not installed here; run\n"
             '    pip install "bookstore-y[demo]"',
             2,
         )

@@ -41,6 +41,18 @@ def http_error(error: BookstoreError) -> web.HTTPError:
     return web.HTTPError(status, str(error))
 
 
+def _answered(handler: APIHandler, details: dict[str, Any]) -> bool:
+    """Answer with an error's own message, if it has one: tornado doubles each % for its log."""
+    error = details.get("exc_info", (None, None, None))[1]
+    if not isinstance(error, web.HTTPError) or error.log_message is None:
+        return False
+    message = error.log_message % error.args
+    handler.log.warning("wrote error: %r", message)
+    handler.set_header("Content-Type", "application/json")
+    handler.finish(json.dumps({"message": message, "reason": error.reason}))
+    return True
+
+
 class BookstoreHandler(APIHandler):
     """Base of the REST calls: authenticated, and authorized as the resource `bookstore`."""
 
@@ -48,14 +60,8 @@ class BookstoreHandler(APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer `{"message": …}` with the error's own sentence."""
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(error, web.HTTPError) or error.log_message is None:
+        if not _answered(self, kwargs):
             super().write_error(status_code, **kwargs)
-            return
-        message = error.log_message % error.args  # tornado doubles each % for its log
-        self.log.warning("wrote error: %r", message)
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps({"message": message, "reason": None}))
 
     @property
     def documents(self) -> Documents:
@@ -151,6 +157,10 @@ def session_handler() -> type[APIHandler] | None:
 
     class SessionHandler(DocSessionHandler):  # type: ignore[misc]
         """PUT /api/collaboration/session/<path>."""
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            if not _answered(self, kwargs):
+                super().write_error(status_code, **kwargs)
 
         @web.authenticated
         @authorized

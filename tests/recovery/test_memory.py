@@ -196,3 +196,37 @@ async def test_a_directory_that_cannot_be_written_is_told(
     async with archive:  # the same process still has it
         assert await archive.flush(15) == {}
     assert await reader.text(NOTES) == "in memory"
+
+
+async def test_a_recovery_file_that_makes_no_sense_is_left_and_the_server_starts(
+    server: Server, directory: Path, outage: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
+    outage.begin()
+    async with server() as archive:
+        type_into(archive, await archive.open(NOTES, QUIET), Typist().type("kept"))
+    outage.end()
+    (file,) = files(directory)
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE documents SET path = '/no/../key'")
+        db.commit()
+
+    async with server() as archive:
+        assert archive.status()["documents"] == 0
+    assert files(directory) == [file]
+    assert f"left in {file} is not archived" in caplog.text
+
+
+async def test_nothing_is_removed_that_the_buffer_itself_calls_pending(
+    server: Server, directory: Path, reader: Reader
+) -> None:
+    """However it was counted."""
+    async with server() as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, Typist().type("miscounted"))
+        archive.count_persisted(entry, 1, 1000)
+        assert archive.status()["pending_updates"] == 0
+    assert len(files(directory)) == 1
+
+    async with server() as archive:
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "miscounted"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bookstore_y import BookstoreSettings
+from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.errors import DocumentNotFound
 from bookstore_y.keys import Document
+from bookstore_y.recovery import BufferOptions
 
 from ..support import Outage, Reader, Typist, text_of, until
-from .common import NOTES, QUIET, Server, all_texts, type_into
+from .common import NOTES, QUIET, Server, all_texts, files, type_into
 
 _CRASH = """
 import asyncio, os, sys
@@ -200,3 +205,59 @@ async def test_what_takes_a_deleted_name_in_an_outage_is_not_deleted_after_a_res
         assert await archive.flush(15) == {}
     assert await reader.text(x) == "precious edit"
     assert await reader.text(y) == ""
+
+
+# -- paths that cannot be keys ---------------------------------------------------------------------
+
+
+async def test_what_cannot_be_a_key_is_nothing_to_follow(server: Server, reader: Reader) -> None:
+    async with server() as archive:
+        entry = await archive.open(NOTES, QUIET)
+        await archive.moves.delete("snap.y.zst")
+        await archive.moves.rename("a\tb", "fine")
+        type_into(archive, entry, Typist().type("goes on"))
+        assert await archive.flush(15) == {}
+    assert await reader.text(NOTES) == "goes on"
+
+
+async def test_a_document_renamed_to_what_cannot_be_a_key_keeps_its_old_name(
+    server: Server, reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    typist = Typist()
+    async with server() as archive:
+        entry = await archive.open(Document("folder/notes"), QUIET)
+        type_into(archive, entry, typist.type("before"))
+        await archive.checkpoint(entry)
+        await archive.moves.rename("folder", "x" * 1020)
+        type_into(archive, entry, typist.type(", after"))
+        assert await archive.flush(15) == {}
+    assert await reader.text("folder/notes") == "before, after"
+    assert "keeps folder/notes under its old name" in caplog.text
+
+
+async def test_a_late_deletion_spares_what_was_made_since(
+    server: Server,
+    settings: BookstoreSettings,
+    directory: Path,
+    tmp_path: Path,
+    reader: Reader,
+    outage: Outage,
+) -> None:
+    new = Document("notes", "file")
+    stopping = await server().__aenter__()
+    outage.begin()
+    await stopping.moves.delete("notes")
+    await stopping.__aexit__()
+    outage.end()
+    (file,) = files(directory)
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("UPDATE moves SET at = at - 3600")
+        db.commit()
+    elsewhere = BufferOptions(recovery_dir=str(tmp_path / "elsewhere"))
+    async with Checkpointer(settings, elsewhere) as running:
+        type_into(running, await running.open(new, QUIET), Typist().type("the new one"))
+        assert await running.flush(15) == {}
+
+    async with server() as archive:
+        assert await archive.flush(15) == {}
+    assert await reader.text(new) == "the new one"

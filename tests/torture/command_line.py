@@ -75,12 +75,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m tests.torture",
         description="Hold what is promised of acknowledged updates against faults.",
     )
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="what chance follows from")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULT_SEED,
+        help="of all random choices (default: %(default)s)",
+    )
     parser.add_argument(
         "--scale", type=float, default=1.0, help="do this many times as much (default: 1)"
     )
     parser.add_argument(
-        "--only", type=_names(SCENARIOS), default=SCENARIOS, help="scenarios, with commas between"
+        "--only",
+        type=_names(SCENARIOS),
+        default=SCENARIOS,
+        help=f"of {', '.join(SCENARIOS)}; with commas between",
     )
     parser.add_argument(
         "--servers", type=_names(NAMES), default=NAMES, help="S3 servers, with commas between"
