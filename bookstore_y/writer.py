@@ -78,6 +78,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
                 _settle([future], error=self._failed(error))
             else:
+                self._note_size()
                 _settle([future], result)
 
         with self._wake:
@@ -142,9 +143,6 @@ class Writer:
                 self._insert(appended)
             for step in steps:
                 step()
-            with contextlib.suppress(sqlite3.Error):
-                pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-                self.size = pages * self._db.execute("PRAGMA page_size").fetchone()[0]
 
     def _in_transaction(self, task: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -177,10 +175,16 @@ class Writer:
             else:
                 _settle(futures, error=self._failed(error))
         else:
+            self._note_size()
             if self.durable or self.refused is None:
                 _settle(futures, None)
             else:
                 self._parked += appended
+
+    def _note_size(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+            self.size = pages * self._db.execute("PRAGMA page_size").fetchone()[0]
 
     def _go_on_in_memory(self, error: sqlite3.Error) -> None:
         """The disk refuses to take more: what it has is copied, and kept for the next start."""
