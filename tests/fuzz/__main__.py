@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of all that is done by chance")
     parser.add_argument("--found", type=Path, default=Path(), help="where findings are written")
     parser.add_argument("--input", type=Path, help="run the target on this file alone")
+    parser.add_argument("--corpus", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.target is None:
         given = sys.argv[1:]
@@ -36,10 +37,16 @@ def main() -> int:
     if options.input is not None:
         _target(options.target).run(options.input.read_bytes())
         return 0
+    if options.corpus is None:
+        # libFuzzer ends its process without a word to Python, so another one has to tidy up.
+        with tempfile.TemporaryDirectory(prefix="bookstore-fuzz-corpus-") as corpus:
+            again = [sys.executable, "-m", "tests.fuzz", *sys.argv[1:], "--corpus", corpus]
+            return subprocess.run(again, check=False).returncode
     seed = options.seed if options.seed is not None else random.randrange(1, 2**31)
     print(f"{options.target}: seed {seed}", flush=True)
     bound = f"-runs={options.runs}" if options.runs else f"-max_total_time={options.seconds}"
-    _fuzz(options.target, [bound, f"-seed={seed}", f"-artifact_prefix={options.found}/"])
+    arguments = [bound, f"-seed={seed}", f"-artifact_prefix={options.found}/"]
+    _fuzz(options.target, arguments, options.corpus)
     return 0
 
 
@@ -48,7 +55,7 @@ def _target(name: str) -> Target:
     return targets[name]
 
 
-def _fuzz(name: str, arguments: list[str]) -> None:
+def _fuzz(name: str, arguments: list[str], corpus: Path) -> None:
     """Does not return; libFuzzer ends the process."""
     try:
         import atheris  # type: ignore[import-untyped]
@@ -56,17 +63,16 @@ def _fuzz(name: str, arguments: list[str]) -> None:
         sys.exit("atheris is not installed; install the extra `fuzz` (pip install -e .[fuzz]).")
     with atheris.instrument_imports(include=["bookstore_y", "tests.fuzz"]):
         target = _target(name)
-    with tempfile.TemporaryDirectory(prefix="bookstore-fuzz-corpus-") as corpus:
-        for number, seed in enumerate(target.seeds()):
-            (Path(corpus) / f"seed-{number}").write_bytes(seed)
-        limits = [
-            f"-max_len={target.max_len}",
-            f"-timeout={_SLOW_SECONDS}",
-            f"-rss_limit_mb={_MEGABYTES}",
-            "-print_final_stats=1",
-        ]
-        atheris.Setup([sys.argv[0], *arguments, *limits, corpus], target.run)
-        atheris.Fuzz()
+    for number, seed in enumerate(target.seeds()):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    limits = [
+        f"-max_len={target.max_len}",
+        f"-timeout={_SLOW_SECONDS}",
+        f"-rss_limit_mb={_MEGABYTES}",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], *arguments, *limits, str(corpus)], target.run)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
