@@ -146,9 +146,9 @@ class Exchange:
             cp.count_persisted(entry, len(pending) - 1, size - len(update))
 
     def is_replaced(self, entry: Entry) -> bool:
-        """Whether another document has taken the place of this one."""
+        """Whether another document has the place of this one, whose file is gone."""
         cp = self._checkpointer
-        return cp.entries.get(entry.document) is not entry
+        return entry.deleted and cp.entries.get(entry.document) is not entry
 
     async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
         """Squash what is held, after setting aside what cannot be; with how much to fold."""

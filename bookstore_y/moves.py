@@ -125,6 +125,7 @@ class Moves:
             former = cp.entries.get(entry.document)
             if former is not None and not former.deleted:
                 self.displace(former)
+                former.deleted = former.users > 0  # its file went by other means
             cp.entries[entry.document] = entry
         self._moves.append(move)
         try:
