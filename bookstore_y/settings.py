@@ -6,7 +6,7 @@ import os
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from traitlets import Bool, CaselessStrEnum, Float, Int, Unicode, default, validate
+from traitlets import Bool, CaselessStrEnum, Float, Int, List, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
 from .errors import ConfigurationError
@@ -68,7 +68,18 @@ class BookstoreSettings(LoggingConfigurable):
         "opens from its file under a new lineage.",
     ).tag(config=True)
 
-    max_threads = Int(16, min=1, help="Number of concurrent S3 requests.").tag(config=True)
+    enable_s3_cloning = Bool(True, help="Offer the cloning of objects from S3.").tag(config=True)
+    clone_buckets = List(
+        Unicode(),
+        help="Names of further buckets that may be cloned from, since the server's credentials may "
+        "reach further than its users should; ['*'] allows any.",
+    ).tag(config=True)
+    fs_cloning_basedir = Unicode(
+        help="Absolute path of the directory under which files may be cloned from this machine. "
+        "Empty: none may."
+    ).tag(config=True)
+
+    max_threads = Int(64, min=1, help="Number of concurrent S3 requests.").tag(config=True)
     connect_timeout = Float(5.0, help="Seconds to wait for a connection to the endpoint.").tag(
         config=True
     )
@@ -142,7 +153,12 @@ class BookstoreSettings(LoggingConfigurable):
 
         It holds the credentials, so it must never be shown.
         """
-        return tuple(getattr(self, name) for name in sorted(self.trait_names(config=True)))
+        values = (getattr(self, name) for name in sorted(self.trait_names(config=True)))
+        return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+    def may_clone_from(self, bucket: str) -> bool:
+        """Whether objects of that bucket may be cloned."""
+        return bucket == self.s3_bucket or bucket in self.clone_buckets or "*" in self.clone_buckets
 
     def __repr__(self) -> str:
         return f"<BookstoreSettings bucket={self.s3_bucket!r} at {self.endpoint}>"
