@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from . import keys
-from .bucket import Bucket, Copied, ObjectVersion
+from .bucket import Bucket
 from .errors import (
     DocumentNotFound,
     InvalidPath,
@@ -20,6 +20,7 @@ from .errors import (
     VersionNotFound,
 )
 from .keys import Document
+from .objects import Copied, ObjectVersion
 from .reading import Reading
 from .saving import Saving
 from .settings import BookstoreSettings

@@ -11,25 +11,17 @@ import base64
 import contextlib
 import hashlib
 import logging
-import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
-import aioboto3  # type: ignore[import-untyped]
 import aiohttp
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
-    DataNotFoundError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
@@ -37,9 +29,9 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
-from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 
+from .connection import Connection, code_of, connections
 from .errors import (
     AccessDenied,
     BucketError,
@@ -52,6 +44,7 @@ from .errors import (
     VersioningNotEnabled,
     VersionNotFound,
 )
+from .objects import Copied, ListPage, ObjectVersion, StoredObject, Written, in_order, listed
 from .settings import BookstoreSettings
 
 if TYPE_CHECKING:
@@ -62,66 +55,16 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _NoEchoes(logging.Filter):
-    """Keeps aiohttp's second report of a connection that broke out of the log.
-
-    The task that writes a request's body fails with the request itself (`ClientRequest.write_bytes`
-    in aiohttp 3.14), and nobody retrieves its exception; the request's own is raised and told.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        echo = isinstance(error, (ConnectionError, aiohttp.ClientError))
-        return not (echo and "ClientRequest.write_bytes" in record.getMessage())
-
-
-logging.getLogger("asyncio").addFilter(_NoEchoes())
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """An object as it was read: one version's body (`size` bytes; empty from a HEAD) and user
-    metadata."""
-
-    key: str
-    body: bytes
-    version_id: str
-    etag: str
-    last_modified: datetime
-    size: int
-    metadata: dict[str, str]
-
-
-@dataclass(frozen=True)
-class ObjectVersion:
-    """One line of a version listing. `size` is in bytes, and 0 for a delete marker."""
-
-    key: str
-    version_id: str
-    etag: str
-    last_modified: datetime
-    size: int
-    is_latest: bool
-    is_delete_marker: bool = False
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a PUT was answered with."""
-
-    version_id: str
-    etag: str
-
-
-@dataclass(frozen=True)
-class Copied(Written):
-    """What a copy was answered with, and the version that it is of; empty if it is of several."""
-
-    source_version_id: str
-
-
 class _NothingSaid(BucketError):
     """The answer was a status alone."""
+
+
+class _NoLifecycle(BucketError):
+    """The bucket has no lifecycle rules."""
+
+
+class _NoSuchRange(BucketError):
+    """The object is shorter than the range asked for."""
 
 
 class NotImplementedByServer(BucketError):
@@ -140,7 +83,7 @@ class Bucket:
 
     def __init__(self, settings: BookstoreSettings) -> None:
         self.settings = settings
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
 
     @property
     def name(self) -> str:
@@ -153,11 +96,11 @@ class Bucket:
         return f"bucket {self.settings.s3_bucket!r} at {self.settings.endpoint}"
 
     async def __aenter__(self) -> Bucket:
-        connections = _connections.setdefault(asyncio.get_running_loop(), {})
+        known = connections.setdefault(asyncio.get_running_loop(), {})
         identity = self.settings.identity()
-        connection = connections.get(identity)
+        connection = known.get(identity)
         if connection is None:
-            connection = connections[identity] = _Connection(self.settings)
+            connection = known[identity] = Connection(self.settings)
         connection.users += 1
         self._connection = connection
         return self
@@ -168,7 +111,7 @@ class Bucket:
             return
         connection.users -= 1
         if connection.users == 0:
-            _connections[asyncio.get_running_loop()].pop(self.settings.identity(), None)
+            connections[asyncio.get_running_loop()].pop(self.settings.identity(), None)
             await connection.close()
 
     # -- the bucket itself ---------------------------------------------------------------------
@@ -217,6 +160,36 @@ class Bucket:
             ),
         )
         log.info("Created %s with versioning enabled.", self.where)
+
+    async def lifecycle(self) -> list[dict[str, Any]]:
+        """The bucket's lifecycle rules, as S3 writes them; none if it has none."""
+        try:
+            answer = await self._call(
+                "read the lifecycle rules of",
+                lambda s3: s3.get_bucket_lifecycle_configuration(Bucket=self.name),
+            )
+        except _NoLifecycle:
+            return []
+        rules: Any = answer.get("Rules", [])
+        return list(rules)
+
+    async def set_lifecycle(self, rules: list[dict[str, Any]]) -> None:
+        """Give the bucket these lifecycle rules in place of those it has."""
+        chosen: Any = {"Rules": rules}
+        await self._call(
+            "set the lifecycle rules of",
+            lambda s3: s3.put_bucket_lifecycle_configuration(
+                Bucket=self.name, LifecycleConfiguration=chosen
+            ),
+        )
+
+    async def clock_skew(self) -> timedelta:
+        """By how much the server's clock is ahead of this machine's, to about a second."""
+        before = datetime.now(timezone.utc)
+        answer: Any = await self._call("reach", lambda s3: s3.head_bucket(Bucket=self.name))
+        after = datetime.now(timezone.utc)
+        said = self._said(answer["ResponseMetadata"]["HTTPHeaders"], "date")
+        return parsedate_to_datetime(said) - (before + (after - before) / 2)
 
     async def honours_conditions(self) -> bool:
         """Whether a PUT with If-Match or If-None-Match is refused exactly when it should be.
@@ -329,6 +302,7 @@ class Bucket:
                 last_modified=self._said(answer, "LastModified"),
                 size=size,
                 metadata=answer["Metadata"],
+                tag_count=answer.get("TagCount", 0),
             )
 
         # botocore retries requests, but not bodies that break off.
@@ -363,6 +337,55 @@ class Bucket:
             if version_id is None:
                 raise
             raise VersionNotFound(missing) from error
+
+    async def details(self, key: str, version_id: str) -> StoredObject:
+        """Like `head`, with the number of tags. Asks for the first byte, since LocalStack 4.8
+        does not tell it with a HEAD. Raises like `get`."""
+
+        async def read(s3: S3Client) -> StoredObject:
+            answer = await s3.get_object(
+                Bucket=self.name, Key=key, VersionId=version_id, Range="bytes=0-0"
+            )
+            async with answer["Body"] as stream:
+                await stream.read()
+            return StoredObject(
+                key=key,
+                body=b"",
+                version_id=answer.get("VersionId", "null"),
+                etag=self._said(answer, "ETag"),
+                last_modified=self._said(answer, "LastModified"),
+                size=int(self._said(answer, "ContentRange").rpartition("/")[2]),
+                metadata=answer["Metadata"],
+                tag_count=answer.get("TagCount", 0),
+            )
+
+        with self._about(key, version_id):
+            try:
+                return await self._call(f"read {key!r} from", read)
+            except _NoSuchRange:  # it is empty
+                return await self.get(key, version_id)
+
+    async def tags(self, key: str, version_id: str) -> dict[str, str]:
+        """The tags of a version. Raises like `get`."""
+        with self._about(key, version_id):
+            answer = await self._call(
+                f"read the tags of {key!r} in",
+                lambda s3: s3.get_object_tagging(Bucket=self.name, Key=key, VersionId=version_id),
+            )
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
+
+    async def set_tags(self, key: str, version_id: str, tags: dict[str, str]) -> None:
+        """Give a version these tags in place of those it has: ten at most, with values of 256
+        letters, digits, spaces and `+-=._:/@` (Amazon S3 User Guide, "Categorizing your
+        storage using tags"). Raises like `get`."""
+        chosen: Any = {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+        with self._about(key, version_id):
+            await self._call(
+                f"tag {key!r} in",
+                lambda s3: s3.put_object_tagging(
+                    Bucket=self.name, Key=key, VersionId=version_id, Tagging=chosen
+                ),
+            )
 
     async def _head(self, key: str, version_id: str | None) -> StoredObject:
         chosen: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
@@ -437,36 +460,78 @@ class Bucket:
             yield version
 
     async def _list(self, prefix: str, first_page: int = 1000) -> AsyncIterator[ObjectVersion]:
-        marker: dict[str, Any] = {"MaxKeys": first_page} if first_page < 1000 else {}
-
-        def page(s3: S3Client) -> Awaitable[Any]:
-            return s3.list_object_versions(Bucket=self.name, Prefix=prefix, **marker)
-
+        page = await self.page(prefix, limit=first_page)
         while True:
-            answer = await self._call(f"list the versions of {prefix!r} in", page)
-            more = self._said(answer, "IsTruncated")
-            listed = list(
-                _in_order(
-                    [_version(entry, False) for entry in answer.get("Versions", [])],
-                    [_version(entry, True) for entry in answer.get("DeleteMarkers", [])],
-                )
-            )
-            for version in listed:
+            for version in page.entries:
                 yield version
-            if not more:
+            if page.next is None:
                 return
+            page = await self.page(prefix, after=page.next)
+
+    async def page(
+        self,
+        prefix: str,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 1000,
+        delimiter: str = "",
+    ) -> ListPage:
+        """One request for versions and delete markers under a prefix: `limit` entries at most,
+        which S3 holds to 1,000, beginning after a key and version id. Keys that go on with a
+        `delimiter` are cut there, and listed once, as prefixes."""
+        chosen: dict[str, Any] = {"MaxKeys": limit} if limit < 1000 else {}
+        if delimiter:
+            chosen["Delimiter"] = delimiter
+        if after is not None:
+            chosen["KeyMarker"] = after[0]
+            if after[1]:
+                chosen["VersionIdMarker"] = after[1]
+        what = f"list the versions of {prefix!r} in"
+        answer = await self._call(
+            what, lambda s3: s3.list_object_versions(Bucket=self.name, Prefix=prefix, **chosen)
+        )
+        entries = list(
+            in_order(
+                [listed(entry, False) for entry in answer.get("Versions", [])],
+                [listed(entry, True) for entry in answer.get("DeleteMarkers", [])],
+            )
+        )
+        prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])]
+        following = None
+        if self._said(answer, "IsTruncated"):
             # The next marker is the last key. Ceph does not encode it as it does the keys, so
             # botocore decodes it wrongly.
-            next_key = listed[-1].key if listed else self._said(answer, "NextKeyMarker")
-            last, marker = marker, {"KeyMarker": next_key}
-            if answer.get("NextVersionIdMarker"):
-                marker["VersionIdMarker"] = answer["NextVersionIdMarker"]
-            if marker == last:
-                raise self._not_s3(f"list the versions of {prefix!r} in")
+            last = max([entry.key for entry in entries[-1:]] + prefixes[-1:], default="")
+            last = last or self._said(answer, "NextKeyMarker")
+            following = (last, answer.get("NextVersionIdMarker") or "")
+            if following == after:
+                raise self._not_s3(what)
+        return ListPage(entries, prefixes, following)
+
+    async def older(
+        self, key: str, version_id: str, than: datetime, limit: int
+    ) -> tuple[list[ObjectVersion], bool]:
+        """Some `limit` versions and delete markers of one key that are older than one of them,
+        whose id and time are given, and whether there are more. One request."""
+        page = await self.page(key, after=(key, version_id), limit=limit)
+        entries = [entry for entry in page.entries if entry.key == key]
+        if not (entries and entries[0].is_latest):
+            return entries, page.next is not None and len(entries) == len(page.entries)
+        # LocalStack 4.8 begins at the start when the key has a space in it, and so may others
+        # when the version has been removed meanwhile.
+        found: list[ObjectVersion] = []
+        passed = False
+        async for entry in self.list_versions(key):
+            if passed or entry.last_modified < than:
+                found.append(entry)
+                if len(found) > limit:
+                    return found[:limit], True
+            passed = passed or entry.version_id == version_id
+        return found, False
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def _connected(self) -> _Connection:
+    def _connected(self) -> Connection:
         if self._connection is None:
             raise RuntimeError("The bucket is not open; use it inside `async with`.")
         return self._connection
@@ -522,7 +587,7 @@ class Bucket:
 
     def _refused(self, what: str, error: ClientError) -> Exception:
         answer: Any = error.response
-        code = _code(error)
+        code = code_of(error)
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = answer.get("Error", {}).get("Message", "") or code
         failed = f"Could not {what} {self.where}"
@@ -539,11 +604,15 @@ class Bucket:
         if code == "NoSuchKey":
             return DocumentNotFound(f"{failed}: there is no such object.")
         if code == "NoSuchVersion" or (
-            operation in ("GetObject", "CopyObject")
+            operation in ("GetObject", "CopyObject", "GetObjectTagging", "PutObjectTagging")
             and not code.isdecimal()
             and (code in _NO_SUCH_VERSION or "version" in said.lower())
         ):
             return VersionNotFound(f"{failed}: there is no such version.")
+        if code == "NoSuchLifecycleConfiguration":
+            return _NoLifecycle(f"{failed}: it has none.")
+        if code == "InvalidRange" or status == 416:
+            return _NoSuchRange(f"{failed}: it is shorter than that.")
         if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
             return PreconditionFailed(f"{failed}: another version came first.")
         if code == "RequestTimeTooSkewed":
@@ -565,183 +634,14 @@ class Bucket:
         return BucketError(f"{failed} ({code or status}): {said.rstrip('.')}.")
 
 
-@dataclass(eq=False)
-class _Client:
-    s3: S3Client
-    closing: AsyncExitStack
-    users: int = 0
-    retired: bool = False
-
-
-class _Connection:
-    """The S3 client that all buckets with equal settings share in one event loop."""
-
-    def __init__(self, settings: BookstoreSettings) -> None:
-        self.users = 0
-        self.probing = asyncio.Lock()
-        self._slots = asyncio.Semaphore(settings.max_threads)
-        self._settings = settings
-        self._opening = asyncio.Lock()
-        self._client: _Client | None = None
-
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[S3Client]:
-        """The client, for one request."""
-        async with self._slots:
-            client = await self._current()
-            client.users += 1
-            try:
-                yield client.s3
-            except (ClientError, NoCredentialsError) as error:
-                # botocore reads files and the environment once a session.
-                client.retired = client.retired or _may_be_renewed(error)
-                raise
-            finally:
-                client.users -= 1
-                if client.retired:
-                    if self._client is client:
-                        self._client = None
-                    if not client.users:
-                        await client.closing.aclose()
-
-    async def _current(self) -> _Client:
-        async with self._opening:
-            if self._client is None:
-                async with AsyncExitStack() as stack:
-                    s3 = await self._open(stack)
-                    self._client = _Client(s3, stack.pop_all())
-            return self._client
-
-    async def _open(self, stack: AsyncExitStack) -> S3Client:
-        settings = self._settings
-        # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
-        checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
-        session = aioboto3.Session(
-            aws_access_key_id=settings.s3_access_key_id or None,
-            aws_secret_access_key=settings.s3_secret_access_key or None,
-            aws_session_token=settings.s3_session_token or None,
-            region_name=settings.s3_region_name or None,
-        )
-        session._session.register_component("data_loader", _loader())
-        await asyncio.to_thread(_load_models)
-        config = Config(
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
-            max_pool_connections=settings.max_threads,
-            retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
-            request_checksum_calculation=checksums,
-            response_checksum_validation=checksums,
-            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-        )
-        region = session.region_name or ("us-east-1" if settings.s3_endpoint_url else None)
-        client: S3Client = await stack.enter_async_context(
-            session.client(
-                "s3",
-                endpoint_url=settings.s3_endpoint_url or None,
-                region_name=region,
-                config=config,
-            )
-        )
-        return client
-
-    async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.retired = True
-            await client.closing.aclose()
-
-
 _NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed")
 """What AWS answers to an id that it never made, and to the id of a delete marker."""
-
-_STALE_CREDENTIALS = (
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidToken",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-)
-"""Codes after which the AWS chain may have newer credentials."""
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
 """Codes of expired credentials that some servers send with status 400."""
 
 _conditional: dict[tuple[Any, ...], bool] = {}
 
-_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], _Connection]] = (
-    WeakKeyDictionary()
-)
-
-
-def _may_be_renewed(error: ClientError | NoCredentialsError) -> bool:
-    """Whether the AWS chain may have newer credentials by now."""
-    if isinstance(error, NoCredentialsError):
-        return True
-    code = _code(error)
-    # The answer to a HEAD has no body that could say more.
-    bare = error.operation_name.startswith("Head") and code in ("400", "401", "403")
-    return bare or code in _STALE_CREDENTIALS
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
 
 def _md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-
-
-@cache
-def _loader() -> Any:
-    """botocore's loader of service models, shared so that a process holds them once."""
-    return create_loader()
-
-
-def _load_models() -> None:
-    """Read what a client is made from, which are megabytes of JSON, outside the event loop."""
-    loader = _loader()
-    with contextlib.suppress(DataNotFoundError):  # then it is not needed either
-        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-            loader.load_data(name)
-        for name in ("service-2", "endpoint-rule-set-1"):
-            loader.load_service_model("s3", name)
-
-
-def _is_aws(endpoint_url: str) -> bool:
-    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        endpoint_url = endpoint_url or os.environ.get(variable, "")
-    host = urlsplit(endpoint_url).hostname or ""
-    return not endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-
-
-def _version(entry: Any, is_delete_marker: bool) -> ObjectVersion:
-    return ObjectVersion(
-        key=entry["Key"],
-        version_id=entry.get("VersionId") or "null",
-        etag=entry.get("ETag", ""),
-        last_modified=entry["LastModified"],
-        size=entry.get("Size", 0),
-        is_latest=entry["IsLatest"],
-        is_delete_marker=is_delete_marker,
-    )
-
-
-def _in_order(
-    versions: list[ObjectVersion], markers: list[ObjectVersion]
-) -> Iterator[ObjectVersion]:
-    """Put delete markers back between the versions that S3 lists apart from them.
-
-    Each list is in the bucket's own order, by key and newest first, which is kept: clocks are
-    too coarse to sort versions by.
-    """
-    versions, markers = versions[::-1], markers[::-1]
-    while versions and markers:
-        version, marker = versions[-1], markers[-1]
-        if version.key != marker.key:
-            marker_first = marker.key < version.key
-        else:
-            marker_first = marker.is_latest or (
-                not version.is_latest and marker.last_modified > version.last_modified
-            )
-        yield (markers if marker_first else versions).pop()
-    yield from reversed(versions or markers)

@@ -50,7 +50,7 @@ class Exchange:
         self._checkpointer = checkpointer
         # What is being squashed is in memory several times, what is being written once or twice.
         self._squashing = asyncio.Semaphore(2)
-        self._writing = asyncio.Semaphore(checkpointer.settings.max_threads)
+        self._writing = asyncio.Semaphore(min(16, checkpointer.settings.max_threads))
 
     async def checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
         """Write what is pending as a new version. Without `follow`, under the name that the

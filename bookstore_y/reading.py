@@ -6,8 +6,9 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from .bucket import Bucket, StoredObject
+from .bucket import Bucket
 from .errors import BucketUnavailable, DocumentNotFound, SnapshotError, VersionNotFound
+from .objects import StoredObject
 from .settings import BookstoreSettings
 from .snapshot import decompress, lineage_of
 from .version import Facts, Snapshot

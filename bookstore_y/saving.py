@@ -12,9 +12,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from .bucket import Bucket, Written
+from .bucket import Bucket
 from .errors import PreconditionFailed, SnapshotError
 from .keys import Document, snapshot_key
+from .objects import Written
 from .reading import Reading
 from .settings import BookstoreSettings
 from .snapshot import advance, compress

@@ -13,9 +13,10 @@ import pycrdt
 import pytest
 from traitlets.config import Config
 
-from bookstore_y.bucket import Bucket, Written
+from bookstore_y.bucket import Bucket
 from bookstore_y.errors import BookstoreError, BucketUnavailable
 from bookstore_y.keys import Document, snapshot_key
+from bookstore_y.objects import Written
 from bookstore_y.snapshot import decompress
 
 from .servers import S3Server, connect, s3_options

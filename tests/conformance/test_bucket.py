@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bookstore_y.bucket import Bucket, ObjectVersion
+from bookstore_y.bucket import Bucket
 from bookstore_y.errors import (
     AccessDenied,
     BucketError,
@@ -27,6 +27,7 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document, document_of, snapshot_key
+from bookstore_y.objects import ObjectVersion
 from bookstore_y.settings import BookstoreSettings
 
 from ..servers import S3Server, free_port, make_bucket

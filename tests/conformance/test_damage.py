@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 
 from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket, StoredObject
+from bookstore_y.bucket import Bucket
 from bookstore_y.errors import BucketUnavailable, CorruptSnapshot
+from bookstore_y.objects import StoredObject
 
 from .documents import NOTES, Writer, text_in
 

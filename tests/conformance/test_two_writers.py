@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bookstore_y.archive import Archive
-from bookstore_y.bucket import Written
 from bookstore_y.errors import BucketUnavailable, PreconditionFailed
+from bookstore_y.objects import Written
 from bookstore_y.version import Saved
 
 from ..servers import S3Server

@@ -1,0 +1,182 @@
+"""The S3 client behind the buckets: opened once for equal settings, and renewed with the
+credentials. `bucket.py` alone uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import aioboto3  # type: ignore[import-untyped]
+import aiohttp
+from botocore.config import Config
+from botocore.exceptions import ClientError, DataNotFoundError, NoCredentialsError
+from botocore.loaders import create_loader
+
+from .settings import BookstoreSettings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+
+
+class _NoEchoes(logging.Filter):
+    """Keeps aiohttp's second report of a connection that broke out of the log.
+
+    The task that writes a request's body fails with the request itself (`ClientRequest.write_bytes`
+    in aiohttp 3.14), and nobody retrieves its exception; the request's own is raised and told.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        echo = isinstance(error, (ConnectionError, aiohttp.ClientError))
+        return not (echo and "ClientRequest.write_bytes" in record.getMessage())
+
+
+logging.getLogger("asyncio").addFilter(_NoEchoes())
+
+
+@dataclass(eq=False)
+class _Client:
+    s3: S3Client
+    closing: AsyncExitStack
+    users: int = 0
+    retired: bool = False
+
+
+class Connection:
+    """The S3 client that all buckets with equal settings share in one event loop."""
+
+    def __init__(self, settings: BookstoreSettings) -> None:
+        self.users = 0
+        self.probing = asyncio.Lock()
+        self._slots = asyncio.Semaphore(settings.max_threads)
+        self._settings = settings
+        self._opening = asyncio.Lock()
+        self._client: _Client | None = None
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[S3Client]:
+        """The client, for one request."""
+        async with self._slots:
+            client = await self._current()
+            client.users += 1
+            try:
+                yield client.s3
+            except (ClientError, NoCredentialsError) as error:
+                # botocore reads files and the environment once a session.
+                client.retired = client.retired or _may_be_renewed(error)
+                raise
+            finally:
+                client.users -= 1
+                if client.retired:
+                    if self._client is client:
+                        self._client = None
+                    if not client.users:
+                        await client.closing.aclose()
+
+    async def _current(self) -> _Client:
+        async with self._opening:
+            if self._client is None:
+                async with AsyncExitStack() as stack:
+                    s3 = await self._open(stack)
+                    self._client = _Client(s3, stack.pop_all())
+            return self._client
+
+    async def _open(self, stack: AsyncExitStack) -> S3Client:
+        settings = self._settings
+        # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
+        checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
+        session = aioboto3.Session(
+            aws_access_key_id=settings.s3_access_key_id or None,
+            aws_secret_access_key=settings.s3_secret_access_key or None,
+            aws_session_token=settings.s3_session_token or None,
+            region_name=settings.s3_region_name or None,
+        )
+        session._session.register_component("data_loader", _loader())
+        await asyncio.to_thread(_load_models)
+        config = Config(
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            max_pool_connections=settings.max_threads,
+            retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+            request_checksum_calculation=checksums,
+            response_checksum_validation=checksums,
+            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+        )
+        region = session.region_name or ("us-east-1" if settings.s3_endpoint_url else None)
+        client: S3Client = await stack.enter_async_context(
+            session.client(
+                "s3",
+                endpoint_url=settings.s3_endpoint_url or None,
+                region_name=region,
+                config=config,
+            )
+        )
+        return client
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.retired = True
+            await client.closing.aclose()
+
+
+_STALE_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
+"""Codes after which the AWS chain may have newer credentials."""
+
+connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], Connection]] = (
+    WeakKeyDictionary()
+)
+"""The connections of each event loop, by `BookstoreSettings.identity`."""
+
+
+def _may_be_renewed(error: ClientError | NoCredentialsError) -> bool:
+    """Whether the AWS chain may have newer credentials by now."""
+    if isinstance(error, NoCredentialsError):
+        return True
+    code = code_of(error)
+    # The answer to a HEAD has no body that could say more.
+    bare = error.operation_name.startswith("Head") and code in ("400", "401", "403")
+    return bare or code in _STALE_CREDENTIALS
+
+
+def code_of(error: ClientError) -> str:
+    """S3's error code."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@cache
+def _loader() -> Any:
+    """botocore's loader of service models, shared so that a process holds them once."""
+    return create_loader()
+
+
+def _load_models() -> None:
+    """Read what a client is made from, which are megabytes of JSON, outside the event loop."""
+    loader = _loader()
+    with contextlib.suppress(DataNotFoundError):  # then it is not needed either
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
+        for name in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model("s3", name)
+
+
+def _is_aws(endpoint_url: str) -> bool:
+    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        endpoint_url = endpoint_url or os.environ.get(variable, "")
+    host = urlsplit(endpoint_url).hostname or ""
+    return not endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
