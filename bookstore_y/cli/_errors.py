@@ -1,11 +1,45 @@
-"""CommandError: why a command cannot go on, to be shown to the person who ran it."""
+"""CommandError: why a command cannot go on; and the exit code that each error means."""
 
 from __future__ import annotations
 
+from ..errors import BookstoreError, BucketError, ConfigurationError, NotFound
+
+DONE = 0
+FAILED = 1
+ASKED_WRONGLY = 2
+NOT_FOUND = 3
+BUCKET_UNUSABLE = 4
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+EXIT_CODES = {
+    DONE: "done",
+    FAILED: "failed",
+    ASKED_WRONGLY: "asked wrongly: an option, a path, a setting or a configuration file",
+    NOT_FOUND: "not found: the bucket says that it has no such document or version",
+    BUCKET_UNUSABLE: "the bucket cannot be reached, is not there, or refuses",
+    INTERRUPTED: "interrupted by Ctrl-C",
+    PIPE_CLOSED: "nobody reads the output any more",
+}
+"""What each exit code of `jupyter bookstore` says. Codes 130 and 141 are 128 + the signal's."""
+
 
 class CommandError(Exception):
-    """One message for a person; `exit_code` is 1 for a failure, 2 for what was asked wrongly."""
+    """One message for a person; `exit_code` is one of those above."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def exit_code_of(error: CommandError | BookstoreError) -> int:
+    """The exit code that an error means."""
+    if isinstance(error, CommandError):
+        return error.exit_code
+    if isinstance(error, NotFound):
+        return NOT_FOUND
+    if isinstance(error, BucketError):
+        return BUCKET_UNUSABLE
+    if isinstance(error, (ConfigurationError, ValueError)):  # an unusable path, label or token
+        return ASKED_WRONGLY
+    return FAILED

@@ -1,0 +1,94 @@
+"""Options that all commands share, and the parser that they are added to."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+
+from ._errors import EXIT_CODES, CommandError
+
+COMPLETIONS = {
+    "file": {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"},
+    "directory": {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"},
+}
+"""How a shell completes a file or directory name: shtab's `complete` attribute of an argument."""
+
+_SETTING = re.compile(r"--([A-Z]\w*\.[a-z]\w*)(?:=(.*))?", re.DOTALL)
+
+EPILOG = "exit codes:\n" + "\n".join(f"  {code:<4} {what}" for code, what in EXIT_CODES.items())
+
+
+class Help(argparse.HelpFormatter):
+    """Fills the paragraphs of a description, and leaves the lines of an epilog as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
+
+
+def add_command(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    help: str,
+    description: str,
+    bucket: bool = True,
+) -> argparse.ArgumentParser:
+    """Add the parser of a command, with `--json` and, for one that uses the bucket, the options
+    that say which and how it is configured."""
+    parser = subparsers.add_parser(
+        name, help=help, description=description, epilog=EPILOG, formatter_class=Help
+    )
+    parser.set_defaults(run=run, config=None, bucket=None, endpoint_url=None, prefix=None)
+    common = parser.add_argument_group(
+        "common options",
+        "Any trait of BookstoreSettings can be set as well: --BookstoreSettings.TRAIT=VALUE",
+    )
+    common.add_argument(
+        "--json", action="store_true", help="print one JSON document, and errors as JSON on stderr"
+    )
+    if bucket:
+        config = common.add_argument(
+            "--config",
+            metavar="FILE",
+            help="read this file in place of jupyter_server_config.{py,json}",
+        )
+        complete(config, "file")
+        common.add_argument("--bucket", metavar="NAME", help="BookstoreSettings.s3_bucket")
+        common.add_argument(
+            "--endpoint-url", metavar="URL", help="BookstoreSettings.s3_endpoint_url"
+        )
+        common.add_argument("--prefix", metavar="PREFIX", help="BookstoreSettings.workspace_prefix")
+    return parser
+
+
+def complete(action: argparse.Action, what: str) -> None:
+    """Have shells complete an argument as a "file" or a "directory"."""
+    action.complete = COMPLETIONS[what]  # type: ignore[attr-defined]
+
+
+def split_settings(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Take `--Class.trait=value` out of the arguments, as every Jupyter program understands it.
+
+    Returns the other arguments, and (`Class.trait`, value) pairs. Raises `CommandError` for one
+    without a value.
+    """
+    rest: list[str] = []
+    settings: list[tuple[str, str]] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+            break
+        match = _SETTING.fullmatch(word)
+        if match is None:
+            rest.append(word)
+            continue
+        value = match[2] if match[2] is not None else next(words, None)
+        if value is None:
+            raise CommandError(f"{word} has no value; write {word}=VALUE.", 2)
+        settings.append((match[1], value))
+    return rest, settings
