@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .archive import Archive
+    from .client import BookstoreClient
     from .errors import BookstoreError
     from .settings import BookstoreSettings
     from .store import S3YStore
@@ -13,10 +14,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Archive", "BookstoreError", "BookstoreSettings", "S3YStore", "Version", "__version__"]
+__all__ = [
+    "Archive",
+    "BookstoreClient",
+    "BookstoreError",
+    "BookstoreSettings",
+    "S3YStore",
+    "Version",
+    "__version__",
+]
 
 _HOME = {
     "Archive": "archive",
+    "BookstoreClient": "client",
     "BookstoreError": "errors",
     "BookstoreSettings": "settings",
     "S3YStore": "store",
