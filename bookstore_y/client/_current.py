@@ -19,11 +19,10 @@ from ._errors import (
     ServerNotFound,
     ServerUnreachable,
 )
-from ._server import Address, JupyterServer, address_of, quoted, unix_socket
+from ._server import LOOPBACK, Address, JupyterServer, address_of, quoted, unix_socket
 
 _PROBE_SECONDS = 10.0
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - nothing is bound to them here
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _RTC_DRIVE = "RTC:"
 """The drive of collaborative documents: JupyterLab names it in the paths of their sessions."""
 
@@ -183,7 +182,7 @@ def _known(wanted: Address) -> Address | None:
 
 def _same_place(one: str, other: str) -> bool:
     a, b = urlsplit(one), urlsplit(other)
-    hosts_agree = a.hostname == b.hostname or {a.hostname, b.hostname} <= set(_LOOPBACK)
+    hosts_agree = a.hostname == b.hostname or {a.hostname, b.hostname} <= set(LOOPBACK)
     return hosts_agree and (a.scheme, a.port, a.path) == (b.scheme, b.port, b.path)
 
 

@@ -14,6 +14,7 @@ from ..keys import check_path
 from ._errors import NotFoundThere, RequestRefused, ServerNotFound, ServerUnreachable
 
 _CONNECT_SECONDS = 5.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _FRONTENDS = ("/lab", "/tree", "/notebooks")
 
 
@@ -21,8 +22,8 @@ _FRONTENDS = ("/lab", "/tree", "/notebooks")
 class Address:
     """Where a server is and how to get in. `url` is its base URL, without a slash at its end.
 
-    `root_dir` is the directory that it serves, if that is known. `local`: it was found on this
-    machine, so that no proxy stands between.
+    `root_dir` is the directory that it serves, if that is known. `local`: it is on this machine,
+    so that no proxy stands between.
     """
 
     url: str
@@ -54,7 +55,8 @@ def address_of(url: str, token: str | None = None) -> Address:
     if tokens:
         path = next((path.removesuffix(end) for end in _FRONTENDS if path.endswith(end)), path)
     base = urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", ""))
-    return Address(base, (token if token is not None else "".join(tokens[:1])).strip())
+    token = token if token is not None else "".join(tokens[:1])
+    return Address(base, token.strip(), local=host in LOOPBACK)
 
 
 def unix_socket(name: str) -> str:
