@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import BookstoreError
-from . import completion, demo, import_, prune, pull
+from . import completion, demo, doctor, import_, init, prune, pull
 from ._errors import INTERRUPTED, PIPE_CLOSED, CommandError, exit_code_of
 from ._options import EPILOG, Help, split_settings
 from ._output import Output
 
 COMMANDS = (
+    doctor,
+    init,
     pull,
     import_,
     prune,

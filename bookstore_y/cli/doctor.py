@@ -1,0 +1,100 @@
+"""`jupyter bookstore doctor`: can the archive work with this configuration and bucket?"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+from ._config import config_files, load_config, load_settings, unknown_settings
+from ._errors import DONE, FAILED
+from ._options import add_command
+from ._output import Output
+from ._running import output
+from ._text import number, visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..doctor import Finding
+    from ..settings import BookstoreSettings
+
+_SIGNS = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("-", "dim"),
+}
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of this command."""
+    add_command(
+        subparsers,
+        "doctor",
+        run,
+        help="check settings, credentials and bucket, and say what to do",
+        description="Check the settings, the credentials and the bucket: versioning, lifecycle "
+        "rules, the clock, each right that the archive needs, checksums, conditional writes and "
+        "latency. It writes a small object under each prefix, and removes it again. Exits with 1 "
+        "if a check failed; warnings alone do not count.",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything; 1 if a check failed. Raises `CommandError` for configuration that cannot
+    be read."""
+    out = output(args)
+    settings = load_settings(args)
+    unknown = unknown_settings(load_config(args))
+    files = [str(path) for path in config_files(args)]
+    findings = asyncio.run(_examine(out, settings, unknown, files))
+    failed = [finding for finding in findings if finding.status == "failed"]
+    warnings = [finding for finding in findings if finding.status == "warning"]
+    out.document(
+        {
+            "ok": not failed,
+            "configuration_files": files,
+            "bucket": settings.s3_bucket,
+            "endpoint": settings.endpoint,
+            "findings": [finding.to_dict() for finding in findings],
+        }
+    )
+    if failed:
+        out.say("", f"{number(len(failed), 'check')} failed, {number(len(warnings), 'warning')}.")
+    elif warnings:
+        out.say("", f"It works, with {number(len(warnings), 'warning')}.")
+    else:
+        out.say("", "All is well.")
+    return FAILED if failed else DONE
+
+
+async def _examine(
+    out: Output, settings: BookstoreSettings, unknown: list[str], files: list[str]
+) -> list[Finding]:
+    from ..doctor import examine
+
+    read = ", ".join(map(visible, files)) or "none; settings come from the environment alone"
+    out.say(f"Configuration files: {read}", "")
+    findings = []
+    async for finding in examine(settings, unknown):
+        findings.append(finding)
+        if not out.as_json:
+            out.say(_line(finding))
+    return findings
+
+
+def _line(finding: Finding) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    sign, style = _SIGNS[finding.status]
+    line = Table.grid(padding=(0, 1), expand=False)
+    line.add_column(width=1)
+    line.add_column(width=len("right to read a version"))
+    line.add_column(overflow="fold")
+    said = Text(visible(finding.message))
+    if finding.remedy:
+        said.append(f"\n→ {visible(finding.remedy)}", style="cyan")
+    line.add_row(Text(sign, style), Text(finding.check, "bold"), said)
+    return line
