@@ -1,0 +1,185 @@
+"""Cloning: a file from a bucket, or from this machine, becomes a file of the server's."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from .. import keys
+from ..errors import BookstoreError, CorruptSnapshot, DocumentTooLarge, InvalidPath, NotFound
+from .documents import Documents
+from .files import Model, UnusableContent, is_notebook, untrusted
+from .rooms import Conflict
+
+
+class FeatureOff(BookstoreError):
+    """The configuration does not offer this; the message says which setting turns it on."""
+
+
+class OutsideBasedir(NotFound):
+    """What should be cloned is not a file under `fs_cloning_basedir`."""
+
+
+async def clone(
+    documents: Documents,
+    bucket: str,
+    key: str,
+    *,
+    version_id: str | None = None,
+    target: str = "",
+    overwrite: bool = False,
+) -> Model:
+    """Copy an object of a bucket to a file; returns its contents model with the content.
+
+    The model has `s3_path` and `versionID` besides. Without a target the file has the key's
+    last name in the root folder. Where the name is taken it gets a number, unless `overwrite`.
+    Raises `FeatureOff`, `BucketNotAllowed`, `InvalidPath`, `DocumentNotFound`,
+    `VersionNotFound`, `UnusableContent`, `Conflict`.
+    """
+    require_s3_cloning(documents)
+    target = target.strip("/") or default_target(key)
+    documents.files.check_target(target)
+    archive = documents.running().archive
+    try:
+        content = await archive.fetch(key, bucket=bucket, version_id=version_id)
+    except CorruptSnapshot as error:
+        raise UnusableContent(f"{key} in bucket {bucket} cannot be cloned: {error}") from error
+    body = await asyncio.to_thread(_body_for, target, content.raw())
+    model = await _write(documents, target, body, overwrite=overwrite)
+    return {**model, "s3_path": s3_path(bucket, key), "versionID": content.version.version_id}
+
+
+async def clone_file(
+    documents: Documents, relpath: str, *, target: str = "", overwrite: bool = False
+) -> Model:
+    """Copy a file from under `fs_cloning_basedir`; like `clone`. Raises `OutsideBasedir`."""
+    source = source_file(documents, relpath)
+    target = target.strip("/") or relpath.rstrip("/").rpartition("/")[2]
+    documents.files.check_target(target)
+    data = await asyncio.to_thread(_read, source, relpath, documents.settings.max_document_size)
+    body = await asyncio.to_thread(_body_for, target, data)
+    return await _write(documents, target, body, overwrite=overwrite)
+
+
+def require_s3_cloning(documents: Documents) -> None:
+    """Raise `FeatureOff` unless objects may be cloned."""
+    if not documents.settings.enable_s3_cloning:
+        raise FeatureOff(
+            "Cloning from S3 is turned off on this server; "
+            "c.BookstoreSettings.enable_s3_cloning = True turns it on."
+        )
+
+
+def not_allowed(bucket: str) -> str:
+    """Why nothing of that bucket may be cloned."""
+    return (
+        f"Objects of bucket {bucket!r} may not be cloned here; add it to "
+        "c.BookstoreSettings.clone_buckets to allow it."
+    )
+
+
+def basedir(documents: Documents) -> Path:
+    """The directory under which files may be cloned. Raises `FeatureOff`."""
+    directory = Path(documents.settings.fs_cloning_basedir)
+    if not directory.is_absolute():
+        raise FeatureOff(
+            "Cloning from the file system is turned off on this server; an absolute path in "
+            "c.BookstoreSettings.fs_cloning_basedir turns it on."
+        )
+    return directory
+
+
+def source_file(documents: Documents, relpath: str) -> Path:
+    """The file that `relpath` means, its symbolic links followed.
+
+    Raises `FeatureOff`, `InvalidPath` and `OutsideBasedir`.
+    """
+    directory = basedir(documents)
+    if not relpath:
+        raise InvalidPath("The relpath is empty; give the path of a file to clone.")
+    outside = OutsideBasedir(
+        f"There is no file {relpath!r} in the directory that may be cloned from; check the "
+        "relpath, or c.BookstoreSettings.fs_cloning_basedir."
+    )
+    try:
+        given = directory / relpath
+        hidden = any(
+            part.startswith(".") and part != ".." for part in given.relative_to(directory).parts
+        )
+        resolved = given.resolve(strict=True)
+        inside = resolved.is_relative_to(directory.resolve()) and resolved.is_file()
+    except (OSError, ValueError, RuntimeError):  # not there, not encodable, a loop of links
+        raise outside from None
+    if hidden or not inside:
+        raise outside
+    return resolved
+
+
+def default_target(key: str) -> str:
+    """The name that a clone of this key has: its last one, of a snapshot its document's."""
+    document = keys.document_of("", key)
+    path = key if document is None else document.path
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def s3_path(bucket: str, key: str) -> str:
+    """How an object is shown."""
+    return f"s3://{bucket}/{key}"
+
+
+async def _write(documents: Documents, target: str, body: Any, *, overwrite: bool) -> Model:
+    files = documents.files
+    if not overwrite:
+        target = await files.free_path(target)
+    elif await files.is_folder(target):
+        raise Conflict(f"There is a directory at {target}; choose another target path.")
+    model = await files.write(target, body)
+    if isinstance(body, bytes):
+        return {**model, "format": "base64", "content": base64.b64encode(body).decode()}
+    return {**model, "format": "json" if isinstance(body, dict) else "text", "content": body}
+
+
+def _body_for(target: str, data: bytes) -> Any:
+    """What `Files.write` takes to write `data` at this path."""
+    if not is_notebook(target):
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data
+    try:
+        # Not strictly: Python's own json writes NaN, so notebooks have it.
+        notebook = json.loads(data.decode())
+    except (RecursionError, ValueError):
+        notebook = None
+    if not isinstance(notebook, dict):
+        raise UnusableContent(
+            f"What should be cloned is no notebook, which {target} would have to be; choose a "
+            "target path of another type."
+        )
+    return untrusted(notebook)
+
+
+def _read(source: Path, relpath: str, limit: int) -> bytes:
+    try:
+        # What was a regular file a moment ago must still be one, and no link by now.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        with open(os.open(source, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(limit + 1) if regular else b""
+    except OSError as error:
+        raise OutsideBasedir(
+            f"The file {relpath!r} cannot be read by this server ({error.strerror})."
+        ) from None
+    if not regular:
+        raise OutsideBasedir(f"{relpath!r} is no regular file, and only those can be cloned.")
+    if len(data) > limit:
+        raise DocumentTooLarge(
+            f"{relpath!r} takes over {limit} bytes; raise c.BookstoreSettings.max_document_size to "
+            "clone it."
+        )
+    return data

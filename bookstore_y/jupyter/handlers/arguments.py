@@ -1,0 +1,143 @@
+"""What a request says: the fields of its JSON object, and the arguments of its query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from tornado.web import HTTPError, RequestHandler
+
+from .. import strict_json
+
+SMALL = 1024**2
+"""Bytes that the body of a call takes at most which carries no document."""
+
+_SPACE_FOR_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
+
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+
+class Fields:
+    """The fields of a JSON object. One that is null or an empty string was not given.
+
+    Every method raises `HTTPError` 400 for a value of the wrong type.
+    """
+
+    def __init__(self, body: bytes, *, limit: int = SMALL) -> None:
+        """Raises `HTTPError`: 413 over `limit` bytes, 400 for what is not a JSON object."""
+        if len(body) > limit:
+            raise HTTPError(413, f"The body has {len(body)} bytes; {limit} are taken at most.")
+        try:
+            value = strict_json.parse(body)
+        except strict_json.NotJSON as error:
+            raise HTTPError(400, f"The body {error}; send a JSON object.") from None
+        if not isinstance(value, dict):
+            raise HTTPError(400, "The body is JSON, but no object; send a JSON object.")
+        self._fields: dict[str, Any] = value
+
+    def __contains__(self, name: str) -> bool:
+        return self._fields.get(name) not in (None, "")
+
+    def text(self, name: str) -> str | None:
+        """A string, or None."""
+        if name not in self:
+            return None
+        value = self._fields[name]
+        if not isinstance(value, str):
+            raise HTTPError(400, f'"{name}" must be a string.')
+        return value
+
+    def required(self, name: str) -> str:
+        """A string that must be given."""
+        value = self.text(name)
+        if value is None:
+            raise HTTPError(400, f'Send a JSON object with a string "{name}" that is not empty.')
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A boolean; False when not given."""
+        value = self._fields.get(name)
+        if not isinstance(value, (bool, type(None))):
+            raise HTTPError(400, f'"{name}" must be true or false.')
+        return bool(value)
+
+    def value(self, name: str) -> Any:
+        """Whatever it is; None when not given."""
+        return self._fields.get(name)
+
+
+class Query:
+    """The arguments of a query. Every method raises `HTTPError` 400 for what it cannot take."""
+
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
+
+    def text(self, name: str) -> str | None:
+        """The last value of the name; None when there is none, or an empty one."""
+        return self._handler.get_query_argument(name, None, strip=False) or None
+
+    def required(self, name: str) -> str:
+        """A value that must be given."""
+        value = self.text(name)
+        if value is None:
+            raise HTTPError(400, f"Give {name} in the query, and not an empty one.")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
+            raise HTTPError(400, f"{name} must be a whole number from 1 to {most}.")
+        return int(text)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """1, true, 0 or false."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if text not in _FLAGS:
+            raise HTTPError(400, f"{name} must be 1, true, 0 or false.")
+        return _FLAGS[text]
+
+    def time(self, name: str) -> datetime | None:
+        """A moment in ISO 8601; in UTC where it names no offset."""
+        text = self.text(name)
+        if text is None:
+            return None
+        # A + that was not percent-encoded arrives as a space, and Python 3.10 knows no Z.
+        text = _SPACE_FOR_PLUS.sub("+", text)
+        if text.endswith(("Z", "z")):
+            text = f"{text[:-1]}+00:00"
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=timezone.utc)
+            return moment.astimezone(timezone.utc)
+        except (ValueError, OverflowError):
+            raise HTTPError(
+                400, f"{name} must be a time in ISO 8601, such as 2026-11-21T16:30:00Z."
+            ) from None
+
+    def choices(self, name: str, known: Sequence[str], default: tuple[str, ...]) -> tuple[str, ...]:
+        """The known values of a name that may be repeated."""
+        given = self._handler.get_query_arguments(name, strip=False)
+        for value in given:
+            if value not in known:
+                raise HTTPError(400, f"{name} must be one of {', '.join(known)}.")
+        return tuple(dict.fromkeys(given)) or default
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """One of the known values; the first when there is none."""
+        text = self.text(name)
+        if text is not None and text not in known:
+            raise HTTPError(400, f"{name} must be one of {', '.join(known)}.")
+        return text or known[0]
+
+
+def path_of(path: str | None) -> str:
+    """A document's path from the URL; which paths there can be is for `keys` to say."""
+    return (path or "").strip("/")

@@ -1,0 +1,178 @@
+"""What the REST calls have in common: who may call them, and how they answer what went wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from http.client import responses
+from typing import Any, TypeVar
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.utils import ensure_async
+from tornado import web
+
+from ...errors import (
+    AccessDenied,
+    BookstoreError,
+    BucketError,
+    BucketNotAllowed,
+    BucketNotFound,
+    ConfigurationError,
+    DocumentTooLarge,
+    InvalidLabel,
+    InvalidPath,
+    InvalidToken,
+    NotFound,
+    SnapshotError,
+    UnsupportedDocument,
+    UpdateBufferError,
+)
+from ..cloning import FeatureOff
+from ..documents import Documents
+from ..files import UnusableContent
+from ..rooms import Conflict
+
+_Handler = TypeVar("_Handler", bound=JupyterHandler)
+
+_STATUS: list[tuple[type[BookstoreError], int]] = [
+    (InvalidPath, 400),
+    (InvalidLabel, 400),
+    (InvalidToken, 400),
+    (UnsupportedDocument, 400),
+    (BucketNotAllowed, 403),
+    (FeatureOff, 404),
+    (NotFound, 404),
+    (Conflict, 409),
+    (DocumentTooLarge, 413),
+    (UnusableContent, 422),
+    (AccessDenied, 502),
+    (SnapshotError, 502),
+    (BucketError, 503),
+    (ConfigurationError, 503),
+    (UpdateBufferError, 503),
+]
+
+_S3_STATUS: list[tuple[type[BookstoreError], int]] = [(AccessDenied, 403), (BucketNotFound, 404)]
+"""What S3 itself answered, for the calls that hand on its status as nteract's bookstore did."""
+
+
+def http_error(error: BookstoreError, *, as_s3: bool = False) -> web.HTTPError:
+    """The HTTP error that tells a client the same; `as_s3` keeps the status that S3 gave."""
+    table = [*_S3_STATUS, *_STATUS] if as_s3 else _STATUS
+    status = next((status for kind, status in table if isinstance(error, kind)), 500)
+    return web.HTTPError(status, str(error))
+
+
+def message_of(status: int, details: dict[str, Any]) -> str:
+    """The sentence of the error that a request ended with: tornado doubles each % for its log."""
+    error = details.get("exc_info", (None, None, None))[1]
+    if isinstance(error, web.HTTPError) and error.log_message is not None:
+        return error.log_message % error.args
+    return responses.get(status, "Unknown error")
+
+
+def call(
+    method: Callable[..., Awaitable[None]],
+) -> Callable[..., Any]:
+    """A call for users who have logged in and are authorized for the resource `bookstore`.
+
+    What of this package is raised in it becomes the HTTP error that says so.
+    """
+
+    @web.authenticated
+    @authorized
+    @wraps(method)
+    async def answered(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            await method(self, *args, **kwargs)
+        except BookstoreError as error:
+            raise http_error(error, as_s3=self.as_s3) from error
+
+    return answered
+
+
+def documents_of(handler: JupyterHandler) -> Documents:
+    """The server's documents."""
+    documents: Documents = handler.settings["bookstore_extension"].documents
+    return documents
+
+
+async def require_contents_write(handler: JupyterHandler) -> None:
+    """Raise 403 unless the user may write files, which `bookstore` alone does not allow."""
+    user: Any = handler.current_user
+    allowed = handler.authorizer.is_authorized(handler, user, "write", "contents")
+    if not await ensure_async(allowed):
+        raise web.HTTPError(403, "User is not authorized to write on resource: contents.")
+
+
+def authors_of(handler: JupyterHandler) -> tuple[str, ...]:
+    """The user's name, unless it is one that jupyter_server has made up."""
+    user: Any = handler.current_user
+    name = str(user.display_name or user.name or user.username)
+    return () if name.startswith("Anonymous ") else (name,)
+
+
+class BookstoreHandler(APIHandler):
+    """Base of the REST calls. An error is answered as `{"message": …, "reason": …}`."""
+
+    auth_resource = "bookstore"
+
+    as_s3 = False
+    """Whether an error of S3's keeps its status."""
+
+    @property
+    def documents(self) -> Documents:
+        """The server's documents."""
+        return documents_of(self)
+
+    def answer(self, value: dict[str, Any]) -> None:
+        """Answer JSON. Notebooks may hold NaN, which is not JSON: it becomes null.
+
+        Raises `HTTPError` 422 for what is nested too deeply to be JSON.
+        """
+        try:
+            try:
+                text = json.dumps(value, allow_nan=False)
+            except ValueError:
+                text = json.dumps(_finite(value), allow_nan=False)
+        except RecursionError:
+            raise web.HTTPError(422, "The content is nested too deeply to be sent.") from None
+        self.finish(text)
+
+    def compute_etag(self) -> str | None:
+        """No ETag: nothing here is worth hashing for a browser's cache."""
+        return None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with the error's own sentence, or with the name of its status."""
+        answer_error(self, status_code, kwargs)
+
+
+def answer_error(handler: APIHandler, status: int, details: dict[str, Any]) -> None:
+    """Answer a request that ended with an error."""
+    message = message_of(status, details)
+    error = details.get("exc_info", (None, None, None))[1]
+    handler.log.warning("wrote error: %r", message)
+    if status == 405:
+        handler.set_header("Allow", ", ".join(_methods(handler)))
+    handler.finish(json.dumps({"message": message, "reason": getattr(error, "reason", None)}))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _methods(handler: APIHandler) -> list[str]:
+    implemented = {
+        name
+        for name in web.RequestHandler.SUPPORTED_METHODS
+        if getattr(type(handler), name.lower()) is not getattr(web.RequestHandler, name.lower())
+    }
+    return sorted(implemented)

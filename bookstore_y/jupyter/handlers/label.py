@@ -1,0 +1,26 @@
+"""Labels of versions."""
+
+from __future__ import annotations
+
+from .arguments import Fields, Query, path_of
+from .base import BookstoreHandler, call
+
+
+class LabelHandler(BookstoreHandler):
+    """PUT and DELETE /api/bookstore/label/<path>: name a version, or take its name away."""
+
+    @call
+    async def put(self, path: str | None) -> None:
+        """Takes `{"version_id": …, "label": …}`; answers `{"version": …}`."""
+        fields = Fields(self.request.body)
+        version_id, label = fields.required("version_id"), fields.required("label")
+        archive = self.documents.running().archive
+        version = await archive.label(path_of(path), version_id, label)
+        self.answer({"version": version.to_dict()})
+
+    @call
+    async def delete(self, path: str | None) -> None:
+        """Takes `?version_id=`; answers `{"version": …}`."""
+        version_id = Query(self).required("version_id")
+        version = await self.documents.running().archive.unlabel(path_of(path), version_id)
+        self.answer({"version": version.to_dict()})

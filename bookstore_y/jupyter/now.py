@@ -1,0 +1,51 @@
+"""What a document says now: in its room, in its file, or else in its newest version."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timezone
+from typing import Any
+
+from tornado.web import HTTPError
+
+from .. import content
+from ..body import Content
+from ..version import Version
+from .documents import Documents
+from .files import is_notebook
+
+
+async def now(documents: Documents, path: str) -> Content:
+    """The content of the file at `path`, of a version of kind `live` (its room) or `file`.
+
+    Raises `DocumentNotFound` when there is neither a file nor a version.
+    """
+    room = documents.rooms.ready(path)
+    if room is not None:
+        body = await (await documents.rooms.live(room)).aget()
+        return _content(path, "live", content.untrusted(body))
+    if not await documents.files.exists(path):
+        return await documents.running().archive.read(path)
+    model = await _read(documents, path)
+    if model["format"] == "base64":
+        return Content(_version(path, "file"), "file", "base64", model["content"])
+    return await asyncio.to_thread(_content, path, "file", content.untrusted(model["content"]))
+
+
+async def _read(documents: Documents, path: str) -> dict[str, Any]:
+    try:
+        return await documents.files.read(path, "notebook" if is_notebook(path) else "file")
+    except HTTPError:  # it is called a notebook, and is none
+        return await documents.files.read(path, "file")
+
+
+def _content(path: str, kind: str, body: Any) -> Content:
+    version = _version(path, kind)
+    if isinstance(body, dict):
+        return Content(version, "notebook", "json", body)
+    return Content(version, "file", "text", str(body))
+
+
+def _version(path: str, kind: str) -> Version:
+    """Stands for what is no version yet, so it has no id."""
+    return Version("", "", datetime.now(timezone.utc), 0, True, kind=kind, path=path)

@@ -1,0 +1,48 @@
+"""Publishing: what is in a room, in a version or in a request goes where all may read it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import DocumentNotFound, UnsupportedDocument
+from ..version import Version
+from .documents import Documents
+from .files import untrusted
+
+
+async def publish_notebook(
+    documents: Documents, path: str, notebook: dict[str, Any], authors: tuple[str, ...]
+) -> Version:
+    """Publish a notebook that a client sent. Raises `UnusableContent`."""
+    text = json.dumps(untrusted(notebook), ensure_ascii=False, allow_nan=False)
+    archive = documents.running().archive
+    return await archive.publish_content(path, text.encode(), authors=authors)
+
+
+async def publish_version(documents: Documents, path: str, version_id: str) -> Version:
+    """Publish a version of the workspace. Raises `VersionNotFound`."""
+    archive = documents.running().archive
+    version = await archive.find(path, version_id)
+    if version.kind == "snapshot" and version.type not in (None, "notebook"):
+        raise UnsupportedDocument(f"Version {version_id} of {path} is no notebook.")
+    return await archive.publish(path, version_id)
+
+
+async def publish_live(documents: Documents, path: str, authors: tuple[str, ...]) -> Version:
+    """Publish what a notebook says now: in its room, or in its file if nobody has it open.
+
+    Raises `DocumentNotFound` when there is no such file.
+    """
+    room = documents.rooms.ready(path, "notebook")
+    if room is not None:
+        archive = documents.running().archive
+        version, _ = await room.store.checkpoint_as("checkpoint")
+        return await archive.publish(path, version.version_id)
+    if not await documents.files.exists(path):
+        raise DocumentNotFound(
+            f"There is no file {path} on this server to publish; check the path, or publish one "
+            "of its versions by its id."
+        )
+    model = await documents.files.read(path, "notebook")
+    return await publish_notebook(documents, path, model["content"], authors)

@@ -1,0 +1,170 @@
+"""Restoring: make a document and its file say again what an old version says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tornado.web import HTTPError
+
+from .. import content
+from ..archive import Archive
+from ..body import Content
+from ..checkpointer import Checkpointer
+from ..errors import DocumentNotFound, UnsupportedDocument
+from ..keys import Document
+from ..version import Version
+from .documents import Documents
+from .files import is_notebook
+from .rooms import Conflict, OpenRoom
+
+KINDS = ("snapshot", "save")
+"""The kinds of versions that a document of the workspace has."""
+
+
+async def restore(
+    documents: Documents, path: str, version_id: str, type: str | None = None
+) -> tuple[Version, bool]:
+    """Make a document say again what a version says: in its live room, or without one.
+
+    Any kind of version will do. `type` chooses among several rooms of one file. Returns the
+    version that is now current, and whether anything changed. Raises `DocumentNotFound`,
+    `VersionNotFound`, `Conflict`, `UnsupportedDocument`, and what keeps the bucket from use.
+    """
+    checkpointer = documents.running()
+    room = documents.rooms.ready(path, type)
+    if room is not None:
+        return await _restore_room(documents, checkpointer.archive, room, version_id)
+    return await _restore_file(documents, checkpointer, path, version_id, type)
+
+
+async def undelete(documents: Documents, path: str) -> list[Version]:
+    """Take the deletion of a document back, and write its file if it is not there.
+
+    Returns the versions that are current again; none if it was not deleted. Raises
+    `DocumentNotFound` when the bucket never held it.
+    """
+    checkpointer = documents.running()
+    await checkpointer.moves.follow()  # the deletion may still be on its way to the bucket
+    archive = checkpointer.archive
+    versions = await archive.undelete(path)
+    for document in _buffered(checkpointer, path):
+        await checkpointer.forget(document)
+    if not await documents.files.exists(path):
+        documents.files.check_target(path)
+        await documents.files.write(path, body_of(await archive.read(path)))
+    return versions
+
+
+def body_of(version: Content) -> Any:
+    """What `Files.write` takes: a notebook's dict, a text, or bytes."""
+    return version.raw() if version.format == "base64" else version.content
+
+
+async def _restore_room(
+    documents: Documents, archive: Archive, room: OpenRoom, version_id: str
+) -> tuple[Version, bool]:
+    document = room.document
+    if document is None:
+        raise Conflict("The document is just being opened; try again when it is.")
+    old = await archive.find(document.path, version_id)
+    if old.kind == "snapshot":
+        update = await archive.load(document, version_id)
+        body = await asyncio.to_thread(content.of_update, document.type, update)
+    else:
+        body = _for_room(document, await archive.read(document.path, version_id))
+    live = await documents.rooms.live(room)
+    live.set(content.untrusted(body))
+    restored = await room.store.checkpoint_as(f"restore:{version_id}")
+    if not await documents.files.exists(document.path):
+        # It was deleted under its room, which saves no file that is not there.
+        await documents.files.write(document.path, body)
+    return restored
+
+
+def _for_room(document: Document, old: Content) -> Any:
+    """A saved file's content as a room of this type takes it."""
+    if (document.type == "notebook") != (old.type == "notebook") or old.format == "base64":
+        if document.type != "notebook" and old.format != "base64":
+            return old.raw().decode()  # a notebook that is open as a text
+        raise UnsupportedDocument(
+            f"{document} is open, and what that version holds is no content of its type; close "
+            "it, and restore the file then."
+        )
+    return old.content
+
+
+async def _restore_file(
+    documents: Documents,
+    checkpointer: Checkpointer,
+    path: str,
+    version_id: str,
+    type: str | None,
+) -> tuple[Version, bool]:
+    archive = checkpointer.archive
+    documents.files.check_target(path)
+    buffered = _buffered(checkpointer, path)
+    for document in buffered:
+        await checkpointer.settle(document)
+    target = Document(path, type) if type else path
+    document = await archive.resolve(target)
+    old = await archive.find(path, version_id)
+    await archive.read(path, version_id)  # what cannot be read cannot be restored
+    newest = await _newest(archive, path)
+    await _check_file(documents, document, newest)
+    version = await archive.restore(target if old.kind == "snapshot" else path, version_id)
+    for document in buffered:
+        await checkpointer.forget(document)
+    restored = await archive.read(path, version.version_id)
+    await documents.files.write(path, body_of(restored))
+    return version, version.version_id not in {known.version_id for known in newest}
+
+
+def _buffered(checkpointer: Checkpointer, path: str) -> list[Document]:
+    """The documents of the file that are in the buffer, for each type that it was open as."""
+    return [document for document in checkpointer.entries if document.path == path]
+
+
+async def _newest(archive: Archive, path: str) -> list[Version]:
+    """The newest version of each kind, deleted or not."""
+    found: list[Version] = []
+    for kind in KINDS:
+        try:
+            page = await archive.history(path, limit=1, kinds=(kind,))
+        except DocumentNotFound:
+            continue
+        found += page.versions
+    return found
+
+
+async def _check_file(documents: Documents, document: Document, newest: list[Version]) -> None:
+    """Raise `Conflict` if the file holds what no version does, since it is replaced now."""
+    path = document.path
+    if not await documents.files.exists(path):
+        return
+    archive = documents.running().archive
+    kind = document.type or ("notebook" if is_notebook(path) else "file")
+    try:
+        body = await documents.files.content_of(Document(path, kind))
+    except HTTPError:
+        body = None
+    known = set()
+    for version in newest:
+        held = await archive.read(path, version.version_id)
+        known.add(await asyncio.to_thread(_hash_of, kind, held.content))
+        if version.kind == "snapshot":
+            known.update((await archive.load_snapshot(document)).facts.file_hashes)
+    if await asyncio.to_thread(_hash_of, kind, body) not in known:
+        raise Conflict(
+            f"The file {path} was changed by other means since it was last open, and restoring "
+            "would overwrite that; open it once, so that its content becomes a version, and "
+            "restore then."
+        )
+
+
+def _hash_of(kind: str, body: Any) -> str:
+    """A hash of content that is equal for what a document of this kind spells alike."""
+    try:
+        return content.hash_of_file(kind, body)
+    except (UnsupportedDocument, AttributeError, KeyError, TypeError, ValueError):
+        return content.hash_of(body)  # it is no content of its kind, and can still be compared
