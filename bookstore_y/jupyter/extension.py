@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.base.handlers import path_regex
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 
@@ -17,7 +16,7 @@ from ..errors import BookstoreError
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .documents import Documents
-from .handlers import RestoreHandler, StatusHandler, VersionsHandler, session_handler
+from .handlers import routes
 
 PATIENCE = 3.0
 """Seconds for which a stopping server tries to archive before it writes a recovery file."""
@@ -64,17 +63,7 @@ class BookstoreExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """The REST calls; and the session request of collaboration, to bring back lost files."""
-        self.handlers.extend(
-            [
-                (r"/api/bookstore/?", StatusHandler),
-                (rf"/api/bookstore/versions{path_regex}", VersionsHandler),
-                (rf"/api/bookstore/restore{path_regex}", RestoreHandler),
-            ]
-        )
-        handler = session_handler()
-        if handler is not None:
-            # Extensions load by name, so this route comes before jupyter_server_ydoc's own.
-            self.handlers.append((r"/api/collaboration/session/(.*)", handler))
+        self.handlers.extend(routes())
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         options = S3YStore("settings", config=self.config).buffer_options()
