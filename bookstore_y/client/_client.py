@@ -253,6 +253,7 @@ class BookstoreClient:
             ListedVersion.from_dict(later, name) if later else None,
             answer["diff"],
             answer["base"],
+            answer["changed"],
         )
 
     def restore(

@@ -24,7 +24,7 @@ from ._server import LOOPBACK, Address, JupyterServer, address_of, quoted, unix_
 _PROBE_SECONDS = 10.0
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - nothing is bound to them here
 _RTC_DRIVE = "RTC:"
-"""The drive of collaborative documents: JupyterLab names it in the paths of their sessions."""
+"""The drive of collaborative documents; frontends may leave it in the paths of sessions."""
 
 
 def kernel_id() -> str | None:
@@ -120,8 +120,8 @@ def _session_paths(server: JupyterServer, kernel: str) -> set[str]:
 def _started_for(server: JupyterServer) -> Iterator[str]:
     """The notebook that this kernel was started for, if it is still there under that name.
 
-    jupyter_server says so in the environment. It is right until a rename, and wrong for a
-    collaborative notebook in a folder, so the sessions go first.
+    jupyter_server says so in the environment, which a rename leaves as it was, so the sessions
+    go first.
     """
     name = os.environ.get("JPY_SESSION_NAME", "")
     path = Path(name)

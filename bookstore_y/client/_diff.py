@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ._show import heading, lines_of, output_lines, source_lines
@@ -31,31 +31,27 @@ class RenderedDiff:
     """The difference of two versions of one document.
 
     `type` is `notebook`, `text` or `binary`. `diff` is a list of nbdime's operations for a
-    notebook, a unified diff for a text. `after` is None for what the document says now, if no
-    version has that yet.
+    notebook, a unified diff for a text. `changed` is whether the two say different things.
+    `after` is None for what the document says now, if no version has that yet.
     """
 
     type: str
     before: ListedVersion
     after: ListedVersion | None
     diff: Any
-    base: Any = field(repr=False)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the two say different things."""
-        if self.type == "binary":
-            return bool(self.diff)
-        return bool(self.changes)
+    base: Any
+    changed: bool
 
     @property
     def changes(self) -> list[NotebookChange]:
         """What changed, in the document's order."""
+        if not self.changed:
+            return []
         if self.type == "notebook":
-            return list(_notebook_changes(self.base, self.diff)) if self.diff else []
-        if self.type == "text" and self.diff:
+            return list(_notebook_changes(self.base, self.diff))
+        if self.type == "text":
             return [NotebookChange("", _unified(str(self.diff)))]
-        return [NotebookChange("The file is binary, and differs.", [])] if self.diff else []
+        return [NotebookChange("the file is binary, and differs", [])]
 
     def _heading(self) -> str:
         return f"{self.before.document}: {_name(self.before)} → {_name(self.after)}"
@@ -95,7 +91,7 @@ def _unified(diff: str) -> Lines:
 
 def _notebook_changes(base: dict[str, Any], operations: list[Any]) -> Iterator[NotebookChange]:
     from nbdime import patch  # type: ignore[import-untyped]
-    from nbdime.diff_format import to_diffentry_dicts  # type: ignore[import-untyped]
+    from nbdime.diff_utils import to_diffentry_dicts  # type: ignore[import-untyped]
 
     top = to_diffentry_dicts(operations)
     after = patch(base, top)
