@@ -1,9 +1,115 @@
-"""`jupyter bookstore pull`."""
+"""`jupyter bookstore pull`: files of the archive, as they are or were, into a directory."""
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._errors import DONE, FAILED, NOT_FOUND, CommandError
+from ._options import add_command, complete
+from ._output import Output, table
+from ._running import with_archive
+from ._text import number, visible
+from ._times import HELP, local, moment
+
+if TYPE_CHECKING:
+    from ..archive import Archive
+
+_SHOWN = 20
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "pull",
+        run,
+        help="write files of the archive into a directory, as they are or were",
+        description="Write a file, a directory or the whole workspace from the archive into DIR, "
+        "under the paths that they have there: of each file the newest version, the content of a "
+        "snapshot included. Files that are there already and say the same are left alone, so a "
+        "pull that was broken off goes on when it is run again. A file that cannot be pulled does "
+        "not stop the others; it is named at the end, and the exit code is 1.",
+    )
+    parser.add_argument("path", metavar="PATH", help="file or directory; / is the whole workspace")
+    directory = parser.add_argument(
+        "directory", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: ."
+    )
+    complete(directory, "directory")
+    parser.add_argument("--at", type=moment, metavar="TIME", help=f"as it was then: {HELP}")
+    parser.add_argument(
+        "--published", action="store_true", help="what was published, not the workspace"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace files in DIR that say something else"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what would be written, and write nothing"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pull. 1 if a file was not pulled, `NOT_FOUND` if there is none."""
+    if args.directory.exists() and not args.directory.is_dir():
+        raise CommandError(f"{args.directory} is not a directory; name another.", 2)
+    return with_archive(args, _pull)
+
+
+async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    from ..directory import Directory
+    from ..pulling import Pulled, Pulling
+
+    path = within_workspace(args.path)
+    files = archive.files(path, at=args.at, published=args.published)
+    directory = Directory(args.directory)
+    pulling = Pulling(archive, directory, overwrite=args.overwrite, dry_run=args.dry_run)
+    done: list[Pulled] = []
+    counts: Counter[str] = Counter()
+    with out.progress("Pulling", "file") as progress:
+        async for pulled in pulling.run(files):
+            counts[pulled.outcome] += 1
+            progress.advance(bytes=pulled.size if pulled.outcome != "same" else 0)
+            if out.as_json or args.dry_run or not pulled.is_well:
+                done.append(pulled)
+    done.sort(key=lambda pulled: pulled.path)
+    amiss = [pulled for pulled in done if not pulled.is_well]
+    then = f" at {local(args.at)}" if args.at else ""
+    out.document(
+        {
+            "directory": str(directory.root),
+            "at": args.at.isoformat() if args.at else None,
+            "dry_run": args.dry_run,
+            "counts": dict(counts),
+            "bytes": progress.bytes,
+            "seconds": round(progress.seconds, 3),
+            "files": [pulled.to_dict() for pulled in done],
+        }
+    )
+    if not counts:
+        raise CommandError(
+            f"The {archive.bucket.where} holds no file at or under {args.path!r}{then}; check the "
+            "path and the workspace prefix.",
+            NOT_FOUND,
+        )
+    if args.dry_run:
+        rows = table("outcome", "version", "path")
+        for pulled in done[:_SHOWN]:
+            when = local(pulled.version.last_modified)
+            rows.add_row(pulled.outcome, when, visible(pulled.path))
+        out.say(rows)
+        if len(done) > _SHOWN:
+            out.say(f"… and {number(len(done) - _SHOWN, 'file')} more; --json lists all.")
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
+    doing = "Would pull" if args.dry_run else "Pulled"
+    out.say(f"{doing} {progress.summary()} into {visible(directory.root)}{then}: {told}.")
+    for pulled in amiss:
+        out.warn(f"{visible(pulled.path)} ({pulled.outcome}): {visible(pulled.reason)}")
+    return FAILED if amiss else DONE
+
+
+def within_workspace(path: str) -> str:
+    """The path that an argument names; `/`, `.` and nothing name the whole workspace."""
+    path = path.removeprefix("./").strip("/")
+    return "" if path == "." else path
