@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import entry_points
+from datetime import datetime
 
-from . import keys
+from . import body, keys, labels
+from .body import Content
 from .bucket import Bucket
-from .errors import (
-    DocumentNotFound,
-    InvalidPath,
-    UnsupportedDocument,
-    VersionNotFound,
-)
+from .details import Details
+from .diff import Diff, diff_of
+from .errors import DocumentNotFound, VersionNotFound
+from .files import Files
+from .history import Filter, History, Page
 from .keys import Document
 from .objects import Copied, ObjectVersion
+from .places import KINDS, Places
+from .publishing import Publishing
 from .reading import Reading
+from .restoring import Restoring
 from .saving import Saving
 from .settings import BookstoreSettings
-from .version import Facts, Saved, Snapshot, Version, former_path, renamed_from
+from .version import Facts, Saved, Snapshot, Version, renamed_from, version_of
+from .workspace import ArchivedFile, Workspace
+
+BOTH = ("snapshot", "save")
+"""The kinds of versions that come of working on a file."""
 
 
 class Archive:
@@ -47,7 +51,20 @@ class Archive:
         self.bucket = Bucket(self.settings)
         self._reading = Reading(self.bucket, self.settings)
         self._saving = Saving(self.bucket, self.settings, self._reading)
-        self._details: OrderedDict[tuple[str, str], Facts] = OrderedDict()
+        self._files = Files(self.bucket, self.settings, self._saving)
+        self._details = Details(self.bucket)
+        self._places = Places(self.bucket, self.settings)
+        self._history = History(self.bucket, self._places, self._details)
+        self._restoring = Restoring(
+            self.bucket,
+            self._places,
+            self._history,
+            self._details,
+            self._reading,
+            self._saving,
+            self._files,
+        )
+        self._publishing = Publishing(self.bucket, self.settings, self._files, self._reading)
 
     async def __aenter__(self) -> Archive:
         await self.bucket.__aenter__()
@@ -108,103 +125,196 @@ class Archive:
         return (await self.bucket.head(self.key(document))).version_id == version_id
 
     async def versions(self, path: str | Document, *, details: bool = False) -> list[Version]:
-        """All versions of a document, newest first, with those from before it was renamed.
+        """All snapshots of a document, newest first, with those from before it was renamed.
 
-        `details` also fetches what only each version's metadata knows, concurrently. Raises
-        `DocumentNotFound` when there is none.
+        `details` also fetches what only each version's metadata and tags know. Raises
+        `DocumentNotFound` when there is none. See `history` for pages, and for saved files.
         """
-        await self._created()
         found: list[Version] = []
-        seen: set[str] = set()
-        todo = [(document, "") for document in await self._documents(path)]
-        while todo:
-            document, newest = todo.pop()
-            if f"{document}@{newest}" in seen:
-                continue
-            seen.add(f"{document}@{newest}")
-            listed = [version async for version in self.bucket.list_versions(self.key(document))]
-            if newest:
-                ids = [version.version_id for version in listed]
-                listed = listed[ids.index(newest) :] if newest in ids else []
-            found += [_version(version) for version in listed if not version.is_delete_marker]
-            todo += await self._before_renames(document, listed)
-        if not found:
-            raise DocumentNotFound(
-                f"The {self.bucket.where} holds no version of {path}; check the path "
-                "and the workspace prefix."
+        after: str | None = None
+        while True:
+            page = await self.history(
+                path, kinds=("snapshot",), limit=1000, after=after, details=details
             )
-        unique = {(version.key, version.version_id): version for version in found}
-        ordered = sorted(unique.values(), key=lambda v: v.last_modified, reverse=True)
-        return list(await asyncio.gather(*map(self._detail, ordered))) if details else ordered
+            found += page.versions
+            after = page.next
+            if after is None:
+                break
+        if not found:
+            raise self._no_version(path)
+        return found
 
-    async def _detail(self, version: Version) -> Version:
-        facts = await self._facts(version.key, version.version_id)
-        return replace(version, authors=facts.authors, parent=facts.parent, origin=facts.origin)
-
-    async def _facts(self, key: str, version_id: str) -> Facts:
-        # A version's metadata never changes.
-        facts = self._details.get((key, version_id))
-        if facts is None:
-            facts = Facts.from_metadata((await self.bucket.head(key, version_id)).metadata)
-            self._details[key, version_id] = facts
-            if len(self._details) > 10_000:
-                self._details.popitem(last=False)
-        return facts
-
-    async def _before_renames(
-        self, document: Document, listed: Sequence[ObjectVersion]
-    ) -> list[tuple[Document, str]]:
-        # A rename leaves a delete marker on the old key and starts a run of versions on the new.
-        # (Within one second, S3's answer leaves open which of a version and a marker is older.)
-        before = []
-        marked_at = {version.last_modified for version in listed if version.is_delete_marker}
-        for version, older in zip(listed, [*listed, None][1:], strict=True):
-            starts_run = older is None or older.is_delete_marker
-            if version.is_delete_marker or not (starts_run or version.last_modified in marked_at):
-                continue
-            facts = await self._facts(version.key, version.version_id)
-            source = former_path(facts.origin)
-            if source is not None:
-                with contextlib.suppress(InvalidPath):  # not written by us
-                    before.append((Document(source, document.type), facts.parent))
-        return before
-
-    async def _documents(self, path: str | Document) -> list[Document]:
-        """The documents of one file that the bucket holds, or held, versions of."""
-        if isinstance(path, Document):
-            return [path]
-        keys.check_path(path)
-        return list(await self._newest(path)) or [Document(path)]
-
-    async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
-        prefix = self.settings.workspace_prefix
-        # `notes.txt.y.zst` may be the untyped document of another file: only known types count.
-        kinds = "|".join(map(re.escape, sorted(_room_types())))
-        own = re.compile(re.escape(prefix + path) + rf"(?:\.({kinds}))?\.y\.zst")
-        newest: dict[Document, ObjectVersion] = {}
-        async for version in self.bucket.list_prefix(f"{prefix}{path}."):
-            match = own.fullmatch(version.key)
-            if match:
-                newest.setdefault(Document(path, match[1]), version)
-        return newest
+    def _no_version(self, path: str | Document) -> DocumentNotFound:
+        return DocumentNotFound(
+            f"The {self.bucket.where} holds no version of {path}; check the path "
+            "and the workspace prefix."
+        )
 
     async def resolve(self, path: str | Document, version_id: str | None = None) -> Document:
         """The document that `path` means, among those of its file that the bucket holds: the
         one with that version, or the one written last."""
         if isinstance(path, Document):
             return path
-        keys.check_path(path)
         newest = await self._newest(path)
         if version_id is not None:
-            for version in await self.versions(path) if newest else []:
-                if version.version_id == version_id:
-                    document = keys.document_of(self.settings.workspace_prefix, version.key)
-                    kind = document.type if document else None
-                    return Document(path, kind if Document(path, kind) in newest else None)
+            with contextlib.suppress(VersionNotFound):
+                found = await self.find(path, version_id)
+                if found.kind == "snapshot" and Document(path, found.type) in newest:
+                    return Document(path, found.type)
         alive = {d: v for d, v in newest.items() if not v.is_delete_marker}
         if not alive:
             return next(iter(newest), Document(path))
         return max(alive, key=lambda document: alive[document].last_modified)
+
+    async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
+        """The documents of a file, and the newest version or delete marker of each."""
+        return {
+            Document(path, found.place.type): await self._places.newest(found)
+            for found in await self._places.of(path, ("snapshot",), 2)
+        }
+
+    # -- history -------------------------------------------------------------------------------
+
+    async def history(
+        self,
+        path: str | Document,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        kinds: Sequence[str] = BOTH,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        author: str | None = None,
+        labelled: bool = False,
+        details: bool = False,
+    ) -> Page:
+        """A page of a file's versions of these kinds, newest first, with those from before it was
+        renamed: the first page, or the one after the page whose `next` is given.
+
+        `limit` is 999 at most. `since` and `until` take in their own moments. `details` also
+        fetches authors, origin, parent and label, a request or two for each version; so do
+        `author` and `labelled`. Raises `DocumentNotFound` when there never was a version, and
+        `InvalidToken`.
+        """
+        await self._created()
+        which = Filter(_known(kinds), _aware(since), _aware(until), author, labelled)
+        return await self._history.page(path, which, limit=limit, after=after, details=details)
+
+    async def version_at(
+        self, path: str | Document, when: datetime, *, kinds: Sequence[str] = BOTH
+    ) -> Version:
+        """The version that was current at a moment. Raises `DocumentNotFound` when there was
+        none then, or it was deleted."""
+        await self._created()
+        return await self._history.at(path, _aware(when), _known(kinds))
+
+    async def find(self, path: str | Document, version_id: str) -> Version:
+        """A version of any kind with its details, by its id. Raises `VersionNotFound`."""
+        await self._created()
+        return await self._history.find(path, version_id)
+
+    async def read(self, path: str | Document, version_id: str | None = None) -> Content:
+        """What a version says; without an id the newest that was not deleted, of both kinds.
+
+        Raises `DocumentNotFound`, `VersionNotFound`, `UnsupportedDocument`, or a
+        `SnapshotError` when what is there cannot be read.
+        """
+        await self._created()
+        if version_id is None:
+            return await self.content(await self._history.at(path, None, BOTH))
+        return await self.content(await self._history.find(path, version_id))
+
+    async def content(self, version: Version) -> Content:
+        """What a version from a listing says. Raises like `read`."""
+        if version.kind == "snapshot":
+            snapshot = await self._reading.read(version.key, version.version_id)
+            return await asyncio.to_thread(body.of_update, version, snapshot.update)
+        stored = await self._files.read(version.key, version.version_id)
+        return await asyncio.to_thread(body.of_file, version, stored.body)
+
+    async def diff(self, path: str | Document, before: str, after: str | None = None) -> Diff:
+        """What changed between two versions; without `after` up to the newest. Raises like
+        `read`."""
+        contents = await asyncio.gather(self.read(path, before), self.read(path, after))
+        return await asyncio.to_thread(diff_of, *contents)
+
+    async def label(self, path: str | Document, version_id: str, label: str) -> Version:
+        """Give a version a label, in place of any that it has. Raises `InvalidLabel` and
+        `VersionNotFound`."""
+        return await self._tag(path, version_id, {labels.TAG: labels.to_tag(label)})
+
+    async def unlabel(self, path: str | Document, version_id: str) -> Version:
+        """Take a version's label away. Raises `VersionNotFound`."""
+        return await self._tag(path, version_id, {})
+
+    async def _tag(self, path: str | Document, version_id: str, label: dict[str, str]) -> Version:
+        version = await self.find(path, version_id)
+        tags = await self.bucket.tags(version.key, version_id)
+        others = {name: value for name, value in tags.items() if name != labels.TAG}
+        await self.bucket.set_tags(version.key, version_id, {**others, **label})
+        return replace(version, label=labels.from_tags(label))
+
+    # -- saved and published files -------------------------------------------------------------
+
+    async def save_file(
+        self,
+        path: str,
+        raw: bytes,
+        *,
+        authors: Iterable[str] = (),
+        origin: str = "save",
+        content_type: str = "application/octet-stream",
+    ) -> Version | None:
+        """Write the bytes of a saved file as a version; see `Files.save`."""
+        return await self._files.save(
+            path, raw, authors=authors, origin=origin, content_type=content_type
+        )
+
+    async def rename_file(self, source: str, target: str) -> Copied | None:
+        """Follow the rename of a saved file; see `Files.rename`."""
+        return await self._files.rename(source, target)
+
+    async def delete_file(self, path: str) -> None:
+        """Put a delete marker on a saved file. All of its versions stay."""
+        await self._files.delete(path)
+
+    async def files_under(self, path: str) -> list[str]:
+        """The saved files at a path, or in the directory there, that the bucket holds now."""
+        return await self._files.under(path)
+
+    async def files(
+        self, path: str = "", *, at: datetime | None = None, published: bool = False
+    ) -> AsyncIterator[ArchivedFile]:
+        """The file at a path, or those in the directory there, as they are or were at a moment;
+        of the published ones if asked for. A request a thousand versions."""
+        await self._created()
+        workspace = Workspace(self.bucket, self.settings, published=published)
+        async for file in workspace.files(path, at=_aware(at)):
+            yield file
+
+    async def publish(self, path: str | Document, version_id: str | None = None) -> Version:
+        """Publish a version, or without an id the newest, and its snapshot. Raises like `read`.
+
+        Returns the published version; the one that is there, if it is the same already.
+        """
+        return await self._publishing.publish(await self.read(path, version_id))
+
+    async def publish_content(
+        self,
+        path: str,
+        raw: bytes,
+        *,
+        authors: Iterable[str] = (),
+        content_type: str = "application/x-ipynb+json",
+    ) -> Version:
+        """Publish the bytes of a file."""
+        return await self._publishing.file(path, raw, content_type, authors=authors)
+
+    async def fetch(
+        self, key: str, *, bucket: str | None = None, version_id: str | None = None
+    ) -> Content:
+        """The content of an object to be cloned; see `Publishing.fetch`."""
+        return await self._publishing.fetch(key, bucket, version_id)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -215,56 +325,29 @@ class Archive:
         return await self._saving.save(document, update, facts, parent_etag=parent_etag)
 
     async def restore(self, path: str | Document, version_id: str) -> Version:
-        """Make the document say again what a version says, as a new version on top.
+        """Make a file say again what one of its versions of any kind says, as a new version.
 
         The old content becomes new edits on the current document, so nothing is taken back
-        and clients that return merge with it. For a document in a live room use the server's
-        REST call, which edits the room. Raises `VersionNotFound`, and `UnsupportedDocument`
-        when the document has no type known to jupyter_ydoc.
+        and clients that return merge with it; what was saved of the file follows. For a file
+        that is open in a live room use the server's REST call, which edits the room. Raises
+        `VersionNotFound`, and `UnsupportedDocument` when the document has no type known to
+        jupyter_ydoc.
         """
-        from . import content  # jupyter_ydoc is slow to import, and only restoring needs it
+        return await self._restoring.restore(path, await self.read(path, version_id))
 
-        document = await self.resolve(path, version_id)
-        old = await self.load_snapshot(document, version_id)
-        if document.type is None:
-            raise UnsupportedDocument(
-                f"{document} has no document type, so its content cannot be told from its "
-                "history; load the version and edit the document in your program."
-            )
-        try:
-            current = await self.load_snapshot(document)
-            parent_etag = current.etag
-        except DocumentNotFound:  # it was deleted: the last state goes on
-            last, *_ = await self.versions(document)
-            current = await self.load_snapshot(document, last.version_id)
-            parent_etag = ""
-        update = await asyncio.to_thread(
-            content.restored, document.type, current.update, old.update
-        )
-        facts = replace(
-            current.facts,
-            parent=current.version_id,
-            origin=f"restore:{version_id}",
-            authors=(),
-            updates=1,
-        )
-        saved = await self.save(document, update, facts.renewed(), parent_etag=parent_etag)
-        return await self.version(document, saved.version_id)
+    async def undelete(self, path: str) -> list[Version]:
+        """Bring a deleted file back; see `Restoring.undelete`."""
+        await self._writable()
+        return await self._restoring.undelete(path)
 
     async def version(self, document: Document, version_id: str) -> Version:
         """What the bucket knows of the version just written. Raises `VersionNotFound`."""
         stored = await self.bucket.head(self.key(document), version_id)
-        facts = Facts.from_metadata(stored.metadata)
-        return Version(
-            version_id=version_id,
-            key=stored.key,
-            last_modified=stored.last_modified,
-            size=stored.size,
-            is_latest=True,
-            authors=facts.authors,
-            parent=facts.parent,
-            origin=facts.origin,
-        )
+        return version_of(stored, document.path, document.type, is_latest=True)
+
+    async def _writable(self) -> None:
+        if not self._saving.checked:
+            await self.check()
 
     async def rename(self, source: Document, target: Document) -> Copied | None:
         """Follow the rename of a document: its current version goes on under the new key, and
@@ -273,8 +356,7 @@ class Archive:
         Another document that was under the new key gets a delete marker, too; its versions
         stay. If another server was faster, its version under the new key stays current.
         """
-        if not self._saving.checked:
-            await self.check()
+        await self._writable()
         current = await self._reading.look(self.key(source))
         if current is None:
             return None
@@ -337,17 +419,13 @@ class Archive:
         return found
 
 
-@cache
-def _room_types() -> frozenset[str]:
-    """The document types that installed packages register with jupyter_ydoc."""
-    return frozenset(found.name for found in entry_points(group="jupyter_ydoc"))
+def _known(kinds: Sequence[str]) -> tuple[str, ...]:
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown or not kinds:
+        raise ValueError(f"The kinds of versions are {', '.join(KINDS)}, not {list(kinds)}.")
+    return tuple(kind for kind in KINDS if kind in kinds)
 
 
-def _version(version: ObjectVersion) -> Version:
-    return Version(
-        version_id=version.version_id,
-        key=version.key,
-        last_modified=version.last_modified,
-        size=version.size,
-        is_latest=version.is_latest,
-    )
+def _aware(time: datetime | None) -> datetime | None:
+    """A time without a zone is one of this machine."""
+    return time if time is None or time.tzinfo is not None else time.astimezone()

@@ -299,9 +299,10 @@ class Bucket:
                 body=body,
                 version_id=answer.get("VersionId", "null"),
                 etag=etag,
-                last_modified=self._said(answer, "LastModified"),
+                last_modified=self._said(answer, "LastModified").astimezone(timezone.utc),
                 size=size,
                 metadata=answer["Metadata"],
+                content_type=answer.get("ContentType", ""),
                 tag_count=answer.get("TagCount", 0),
             )
 
@@ -353,9 +354,10 @@ class Bucket:
                 body=b"",
                 version_id=answer.get("VersionId", "null"),
                 etag=self._said(answer, "ETag"),
-                last_modified=self._said(answer, "LastModified"),
+                last_modified=self._said(answer, "LastModified").astimezone(timezone.utc),
                 size=int(self._said(answer, "ContentRange").rpartition("/")[2]),
                 metadata=answer["Metadata"],
+                content_type=answer.get("ContentType", ""),
                 tag_count=answer.get("TagCount", 0),
             )
 
@@ -407,13 +409,20 @@ class Bucket:
             body=b"",
             version_id=answer.get("VersionId", "null"),
             etag=self._said(answer, "ETag"),
-            last_modified=self._said(answer, "LastModified"),
+            last_modified=self._said(answer, "LastModified").astimezone(timezone.utc),
             size=answer["ContentLength"],
             metadata=answer["Metadata"],
+            content_type=answer.get("ContentType", ""),
         )
 
     async def copy(
-        self, source: str, version_id: str, target: str, metadata: dict[str, str]
+        self,
+        source: str,
+        version_id: str,
+        target: str,
+        metadata: dict[str, str],
+        *,
+        content_type: str = "application/zstd",
     ) -> Copied:
         """Copy a version to another key inside the bucket, with new user metadata."""
         answer: Any = await self._call(
@@ -424,7 +433,7 @@ class Bucket:
                 CopySource={"Bucket": self.name, "Key": source, "VersionId": version_id},
                 Metadata=metadata,
                 MetadataDirective="REPLACE",
-                ContentType="application/zstd",
+                ContentType=content_type,
             ),
         )
         result = self._said(answer, "CopyObjectResult")
@@ -466,7 +475,9 @@ class Bucket:
                 yield version
             if page.next is None:
                 return
-            page = await self.page(prefix, after=page.next)
+            after, page = page.next, await self.page(prefix, after=page.next)
+            if page.next == after:
+                raise self._not_s3(f"list the versions of {prefix!r} in")
 
     async def page(
         self,
@@ -504,8 +515,6 @@ class Bucket:
             last = max([entry.key for entry in entries[-1:]] + prefixes[-1:], default="")
             last = last or self._said(answer, "NextKeyMarker")
             following = (last, answer.get("NextVersionIdMarker") or "")
-            if following == after:
-                raise self._not_s3(what)
         return ListPage(entries, prefixes, following)
 
     async def older(

@@ -29,15 +29,15 @@ def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:
     _wrap(type, doc).set(content)
 
 
-def restored(type: str | None, current: bytes, old: bytes) -> bytes:
-    """The update of a document at `current` after edits that make it say what `old` says.
+def restored(type: str | None, current: bytes, old: Any) -> bytes:
+    """The update of a document at `current` after edits that make it say the content `old`.
 
-    Moving forward, as a person would: putting `old` itself back would be undone by the first
-    client that comes back with newer history. Raises `UnsupportedDocument`.
+    Moving forward, as a person would: putting an old update itself back would be undone by the
+    first client that comes back with newer history. Raises `UnsupportedDocument`.
     """
     present: pycrdt.Doc[Any] = pycrdt.Doc()
     present.apply_update(current)
-    write(type, present, untrusted(of_update(type, old)))
+    write(type, present, untrusted(old))
     return present.get_update()
 
 

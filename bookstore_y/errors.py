@@ -21,6 +21,18 @@ class InvalidPath(BookstoreError, ValueError):
     """A document path cannot be a key in the bucket."""
 
 
+class InvalidLabel(BookstoreError, ValueError):
+    """A label is empty, or cannot be an object tag."""
+
+
+class InvalidToken(BookstoreError, ValueError):
+    """What was given to go on with a listing is not what an earlier page gave."""
+
+
+class BucketNotAllowed(BookstoreError):
+    """Objects of this bucket may not be cloned."""
+
+
 class NotFound(BookstoreError):
     """The bucket was asked and said that this does not exist."""
 

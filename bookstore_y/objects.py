@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 
@@ -21,6 +21,7 @@ class StoredObject:
     size: int
     metadata: dict[str, str]
     tag_count: int = 0
+    content_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def listed(entry: Any, is_delete_marker: bool) -> ObjectVersion:
         key=entry["Key"],
         version_id=entry.get("VersionId") or "null",
         etag=entry.get("ETag", ""),
-        last_modified=entry["LastModified"],
+        last_modified=entry["LastModified"].astimezone(timezone.utc),
         size=entry.get("Size", 0),
         is_latest=entry["IsLatest"],
         is_delete_marker=is_delete_marker,

@@ -156,6 +156,11 @@ class BookstoreSettings(LoggingConfigurable):
         values = (getattr(self, name) for name in sorted(self.trait_names(config=True)))
         return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
+    def for_bucket(self, name: str) -> BookstoreSettings:
+        """The same for another bucket."""
+        traits = {trait: getattr(self, trait) for trait in self.trait_names(config=True)}
+        return BookstoreSettings(**{**traits, "s3_bucket": name})
+
     def may_clone_from(self, bucket: str) -> bool:
         """Whether objects of that bucket may be cloned."""
         return bucket == self.s3_bucket or bucket in self.clone_buckets or "*" in self.clone_buckets

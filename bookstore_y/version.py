@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+from .objects import StoredObject
+
 FORMAT = "1"
 """Format number of the user metadata of a snapshot."""
 
@@ -21,9 +23,10 @@ METADATA_BYTES = 2048
 class Version:
     """One version of a document, as the bucket keeps it.
 
-    `size` is in bytes as stored. `kind` is `snapshot`, `save` or `published`. `authors`,
-    `parent` (a version id) and `origin` are in the object's metadata, which a listing does not
-    show: they are empty unless details were asked for.
+    `size` is in bytes as stored. `kind` is `snapshot`, `save` or `published`. `path` is the
+    document's at that version, `type` the document type of a snapshot. `authors`, `parent`
+    (a version id), `origin` and `label` are in the object's metadata and tags, which a listing
+    does not show: they are empty unless details were asked for.
     """
 
     version_id: str
@@ -36,6 +39,8 @@ class Version:
     authors: tuple[str, ...] = ()
     parent: str = ""
     origin: str = ""
+    path: str = ""
+    type: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; the time is in ISO 8601."""
@@ -48,7 +53,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a snapshot's user metadata says about it."""
+    """What a version's user metadata says about it. `digest` is the SHA-256 of a saved file."""
 
     lineage: str = ""
     parent: str = ""
@@ -57,6 +62,7 @@ class Facts:
     origin: str = "checkpoint"
     file_id: str = ""
     file_hashes: tuple[str, ...] = ()
+    digest: str = ""
     write_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def to_metadata(self) -> dict[str, str]:
@@ -69,6 +75,7 @@ class Facts:
             "updates": str(self.updates),
             "origin": self.origin,
             "file-id": self.file_id,
+            "sha256": self.digest,
         }
         facts = {name: value for name, value in facts.items() if value}
         room = METADATA_BYTES - sum(len(name) + len(value) for name, value in facts.items())
@@ -103,8 +110,34 @@ class Facts:
             origin=metadata.get("origin", ""),
             file_id=metadata.get("file-id", ""),
             file_hashes=listed("file-hashes"),
+            digest=metadata.get("sha256", ""),
             write_id=metadata.get("write-id", ""),
         )
+
+
+def version_of(
+    stored: StoredObject,
+    path: str,
+    type: str | None = None,
+    *,
+    kind: str = "snapshot",
+    is_latest: bool = False,
+) -> Version:
+    """The version that an object was read as, with its details, labels apart."""
+    facts = Facts.from_metadata(stored.metadata)
+    return Version(
+        version_id=stored.version_id,
+        key=stored.key,
+        last_modified=stored.last_modified,
+        size=stored.size,
+        is_latest=is_latest,
+        kind=kind,
+        authors=facts.authors,
+        parent=facts.parent,
+        origin=facts.origin,
+        path=path,
+        type=type,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""What one version says, as a file: a notebook, a text, or bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+from dataclasses import dataclass
+from posixpath import basename
+from typing import Any
+
+from .errors import UnsupportedDocument
+from .version import Version
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a version, in the terms of Jupyter's contents API.
+
+    `type` is `notebook` or `file`; `format` is `json`, `text` or `base64`. `content` is a
+    notebook as a dict that nobody trusts yet, or a str.
+    """
+
+    version: Version
+    type: str
+    format: str
+    content: Any
+
+    def model(self) -> dict[str, Any]:
+        """A model of Jupyter's contents API."""
+        path, time = self.version.path, self.version.last_modified.isoformat()
+        return {
+            "name": basename(path),
+            "path": path,
+            "type": self.type,
+            "format": self.format,
+            "content": self.content,
+            "mimetype": None if self.type == "notebook" else self.mimetype,
+            "created": time,
+            "last_modified": time,
+            "size": len(self.raw()),
+            "writable": False,
+        }
+
+    @property
+    def mimetype(self) -> str:
+        """The file's media type, by its name."""
+        if self.type == "notebook":
+            return "application/x-ipynb+json"
+        guessed, encoding = mimetypes.guess_type(self.version.path)
+        plain = "text/plain" if self.format == "text" else "application/octet-stream"
+        return plain if guessed is None or encoding else guessed
+
+    def raw(self) -> bytes:
+        """The bytes of the file; a notebook's are as Jupyter writes it."""
+        if self.type == "notebook":
+            return notebook_bytes(self.content)
+        if self.format == "base64":
+            return base64.b64decode(self.content)
+        return str(self.content).encode("utf-8", "surrogatepass")
+
+
+def notebook_bytes(notebook: dict[str, Any]) -> bytes:
+    """A notebook as nbformat writes it to a file, or as plain JSON if it is none by the schema."""
+    import nbformat
+
+    try:
+        text: str = nbformat.v4.writes(nbformat.from_dict(notebook))  # type: ignore[no-untyped-call]
+    except (AttributeError, KeyError, TypeError):
+        text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def of_file(version: Version, body: bytes) -> Content:
+    """The content of a saved file."""
+    from . import content  # jupyter_ydoc is slow to import
+
+    if version.path.endswith(".ipynb"):
+        notebook = _notebook(body)
+        if notebook is not None:
+            return Content(version, "notebook", "json", content.untrusted(notebook))
+    try:
+        return Content(version, "file", "text", body.decode())
+    except UnicodeDecodeError:
+        return Content(version, "file", "base64", base64.b64encode(body).decode())
+
+
+def of_update(version: Version, update: bytes) -> Content:
+    """The content of a snapshot. Raises `UnsupportedDocument` for one without a type that an
+    installed package knows, and for one that has no text or notebook to show."""
+    from . import content
+
+    said = content.untrusted(content.of_update(version.type, update))
+    if isinstance(said, dict) and "cells" in said:
+        return Content(version, "notebook", "json", said)
+    if isinstance(said, bytes):
+        return Content(version, "file", "base64", base64.b64encode(said).decode())
+    if isinstance(said, str):
+        return Content(version, "file", "text", said)
+    raise UnsupportedDocument(
+        f"A document of type {version.type!r} is neither a notebook nor a text, so its content "
+        "cannot be shown; load the version's update with Archive.load."
+    )
+
+
+def _notebook(body: bytes) -> dict[str, Any] | None:
+    import nbformat
+
+    try:
+        read = nbformat.reader.reads(body.decode())  # type: ignore[no-untyped-call]
+        notebook = nbformat.convert(read, 4)  # type: ignore[no-untyped-call]
+        plain = json.loads(json.dumps(notebook))
+    except Exception:  # noqa: BLE001 - nbformat raises what it likes for what is no notebook
+        return None
+    return plain if isinstance(plain, dict) and isinstance(plain.get("cells"), list) else None

@@ -1,0 +1,76 @@
+"""What only a version's metadata and tags know: its origin, authors, parent and label."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from . import labels
+from .bucket import Bucket
+from .errors import AccessDenied, VersionNotFound
+from .version import Facts, Version
+
+REMEMBERED = 10_000
+"""Versions whose metadata is kept in memory: it never changes, unlike tags."""
+
+
+class Details:
+    """The details of one bucket's versions."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._facts: OrderedDict[tuple[str, str], Facts] = OrderedDict()
+
+    async def facts(self, key: str, version_id: str) -> Facts:
+        """A version's metadata. Raises `VersionNotFound`."""
+        known = self._facts.get((key, version_id))
+        if known is not None:
+            return known
+        stored = await self._bucket.head(key, version_id)
+        return self._remember(key, version_id, stored.metadata)
+
+    async def complete(self, version: Version) -> Version:
+        """The version with its details. Raises `VersionNotFound`."""
+        key, version_id = version.key, version.version_id
+        facts = self._facts.get((key, version_id))
+        tagged = True
+        if facts is None:
+            stored = await self._bucket.details(key, version_id)
+            facts = self._remember(key, version_id, stored.metadata)
+            tagged = stored.tag_count > 0
+        label = await self._label(key, version_id) if tagged else None
+        return replace(
+            version,
+            authors=facts.authors,
+            parent=facts.parent,
+            origin=facts.origin,
+            label=label,
+        )
+
+    async def complete_all(self, versions: Sequence[Version]) -> list[Version]:
+        """The versions with their details, fetched at once, without those that were removed
+        since they were listed."""
+
+        async def complete(version: Version) -> Version | None:
+            try:
+                return await self.complete(version)
+            except VersionNotFound:
+                return None
+
+        completed = await asyncio.gather(*map(complete, versions))
+        return [version for version in completed if version is not None]
+
+    async def _label(self, key: str, version_id: str) -> str | None:
+        try:
+            return labels.from_tags(await self._bucket.tags(key, version_id))
+        except AccessDenied:
+            # As AWS has it: who may not read tags is told that there are none.
+            return None
+
+    def _remember(self, key: str, version_id: str, metadata: dict[str, str]) -> Facts:
+        facts = self._facts[key, version_id] = Facts.from_metadata(metadata)
+        if len(self._facts) > REMEMBERED:
+            self._facts.popitem(last=False)
+        return facts

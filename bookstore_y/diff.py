@@ -1,0 +1,78 @@
+"""What changed between two versions."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .body import Content, notebook_bytes
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What leads from one content to another.
+
+    `type` is `notebook`, `text` or `binary`. `diff` is a list of nbdime's diff operations
+    (nbdime documentation, "diff format") as JSON types; of texts a unified diff as a str, empty
+    if nothing changed; of anything else an empty str.
+    """
+
+    type: str
+    before: Content
+    after: Content
+    diff: list[dict[str, Any]] | str
+    changed: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; `base` is the content that the diff applies to."""
+        return {
+            "type": self.type,
+            "base": self.before.content,
+            "diff": self.diff,
+            "changed": self.changed,
+            "before": self.before.version.to_dict(),
+            "after": self.after.version.to_dict(),
+        }
+
+
+def diff_of(before: Content, after: Content) -> Diff:
+    """Compare two contents: notebooks cell by cell, texts line by line."""
+    if before.type == after.type == "notebook":
+        operations = _notebooks(before.content, after.content)
+        return Diff("notebook", before, after, operations, bool(operations))
+    if "base64" in (before.format, after.format):
+        return Diff("binary", before, after, "", before.raw() != after.raw())
+    text = "".join(_lines(before, after))
+    return Diff("text", before, after, text, bool(text))
+
+
+def _notebooks(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
+    import nbformat
+    from nbdime.diffing.notebooks import diff_notebooks  # type: ignore[import-untyped]
+
+    nodes = (nbformat.from_dict(notebook) for notebook in (before, after))  # type: ignore[no-untyped-call]
+    found = diff_notebooks(*nodes)
+    operations: list[dict[str, Any]] = json.loads(json.dumps(found))
+    return operations
+
+
+def _lines(before: Content, after: Content) -> list[str]:
+    lines = []
+    for line in difflib.unified_diff(
+        _text(before).splitlines(keepends=True),
+        _text(after).splitlines(keepends=True),
+        before.version.path,
+        after.version.path,
+        before.version.version_id,
+        after.version.version_id,
+    ):
+        lines += [line] if line.endswith("\n") else [line, "\n\\ No newline at end of file\n"]
+    return lines
+
+
+def _text(content: Content) -> str:
+    if content.type == "notebook":
+        return notebook_bytes(content.content).decode("utf-8", "surrogatepass")
+    return str(content.content)

@@ -1,0 +1,168 @@
+"""Saved files: the bytes of each save, as a version under the file's own path."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from . import keys
+from .bucket import Bucket
+from .errors import BucketUnavailable, DocumentNotFound
+from .objects import Copied, ObjectVersion, StoredObject
+from .saving import Saving
+from .settings import BookstoreSettings
+from .version import Facts, Version, renamed_from, version_of
+
+READINGS = 3
+"""Times that a file is read before the way to the bucket is taken to be broken."""
+
+
+class Files:
+    """The saved files of one bucket."""
+
+    def __init__(self, bucket: Bucket, settings: BookstoreSettings, saving: Saving) -> None:
+        self._bucket = bucket
+        self._settings = settings
+        self.saving = saving
+
+    def key(self, path: str) -> str:
+        """The key of the file's saves. Raises `InvalidPath`."""
+        return keys.file_key(self._settings.workspace_prefix, path)
+
+    async def save(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        authors: Iterable[str] = (),
+        origin: str = "save",
+        content_type: str = "application/octet-stream",
+    ) -> Version | None:
+        """Write a file as its new version; None if that is what the current version says.
+
+        Of two servers that save one file at once the later is current, and both stay.
+        """
+        facts = Facts(origin=origin, authors=tuple(authors))
+        return await self.put(self.key(path), path, body, facts, content_type)
+
+    async def put(
+        self,
+        key: str,
+        path: str,
+        body: bytes,
+        facts: Facts,
+        content_type: str,
+        *,
+        kind: str = "save",
+    ) -> Version | None:
+        """Write a version of `key`, unless it is what the current one says."""
+        if not self.saving.checked:
+            await self.saving.check()
+        digest = await asyncio.to_thread(_sha256, body)
+        try:
+            current = await self._bucket.head(key)
+        except DocumentNotFound:
+            parent = ""
+        else:
+            if await asyncio.to_thread(_says, current, body, digest):
+                return None
+            parent = current.version_id
+        facts = replace(facts, parent=parent, digest=digest)
+        metadata = facts.to_metadata()
+        written = await self._bucket.put(key, body, metadata, content_type=content_type)
+        if written.version_id == "null":
+            self.saving.checked = False  # versioning was suspended
+        stored = await self._bucket.head(key, written.version_id)
+        return version_of(stored, path, kind=kind, is_latest=True)
+
+    async def read(self, key: str, version_id: str | None = None) -> StoredObject:
+        """Read a version. One that is not what was written is read again, as a bit may have
+        flipped on the way. Raises `DocumentNotFound`, `VersionNotFound`, `DocumentTooLarge`."""
+        arrived: list[bytes] = []
+        while True:
+            limit = self._settings.max_document_size
+            stored = await self._bucket.get(key, version_id, max_size=limit)
+            digest = Facts.from_metadata(stored.metadata).digest
+            # Another program may have written other bytes with our metadata: so be it, if they
+            # arrive twice alike.
+            if digest in ("", await asyncio.to_thread(_sha256, stored.body)):
+                return stored
+            if stored.body in arrived:
+                return stored
+            arrived.append(stored.body)
+            if len(arrived) > READINGS:
+                raise BucketUnavailable(
+                    f"{key!r} in {self._bucket.where} arrives damaged, and different each time; "
+                    "check the network and any proxy on the way."
+                )
+
+    async def rename(self, source: str, target: str) -> Copied | None:
+        """Follow the rename of a file: its current version goes on under the new key, and the
+        old key gets a delete marker. None when the bucket holds no such file."""
+        if not self.saving.checked:
+            await self.saving.check()
+        try:
+            current = await self._bucket.head(self.key(source))
+        except DocumentNotFound:
+            return None
+        facts = replace(
+            Facts.from_metadata(current.metadata),
+            parent=current.version_id,
+            origin=renamed_from(source),
+            authors=(),
+        ).renewed()
+        if await self._exists(self.key(target)):  # another file's history ends here
+            await self._bucket.delete(self.key(target))
+        copied = await self._bucket.copy(
+            self.key(source),
+            current.version_id,
+            self.key(target),
+            facts.to_metadata(),
+            content_type=current.content_type,
+        )
+        await self._bucket.delete(self.key(source))
+        return copied
+
+    async def _exists(self, key: str) -> bool:
+        try:
+            await self._bucket.head(key)
+        except DocumentNotFound:
+            return False
+        return True
+
+    async def delete(self, path: str) -> None:
+        """Put a delete marker on the file. All of its versions stay."""
+        await self._bucket.delete(self.key(path))
+
+    async def under(self, path: str) -> list[str]:
+        """The paths of the file at `path`, or of the files in the directory at `path`, that the
+        bucket holds now."""
+        prefix = self._settings.workspace_prefix
+        key = self.key(path)
+        page = await self._bucket.page(key, limit=1)
+        here = [path for entry in page.entries if _is_there(entry) and entry.key == key]
+        below = [
+            entry.key[len(prefix) :]
+            async for entry in self._bucket.list_prefix(f"{key}/")
+            if _is_there(entry) and not entry.key.endswith(keys.SNAPSHOT_SUFFIX)
+        ]
+        return here + below
+
+
+def _is_there(entry: ObjectVersion) -> bool:
+    return entry.is_latest and not entry.is_delete_marker
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _says(current: StoredObject, body: bytes, digest: str) -> bool:
+    known = Facts.from_metadata(current.metadata).digest
+    if known:
+        return known == digest
+    # Written by another program, nteract's bookstore say: the ETag of a plain PUT is the MD5.
+    md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return current.size == len(body) and current.etag.strip('"') == md5

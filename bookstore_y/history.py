@@ -1,0 +1,355 @@
+"""The history of a file: its versions of all kinds in one list, newest first, page by page.
+
+A listing of S3 is of one key, so the lists of a file's keys are merged by time. Each page goes on
+where the one before ended, with one request for each key that has more. Where a run of versions
+began with a rename, the history goes on at the former key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from .bucket import Bucket
+from .details import Details
+from .errors import DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
+from .keys import Document
+from .objects import ObjectVersion
+from .places import KINDS, Found, Place, Places
+from .version import Version, former_path
+
+SCANNED = 1000
+"""Versions that one page looks at, at most, when a filter lets few of them through."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some versions of a file, newest first. `next` is what to go on with; None if that was
+    all. A page may be short, or empty, and have a next one, when few versions pass a filter."""
+
+    versions: tuple[Version, ...]
+    next: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {"versions": [v.to_dict() for v in self.versions], "next": self.next}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which versions of a file are meant: of these kinds, not before `since` nor after `until`,
+    by this author, labelled. Times have a time zone."""
+
+    kinds: tuple[str, ...] = ("snapshot", "save")
+    since: datetime | None = None
+    until: datetime | None = None
+    author: str | None = None
+    labelled: bool = False
+
+    @property
+    def needs_details(self) -> bool:
+        """Whether a listing alone does not tell which versions pass."""
+        return self.author is not None or self.labelled
+
+    def passes(self, version: Version) -> bool:
+        """Whether a version with its details has the author and label that are asked for."""
+        by = self.author is None or self.author in version.authors
+        return by and (version.label is not None or not self.labelled)
+
+
+@dataclass
+class _Stream:
+    """The list of one key, as far as it was read; what is in `entries` is not yet taken.
+
+    `after` and `than` are the id and time of the last that was. `first` is the version that the
+    list begins with, if not with the newest.
+    """
+
+    place: Place
+    first: str = ""
+    after: str = ""
+    than: datetime = _EPOCH
+    entries: deque[ObjectVersion] = field(default_factory=deque)
+    more: bool = True
+    marked: set[datetime] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        return not self.entries and not self.more
+
+
+class History:
+    """The histories of one bucket's files."""
+
+    def __init__(self, bucket: Bucket, places: Places, details: Details) -> None:
+        self._bucket = bucket
+        self._places = places
+        self._details = details
+
+    async def page(
+        self,
+        path: str | Document,
+        which: Filter,
+        *,
+        limit: int,
+        after: str | None = None,
+        details: bool = False,
+    ) -> Page:
+        """Up to `limit` versions, from the newest, or where the page ended that gave `after`.
+
+        Raises `DocumentNotFound` when the file never had a version of these kinds, and
+        `InvalidToken` when `after` is not what a page of this file gave.
+        """
+        limit = max(1, min(limit, SCANNED - 1))
+        details = details or which.needs_details
+        streams = await self._begin(path, which.kinds, limit + 1) if after is None else _read(after)
+        found: list[Version] = []
+        taken: list[Version] = []
+        scanned = 0
+        walk = self._walk(streams, limit + 1)
+        ended = True
+        async for stream, entry in walk:
+            if which.since is not None and entry.last_modified < which.since:
+                break
+            late = which.until is not None and entry.last_modified > which.until
+            if not (entry.is_delete_marker or late):
+                taken.append(version_at(stream.place, entry))
+                scanned += 1
+            if len(found) + len(taken) == limit or scanned == SCANNED:
+                found += await self._pass(taken, which, details)
+                taken = []
+                if len(found) == limit or scanned == SCANNED:
+                    ended = all(stream.over for stream in streams)
+                    break
+        found += await self._pass(taken, which, details)
+        return Page(tuple(found), None if ended else _token(streams))
+
+    async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
+        if not details:
+            return taken
+        return list(filter(which.passes, await self._details.complete_all(taken)))
+
+    async def at(
+        self, path: str | Document, when: datetime | None, kinds: tuple[str, ...]
+    ) -> Version:
+        """The version that was current at a moment, or is now. Raises `DocumentNotFound` when
+        there was none, or the last that had happened was a deletion."""
+        streams = await self._begin(path, kinds, 2 if when is None else SCANNED)
+        deleted: ObjectVersion | None = None
+        async for stream, entry in self._walk(streams, SCANNED):
+            if when is not None and entry.last_modified > when:
+                continue
+            # Within one second the order of two keys' entries is not known: then it is there.
+            if deleted is not None and (
+                entry.last_modified < deleted.last_modified or entry.key == deleted.key
+            ):
+                break
+            if not entry.is_delete_marker:
+                return version_at(stream.place, entry)
+            deleted = deleted or entry
+        was = "was not there" if when is None or deleted else "did not exist yet"
+        then = "" if when is None else f" at {when.isoformat()}"
+        raise DocumentNotFound(
+            f"{path} {was}{then}, by the {self._bucket.where}; list its versions, and name one "
+            "of them."
+        )
+
+    async def find(self, path: str | Document, version_id: str) -> Version:
+        """A version with its details, by its id alone. Raises `VersionNotFound`."""
+        if isinstance(path, Document):
+            places = [Place("snapshot", path.path, path.type)]
+        else:
+            places = [found.place for found in await self._places.of(path, KINDS, 1)]
+        tried = await asyncio.gather(*(self._version(place, version_id) for place in places))
+        for version in tried:
+            if version is not None:
+                return version
+        # It may be from before the file was renamed.
+        here = {self._places.key(place) for place in places}
+        with contextlib.suppress(DocumentNotFound):
+            streams = await self._begin(path, KINDS, SCANNED)
+            async for stream, entry in self._walk(streams, SCANNED):
+                if entry.version_id == version_id and entry.key not in here:
+                    return await self._details.complete(version_at(stream.place, entry))
+        raise VersionNotFound(
+            f"{path} has no version {version_id[:80]!r}; list its versions and take one of them."
+        )
+
+    async def _version(self, place: Place, version_id: str) -> Version | None:
+        key = self._places.key(place)
+        try:
+            stored = await self._bucket.head(key, version_id)
+            latest = await self._bucket.page(key, limit=1)
+        except VersionNotFound:
+            return None
+        is_latest = any(entry.version_id == version_id for entry in latest.entries)
+        listed = ObjectVersion(
+            key, version_id, stored.etag, stored.last_modified, stored.size, is_latest
+        )
+        return await self._details.complete(version_at(place, listed))
+
+    async def _begin(self, path: str | Document, kinds: Sequence[str], limit: int) -> list[_Stream]:
+        if isinstance(path, Document):
+            found = [Found(Place("snapshot", path.path, path.type), [], True)]
+        else:
+            found = await self._places.of(path, tuple(kinds), limit)
+        streams = [
+            _Stream(found.place, entries=deque(found.entries), more=found.more) for found in found
+        ]
+        await self._fill(streams, limit)
+        if not any(stream.entries for stream in streams):
+            raise DocumentNotFound(
+                f"The {self._bucket.where} holds no version of {path}; check the path "
+                "and the workspace prefix."
+            )
+        return streams
+
+    async def _fill(self, streams: list[_Stream], limit: int) -> None:
+        await asyncio.gather(*(self._more(s, limit) for s in streams if s.more and not s.entries))
+
+    async def _more(self, stream: _Stream, limit: int) -> None:
+        key = self._places.key(stream.place)
+        if stream.after:
+            entries, stream.more = await self._bucket.older(key, stream.after, stream.than, limit)
+        elif stream.first:
+            entries = await self._entry(key, stream.first)
+            stream.more = bool(entries)
+        else:
+            page = await self._bucket.page(key, limit=limit)
+            entries = [entry for entry in page.entries if entry.key == key]
+            stream.more = page.next is not None and len(entries) == len(page.entries)
+        stream.entries.extend(entries)
+
+    async def _walk(
+        self, streams: list[_Stream], limit: int
+    ) -> AsyncIterator[tuple[_Stream, ObjectVersion]]:
+        """Versions and delete markers of all streams, newest first. At each step the streams
+        stand after what was given; streams of former keys join them."""
+        while True:
+            await self._fill(streams, limit)
+            left = [stream for stream in streams if stream.entries]
+            if not left:
+                return
+            stream = max(left, key=lambda s: s.entries[0].last_modified)
+            entry = stream.entries.popleft()
+            stream.after, stream.than = entry.version_id, entry.last_modified
+            if not stream.entries and stream.more:
+                await self._more(stream, limit)
+            if entry.is_delete_marker:
+                stream.marked.add(entry.last_modified)
+            elif self._begins_run(stream, entry):
+                former = await self._former(stream.place, entry, streams)
+                if former is not None:
+                    streams.append(former)
+            yield stream, entry
+
+    def _begins_run(self, stream: _Stream, entry: ObjectVersion) -> bool:
+        """Whether a version may be the first after a deletion, or of all.
+
+        Within one second, S3's answer leaves open which of a version and a marker is older.
+        """
+        older = stream.entries[0] if stream.entries else None
+        return (
+            older is None
+            or older.is_delete_marker
+            or entry.last_modified in stream.marked
+            or any(
+                e.is_delete_marker and e.last_modified == entry.last_modified
+                for e in stream.entries
+            )
+        )
+
+    async def _former(
+        self, place: Place, entry: ObjectVersion, streams: list[_Stream]
+    ) -> _Stream | None:
+        """The list of the key that a rename left, from its last version on."""
+        try:
+            facts = await self._details.facts(entry.key, entry.version_id)
+        except VersionNotFound:  # removed since it was listed
+            return None
+        path = former_path(facts.origin)
+        if path is None or not facts.parent:
+            return None
+        former = Place(place.kind, path, place.type)
+        try:
+            self._places.key(former)
+        except InvalidPath:  # not written by us
+            return None
+        if any(stream.place == former for stream in streams):
+            return None  # it was renamed to and fro, and its list is being read from further up
+        stream = _Stream(former, facts.parent)
+        await self._more(stream, 1)
+        return stream
+
+    async def _entry(self, key: str, version_id: str) -> list[ObjectVersion]:
+        try:
+            stored = await self._bucket.head(key, version_id)
+        except VersionNotFound:
+            return []
+        return [
+            ObjectVersion(key, version_id, stored.etag, stored.last_modified, stored.size, False)
+        ]
+
+
+def version_at(place: Place, entry: ObjectVersion) -> Version:
+    """The version that a line of a listing stands for."""
+    return Version(
+        version_id=entry.version_id,
+        key=entry.key,
+        last_modified=entry.last_modified,
+        size=entry.size,
+        is_latest=entry.is_latest,
+        kind=place.kind,
+        path=place.path,
+        type=place.type,
+    )
+
+
+def _token(streams: list[_Stream]) -> str:
+    """Where the streams stand, in ASCII. A stream that is over is told of, too, since it says
+    which keys have been read."""
+    state = [
+        [
+            stream.place.kind,
+            stream.place.path,
+            stream.place.type,
+            stream.first,
+            stream.after,
+            round((stream.than - _EPOCH).total_seconds() * 1e6),
+            not stream.over,
+        ]
+        for stream in streams
+    ]
+    text = json.dumps(state, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read(token: str) -> list[_Stream]:
+    try:
+        padded = token.encode() + b"=" * (-len(token) % 4)
+        state = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        return [_stream(*line) for line in state]
+    except (ValueError, TypeError, OverflowError, RecursionError, InvalidPath):
+        raise InvalidToken(
+            "That is not what a page of versions gave to go on with; list from the beginning."
+        ) from None
+
+
+def _stream(
+    kind: str, path: str, type: str | None, first: str, after: str, than: int, more: bool
+) -> _Stream:
+    Document(path, type)  # raises for what is none
+    texts = (kind, first, after)
+    if kind not in KINDS or not all(isinstance(text, str) for text in texts):
+        raise ValueError(kind)
+    time = _EPOCH + timedelta(microseconds=than)
+    return _Stream(Place(kind, path, type), first, after, time, more=bool(more))

@@ -1,0 +1,125 @@
+"""Places: the keys at which one file has versions, and how they are found."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+
+from . import keys
+from .bucket import Bucket
+from .keys import Document
+from .objects import ObjectVersion
+from .settings import BookstoreSettings
+
+KINDS = ("snapshot", "save", "published")
+"""The kinds of versions."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where versions of one kind stand. `type` is the document type of snapshots."""
+
+    kind: str
+    path: str
+    type: str | None = None
+
+
+@dataclass
+class Found:
+    """A place with the newest entries of its listing, and whether there are older ones."""
+
+    place: Place
+    entries: list[ObjectVersion]
+    more: bool
+
+
+class Places:
+    """The places of one bucket's files."""
+
+    def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
+        self._bucket = bucket
+        self._settings = settings
+
+    def key(self, place: Place) -> str:
+        """The key of the place. Raises `InvalidPath`."""
+        if place.kind == "snapshot":
+            document = Document(place.path, place.type)
+            return keys.snapshot_key(self._settings.workspace_prefix, document)
+        workspace, published = self._settings.workspace_prefix, self._settings.published_prefix
+        return keys.file_key(workspace if place.kind == "save" else published, place.path)
+
+    async def of(self, path: str, kinds: tuple[str, ...], limit: int) -> list[Found]:
+        """The places of one file that the bucket holds, or held, anything at, with up to `limit`
+        entries each where they came along.
+
+        One request each for what was saved, published, and the room that such a file usually
+        has, all at once; more if there are rooms of other types, or very many versions.
+        """
+        keys.check_path(path)
+        plain = [kind for kind in kinds if kind == "published"]
+        if "snapshot" not in kinds:
+            plain += [kind for kind in kinds if kind == "save"]
+        listing = [self._listed(Place(kind, path), limit) for kind in plain]
+        if "snapshot" in kinds:
+            usual = Place("snapshot", path, "notebook" if path.endswith(".ipynb") else "file")
+            listing.append(self._listed(usual, limit))
+            (saved, rooms), found = await asyncio.gather(
+                self._saved(path, limit), asyncio.gather(*listing)
+            )
+            found += [Found(room, [], True) for room in rooms if room != usual]
+            found += [saved] if "save" in kinds else []
+        else:
+            found = await asyncio.gather(*listing)
+        return [place for place in found if place.entries or place.more]
+
+    async def newest(self, found: Found) -> ObjectVersion:
+        """The newest version or delete marker of a place that there is something at."""
+        entries = found.entries or (await self._listed(found.place, 2)).entries
+        return entries[0]
+
+    async def _listed(self, place: Place, limit: int) -> Found:
+        key = self.key(place)
+        page = await self._bucket.page(key, limit=limit)
+        entries = [entry for entry in page.entries if entry.key == key]
+        return Found(place, entries, page.next is not None and len(entries) == len(page.entries))
+
+    async def _saved(self, path: str, limit: int) -> tuple[Found, list[Place]]:
+        """What was saved of a file, and the rooms that it has snapshots of.
+
+        A delimiter makes one entry of all versions of a room.
+        """
+        key = self.key(Place("save", path))
+        page = await self._bucket.page(key, limit=limit, delimiter=keys.SNAPSHOT_SUFFIX)
+        entries = [entry for entry in page.entries if entry.key == key]
+        only = len(entries) == len(page.entries) and not page.prefixes
+        here = Found(Place("save", path), entries, page.next is not None and only)
+        prefixes = page.prefixes
+        if page.next is not None and page.next[0] < f"{key}.\U0010ffff":
+            prefixes = []
+            after: tuple[str, str] | None = None
+            while True:
+                page = await self._bucket.page(
+                    f"{key}.", after=after, delimiter=keys.SNAPSHOT_SUFFIX
+                )
+                untyped = {entry.key for entry in page.entries} & {key + keys.SNAPSHOT_SUFFIX}
+                prefixes += [*page.prefixes, *untyped]
+                after = page.next
+                if after is None:
+                    break
+        matches = map(_snapshots_of(key).fullmatch, prefixes)
+        return here, [Place("snapshot", path, match[1]) for match in matches if match]
+
+
+def _snapshots_of(key: str) -> re.Pattern[str]:
+    # `notes.txt.y.zst` may be the untyped document of another file: only known types count.
+    types = "|".join(map(re.escape, sorted(room_types())))
+    return re.compile(rf"{re.escape(key)}(?:\.({types}))?{re.escape(keys.SNAPSHOT_SUFFIX)}")
+
+
+@cache
+def room_types() -> frozenset[str]:
+    """The document types that installed packages register with jupyter_ydoc."""
+    return frozenset(found.name for found in entry_points(group="jupyter_ydoc"))

@@ -1,0 +1,113 @@
+"""Publishing what is finished, and fetching what is to be cloned."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from . import body, keys
+from .body import Content
+from .bucket import Bucket
+from .errors import BucketNotAllowed, DocumentNotFound
+from .files import Files
+from .keys import Document
+from .reading import Reading
+from .settings import BookstoreSettings
+from .version import Facts, Version, version_of
+
+
+class Publishing:
+    """The published side of one bucket."""
+
+    def __init__(
+        self, bucket: Bucket, settings: BookstoreSettings, files: Files, reading: Reading
+    ) -> None:
+        self._bucket = bucket
+        self._settings = settings
+        self._files = files
+        self._reading = reading
+
+    async def publish(self, content: Content) -> Version:
+        """Publish what a version says: the file, and with a snapshot its snapshot, too."""
+        version = content.version
+        origin = f"publish:{version.version_id}"
+        if version.kind == "snapshot" and version.type is not None:
+            await self._copy(version, origin)
+        raw = await asyncio.to_thread(content.raw)
+        return await self.file(
+            version.path, raw, content.mimetype, origin=origin, authors=version.authors
+        )
+
+    async def file(
+        self,
+        path: str,
+        raw: bytes,
+        content_type: str,
+        *,
+        origin: str = "publish",
+        authors: Iterable[str] = (),
+    ) -> Version:
+        """Publish a file. The version that is published already, if it is the same."""
+        key = keys.file_key(self._settings.published_prefix, path)
+        facts = Facts(origin=origin, authors=tuple(authors))
+        written = await self._files.put(key, path, raw, facts, content_type, kind="published")
+        if written is not None:
+            return written
+        return version_of(await self._bucket.head(key), path, kind="published", is_latest=True)
+
+    async def _copy(self, version: Version, origin: str) -> None:
+        document = Document(version.path, version.type)
+        target = keys.snapshot_key(self._settings.published_prefix, document)
+        snapshot = await self._bucket.head(version.key, version.version_id)
+        facts = Facts.from_metadata(snapshot.metadata)
+        try:
+            published = Facts.from_metadata((await self._bucket.head(target)).metadata)
+            if published.origin == origin:
+                return
+        except DocumentNotFound:
+            pass
+        metadata = Facts(
+            lineage=facts.lineage, parent=version.version_id, origin=origin, authors=facts.authors
+        ).to_metadata()
+        await self._bucket.copy(version.key, version.version_id, target, metadata)
+
+    async def fetch(
+        self, key: str, bucket: str | None = None, version_id: str | None = None
+    ) -> Content:
+        """The content of any object of a bucket that may be cloned from; of a snapshot's key the
+        file that it is of. Raises `BucketNotAllowed`, `DocumentNotFound`, `VersionNotFound`."""
+        name = bucket or self._settings.require_bucket()
+        if not self._settings.may_clone_from(name):
+            raise BucketNotAllowed(
+                f"Objects of the bucket {name!r} may not be cloned here; whoever runs this "
+                "server can add it to c.BookstoreSettings.clone_buckets."
+            )
+        if name == self._settings.s3_bucket:
+            return await self._fetch(self._bucket, self._files, self._reading, key, version_id)
+        settings = self._settings.for_bucket(name)
+        async with Bucket(settings) as other:
+            files = Files(other, settings, self._files.saving)
+            return await self._fetch(other, files, Reading(other, settings), key, version_id)
+
+    async def _fetch(
+        self, bucket: Bucket, files: Files, reading: Reading, key: str, version_id: str | None
+    ) -> Content:
+        document = keys.document_of("", key)
+        if document is not None:
+            snapshot = await reading.read(key, version_id)
+            facts = snapshot.facts
+            version = Version(
+                version_id=snapshot.version_id,
+                key=key,
+                last_modified=snapshot.last_modified,
+                size=len(snapshot.update),
+                is_latest=version_id is None,
+                authors=facts.authors,
+                origin=facts.origin,
+                path=document.path,
+                type=document.type,
+            )
+            return await asyncio.to_thread(body.of_update, version, snapshot.update)
+        stored = await files.read(key, version_id)
+        version = version_of(stored, key, kind="save", is_latest=version_id is None)
+        return await asyncio.to_thread(body.of_file, version, stored.body)
