@@ -43,7 +43,6 @@ def here(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in disk.environment().items():
         if name.startswith("JUPYTER_"):
             monkeypatch.setenv(name, value)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy that is not for this machine
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -155,8 +156,28 @@ class TestInAScript:
                 monkeypatch.setenv("JUPYTER_SERVER_URL", f"{one.url}/")
                 assert BookstoreClient().url == one.url
 
+    async def test_asks_no_proxy_for_a_server_of_this_machine(
+        self, server: JupyterProcess, here: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+        for url in (None, server.url, server.url.replace("127.0.0.1", "localhost")):
+            client = BookstoreClient(url=url, token=server.token)
+            assert await asyncio.to_thread(client.versions, PATH) == []
+
+    async def test_sends_its_own_token_and_not_one_of_a_netrc(
+        self,
+        server: JupyterProcess,
+        here: None,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login ada password secret\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        assert await asyncio.to_thread(BookstoreClient().versions, PATH) == []
+
     async def test_takes_the_address_as_jupyter_prints_it(
-        self, server: JupyterProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+        self, server: JupyterProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
         client = BookstoreClient(url=f"{server.url}/lab?token={server.token}", path=PATH)
