@@ -221,8 +221,7 @@ class History:
         if stream.after:
             entries, stream.more = await self._bucket.older(key, stream.after, stream.than, limit)
         elif stream.first:
-            entries = await self._entry(key, stream.first)
-            stream.more = bool(entries)
+            entries, stream.more = await self._bucket.beginning(key, stream.first, limit)
         else:
             page = await self._bucket.page(key, limit=limit)
             entries = [entry for entry in page.entries if entry.key == key]
@@ -249,6 +248,7 @@ class History:
             elif self._begins_run(stream, entry):
                 former = await self._former(stream.place, entry, streams)
                 if former is not None:
+                    await self._more(former, limit)
                     streams.append(former)
             yield stream, entry
 
@@ -286,18 +286,7 @@ class History:
             return None
         if any(stream.place == former for stream in streams):
             return None  # it was renamed to and fro, and its list is being read from further up
-        stream = _Stream(former, facts.parent)
-        await self._more(stream, 1)
-        return stream
-
-    async def _entry(self, key: str, version_id: str) -> list[ObjectVersion]:
-        try:
-            stored = await self._bucket.head(key, version_id)
-        except VersionNotFound:
-            return []
-        return [
-            ObjectVersion(key, version_id, stored.etag, stored.last_modified, stored.size, False)
-        ]
+        return _Stream(former, facts.parent)
 
 
 def version_at(place: Place, entry: ObjectVersion) -> Version:
