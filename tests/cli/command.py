@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -77,12 +77,19 @@ class Bookstore:
 
     def save(self, path: str, body: str | bytes) -> Version:
         """Save a file."""
-        raw = body.encode() if isinstance(body, str) else body
+        return self.fill({path: body})[path]
 
-        async def save(archive: Archive) -> Version:
-            version = await archive.save_file(path, raw)
-            assert version is not None
-            return version
+    def fill(self, files: Mapping[str, str | bytes]) -> dict[str, Version]:
+        """Save files, given by their paths."""
+
+        async def save(archive: Archive) -> dict[str, Version]:
+            saved = {}
+            for path, body in files.items():
+                raw = body.encode() if isinstance(body, str) else body
+                version = await archive.save_file(path, raw)
+                assert version is not None
+                saved[path] = version
+            return saved
 
         return self.archive(save)
 

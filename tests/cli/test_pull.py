@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -53,6 +53,10 @@ def tree(directory: Path) -> dict[str, str]:
     }
 
 
+def sources(notebook: str) -> list[str]:
+    return ["".join(cell["source"]) for cell in json.loads(notebook)["cells"]]
+
+
 @pytest.fixture
 def on_any_server(
     s3_server: S3Server, bucket_name: str, capsys: pytest.CaptureFixture[str]
@@ -85,8 +89,7 @@ def test_a_workspace_comes_as_it_is_and_as_it_was(on_any_server: Bookstore, tmp_
     }
     assert bookstore("pull", "/", tmp_path / "then", "--at", then.isoformat()).code == 0
     past = tree(tmp_path / "then")
-    pulled = nbformat.reads(past.pop("project/r\u00e9sum\u00e9.ipynb"), as_version=4)
-    assert [cell.source for cell in pulled.cells] == ["1 + 1"]
+    assert sources(past.pop("project/r\u00e9sum\u00e9.ipynb")) == ["1 + 1"]
     assert past == {"read me.txt": "first", "old name.txt": "moved", "gone.txt": "deleted later"}
 
 
@@ -96,7 +99,8 @@ def test_a_notebook_is_written_as_nbformat_writes_it(bookstore: Bookstore, tmp_p
     bookstore("pull", "a.ipynb", tmp_path / "out")
     room = YNotebook()
     room.set(body)
-    nbformat.write(nbformat.from_dict(room.get()), tmp_path / "expected.ipynb")
+    write: Any = nbformat.write
+    write(nbformat.NotebookNode(room.get()), tmp_path / "expected.ipynb")
     assert (tmp_path / "out/a.ipynb").read_bytes() == (tmp_path / "expected.ipynb").read_bytes()
 
 
@@ -113,8 +117,7 @@ def test_the_newest_of_snapshot_and_save_is_pulled(bookstore: Bookstore, tmp_pat
 def test_a_directory_is_not_those_whose_names_begin_alike(
     bookstore: Bookstore, tmp_path: Path
 ) -> None:
-    for path in ("a", "ab", "a.txt", "d/a", "d.d/b", "d-1/c", "d/e/f"):
-        bookstore.save(path, path)
+    bookstore.fill({path: path for path in ("a", "ab", "a.txt", "d/a", "d.d/b", "d-1/c", "d/e/f")})
     bookstore("pull", "d", tmp_path / "d")
     assert tree(tmp_path / "d") == {"d/a": "d/a", "d/e/f": "d/e/f"}
     bookstore("pull", "a", tmp_path / "a")
@@ -176,9 +179,7 @@ def test_an_edited_file_is_kept_unless_overwriting_is_asked_for(
 
 
 def test_dry_run_writes_nothing_and_tells_all(bookstore: Bookstore, tmp_path: Path) -> None:
-    bookstore.save("new.txt", "new")
-    bookstore.save("other.txt", "other")
-    bookstore.save("same.txt", "same")
+    bookstore.fill({f"{name}.txt": name for name in ("new", "other", "same")})
     (tmp_path / "other.txt").write_text("edited")
     (tmp_path / "same.txt").write_text("same")
     said = bookstore.json("pull", "/", tmp_path, "--dry-run")
@@ -210,9 +211,7 @@ def test_nothing_is_written_through_a_symbolic_link(bookstore: Bookstore, tmp_pa
     (outside / "f.txt").write_text("mine")
     (inside / "d").symlink_to(outside)
     (inside / "link.txt").symlink_to(outside / "f.txt")
-    bookstore.save("d/f.txt", "theirs")
-    bookstore.save("d/new.txt", "theirs")
-    bookstore.save("link.txt", "theirs")
+    bookstore.fill(dict.fromkeys(("d/f.txt", "d/new.txt", "link.txt"), "theirs"))
     ran = bookstore("pull", "/", inside, "--overwrite")
     assert ran.code == 1
     assert "symbolic link" in ran.err
@@ -245,8 +244,7 @@ def test_names_that_the_disk_refuses(bookstore: Bookstore, tmp_path: Path) -> No
 
 
 def test_names_that_are_one_on_the_disk(bookstore: Bookstore, tmp_path: Path) -> None:
-    for path in ("A.txt", "a.txt", "D/x", "d"):
-        bookstore.save(path, path)
+    bookstore.fill({path: path for path in ("A.txt", "a.txt", "D/x", "d")})
 
     async def pull(archive: Archive) -> list[Pulled]:
         pulling = Pulling(archive, Directory(tmp_path, fold=str.casefold))
@@ -297,7 +295,7 @@ def test_what_was_published(bookstore: Bookstore, tmp_path: Path) -> None:
     assert bookstore("pull", "/", tmp_path, "--published").code == 0
     (name,) = tree(tmp_path)
     assert name == "a.ipynb"
-    assert nbformat.read(tmp_path / name, as_version=4).cells[0].source == "published"
+    assert sources((tmp_path / name).read_text()) == ["published"]
 
 
 def test_a_workspace_at_the_root_of_the_bucket_leaves_out_what_was_published(
@@ -336,8 +334,7 @@ def test_an_endpoint_that_is_away_is_not_asked_for_every_file(
 ) -> None:
     from bookstore_y.errors import BucketUnavailable
 
-    for index in range(40):
-        bookstore.save(f"{index}.txt", "text")
+    bookstore.fill({f"{index}.txt": "text" for index in range(40)})
     asked = 0
 
     async def away(self: Pulling, version: Any) -> bytes:
@@ -349,11 +346,10 @@ def test_an_endpoint_that_is_away_is_not_asked_for_every_file(
     ran = bookstore("pull", "/", tmp_path, "--BookstoreSettings.max_threads=1")
     assert ran.code == 4
     assert asked == 20
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_part_of_a_file_is_left_behind(bookstore: Bookstore, tmp_path: Path) -> None:
-    for index in range(20):
-        bookstore.save(f"{index}.txt", "text")
+    bookstore.fill({f"{index}.txt": "text" for index in range(20)})
     bookstore("pull", "/", tmp_path)
-    assert sorted(os.listdir(tmp_path)) == sorted(f"{index}.txt" for index in range(20))
+    assert {path.name for path in tmp_path.iterdir()} == {f"{index}.txt" for index in range(20)}
