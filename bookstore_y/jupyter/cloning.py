@@ -49,7 +49,10 @@ async def clone(
         content = await archive.fetch(key, bucket=bucket, version_id=version_id)
     except CorruptSnapshot as error:
         raise UnusableContent(f"{key} in bucket {bucket} cannot be cloned: {error}") from error
-    body = await asyncio.to_thread(_body_for, target, content.raw())
+    if content.type == "notebook" and is_notebook(target):
+        body = content.content
+    else:
+        body = await asyncio.to_thread(lambda: _body_for(target, content.raw()))
     model = await _write(documents, target, body, overwrite=overwrite)
     return {**model, "s3_path": s3_path(bucket, key), "versionID": content.version.version_id}
 

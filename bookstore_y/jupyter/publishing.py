@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import Any
 
+from ..body import notebook_bytes
 from ..errors import DocumentNotFound, UnsupportedDocument
 from ..version import Version
 from .documents import Documents
@@ -15,9 +16,8 @@ async def publish_notebook(
     documents: Documents, path: str, notebook: dict[str, Any], authors: tuple[str, ...]
 ) -> Version:
     """Publish a notebook that a client sent. Raises `UnusableContent`."""
-    text = json.dumps(untrusted(notebook), ensure_ascii=False, allow_nan=False)
-    archive = documents.running().archive
-    return await archive.publish_content(path, text.encode(), authors=authors)
+    raw = await asyncio.to_thread(notebook_bytes, untrusted(notebook))
+    return await documents.running().archive.publish_content(path, raw, authors=authors)
 
 
 async def publish_version(documents: Documents, path: str, version_id: str) -> Version:

@@ -76,7 +76,10 @@ class Query:
 
     def text(self, name: str) -> str | None:
         """The last value of the name; None when there is none, or an empty one."""
-        return self._handler.get_query_argument(name, None, strip=False) or None
+        return self._given(name) or None
+
+    def _given(self, name: str) -> str | None:
+        return self._handler.get_query_argument(name, None, strip=False)
 
     def required(self, name: str) -> str:
         """A value that must be given."""
@@ -87,7 +90,7 @@ class Query:
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number from 1 to `most`."""
-        text = self.text(name)
+        text = self._given(name)
         if text is None:
             return default
         if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
@@ -96,7 +99,7 @@ class Query:
 
     def flag(self, name: str, default: bool = False) -> bool:
         """1, true, 0 or false."""
-        text = self.text(name)
+        text = self._given(name)
         if text is None:
             return default
         if text not in _FLAGS:
@@ -105,7 +108,7 @@ class Query:
 
     def time(self, name: str) -> datetime | None:
         """A moment in ISO 8601; in UTC where it names no offset."""
-        text = self.text(name)
+        text = self._given(name)
         if text is None:
             return None
         # A + that was not percent-encoded arrives as a space, and Python 3.10 knows no Z.
@@ -132,10 +135,10 @@ class Query:
 
     def choice(self, name: str, known: Sequence[str]) -> str:
         """One of the known values; the first when there is none."""
-        text = self.text(name)
+        text = self._given(name)
         if text is not None and text not in known:
             raise HTTPError(400, f"{name} must be one of {', '.join(known)}.")
-        return text or known[0]
+        return known[0] if text is None else text
 
 
 def path_of(path: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import wraps
 from http.client import responses
 from typing import Any, TypeVar
@@ -135,9 +136,9 @@ class BookstoreHandler(APIHandler):
         """
         try:
             try:
-                text = json.dumps(value, allow_nan=False)
+                text = json.dumps(value, allow_nan=False, default=_plain)
             except ValueError:
-                text = json.dumps(_finite(value), allow_nan=False)
+                text = json.dumps(_finite(value), allow_nan=False, default=_plain)
         except RecursionError:
             raise web.HTTPError(422, "The content is nested too deeply to be sent.") from None
         self.finish(text)
@@ -156,9 +157,14 @@ def answer_error(handler: APIHandler, status: int, details: dict[str, Any]) -> N
     message = message_of(status, details)
     error = details.get("exc_info", (None, None, None))[1]
     handler.log.warning("wrote error: %r", message)
-    if status == 405:
-        handler.set_header("Allow", ", ".join(_methods(handler)))
+    say_allowed(handler, status)
     handler.finish(json.dumps({"message": message, "reason": getattr(error, "reason", None)}))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _finite(value: Any) -> Any:
@@ -169,10 +175,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _methods(handler: APIHandler) -> list[str]:
-    implemented = {
-        name
-        for name in web.RequestHandler.SUPPORTED_METHODS
-        if getattr(type(handler), name.lower()) is not getattr(web.RequestHandler, name.lower())
-    }
-    return sorted(implemented)
+def say_allowed(handler: JupyterHandler, status: int) -> None:
+    """Say with a 405 which methods there are, as it has to (RFC 9110, 15.5.6)."""
+    if status == 405:
+        names = web.RequestHandler.SUPPORTED_METHODS
+        own, base = type(handler), web.RequestHandler
+        there = [n for n in names if getattr(own, n.lower()) is not getattr(base, n.lower())]
+        handler.set_header("Allow", ", ".join(there))

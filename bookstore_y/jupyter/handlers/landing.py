@@ -13,7 +13,7 @@ from tornado import web
 
 from .. import cloning
 from .arguments import Query
-from .base import call, documents_of, message_of
+from .base import call, documents_of, message_of, say_allowed
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -40,6 +40,7 @@ class LandingPage(JupyterHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Show the error's own sentence in the page."""
+        say_allowed(self, status_code)
         self._show("error.html", message=message_of(status_code, kwargs), status=status_code)
 
     def show(self, source: list[tuple[str, str]], target: str, api: str, request: Any) -> None:

@@ -1,0 +1,31 @@
+"""Fixtures: one server for the tests of a module, on moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..e2e.disk import Disk
+from ..servers import S3Server, make_bucket
+from .server import RestServer, running
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
+    """The disk of the module's server."""
+    return Disk(tmp_path_factory.mktemp("rest"))
+
+
+@pytest.fixture(scope="module")
+def rest(disk: Disk, moto_server: S3Server) -> Iterator[RestServer]:
+    """A server with a bucket of its own, which may clone from `clonable` on its disk."""
+    clonable = disk.path / "clonable"
+    clonable.mkdir()
+    with running(
+        disk,
+        moto_server,
+        make_bucket(moto_server),
+        BookstoreSettings={"fs_cloning_basedir": str(clonable)},
+    ) as server:
+        yield server
