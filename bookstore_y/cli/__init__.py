@@ -9,7 +9,24 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import BookstoreError
-from . import completion, demo, doctor, import_, init, prune, pull
+from . import (
+    clone,
+    completion,
+    demo,
+    diff,
+    doctor,
+    import_,
+    init,
+    label,
+    ls,
+    prune,
+    publish,
+    pull,
+    restore,
+    show,
+    undelete,
+    versions,
+)
 from ._errors import INTERRUPTED, PIPE_CLOSED, CommandError, exit_code_of
 from ._options import EPILOG, Help, split_settings
 from ._output import Output
@@ -17,6 +34,15 @@ from ._output import Output
 COMMANDS = (
     doctor,
     init,
+    ls,
+    versions,
+    show,
+    diff,
+    restore,
+    undelete,
+    label,
+    publish,
+    clone,
     pull,
     import_,
     prune,

@@ -1,0 +1,33 @@
+"""Running Jupyter servers of this user that archive into the same bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..client._server import JupyterServer
+    from ..settings import BookstoreSettings
+
+_SECONDS = 5.0
+"""How long one of them may take to say where it archives."""
+
+
+def serving(settings: BookstoreSettings) -> list[JupyterServer]:
+    """The servers on this machine whose archive is the one that `settings` name: documents that
+    are open there live in their rooms, and the bucket follows."""
+    from ..client._current import _candidates
+    from ..client._errors import ClientError
+    from ..client._server import JupyterServer
+
+    endpoint = settings.endpoint if settings.s3_endpoint_url else None
+    ours = (settings.s3_bucket, endpoint, settings.workspace_prefix)
+    found = []
+    for address in _candidates([]):
+        server = JupyterServer(address)
+        try:
+            said = server.ask("GET", "/api/bookstore", timeout=_SECONDS)
+        except ClientError:  # it does not run any more, or has no archive
+            continue
+        if (said.get("bucket"), said.get("endpoint_url"), said.get("workspace_prefix")) == ours:
+            found.append(server)
+    return found

@@ -1,0 +1,68 @@
+"""`jupyter bookstore label` and `unlabel`: the names that people give to versions."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ._errors import ASKED_WRONGLY, DONE, CommandError
+from ._options import add_command
+from ._output import Output
+from ._running import with_archive
+from ._text import visible
+from ._times import local
+from ._versions import HELP, choose
+
+if TYPE_CHECKING:
+    from ..archive import Archive
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parsers of both commands."""
+    label = add_command(
+        subparsers,
+        "label",
+        run,
+        help="name a version",
+        description="Give a version a label, in place of any that it has. `prune` keeps labelled "
+        "versions.",
+    )
+    label.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
+    label.add_argument("version", metavar="VERSION", help=HELP)
+    label.add_argument("text", metavar="TEXT", nargs="?", help="the label")
+    label.add_argument("--remove", action="store_true", help="take the label away, as unlabel does")
+    unlabel = add_command(
+        subparsers,
+        "unlabel",
+        run,
+        help="take a version's name away",
+        description="Take the label of a version away. The version stays.",
+    )
+    unlabel.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
+    unlabel.add_argument("version", metavar="VERSION", help=HELP)
+    unlabel.set_defaults(remove=True, text=None)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Label or unlabel; 0."""
+    if args.remove == (args.text is not None):
+        raise CommandError(
+            "Give a label, or --remove to take it away, and not both.", ASKED_WRONGLY
+        )
+    return with_archive(args, _label)
+
+
+async def _label(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    version = await choose(archive, args.path, args.version)
+    if args.remove:
+        labelled = await archive.unlabel(args.path, version.version_id)
+        said = "has no label now" if version.label else "had no label"
+    else:
+        labelled = await archive.label(args.path, version.version_id, args.text)
+        said = f"is labelled {visible(labelled.label)}"
+    out.document({"version": labelled.to_dict()})
+    out.say(
+        f"{visible(args.path)} of {local(version.last_modified)} ({visible(version.version_id)}) "
+        f"{said}."
+    )
+    return DONE

@@ -1,0 +1,155 @@
+"""`jupyter bookstore versions`: the history of one file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..errors import DocumentNotFound
+from ._errors import ASKED_WRONGLY, DONE, CommandError
+from ._options import add_command
+from ._output import Output, table
+from ._running import with_archive
+from ._text import size, visible
+from ._times import HELP, age, local, moment
+from ._versions import ALL_KINDS, kinds, short_ids
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..archive import Archive
+    from ..version import Version
+
+_PAGE = 999
+"""Versions that a page of the history has at most."""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "versions",
+        run,
+        help="list the versions of a file, newest first",
+        description="List the versions of a file, newest first, saves and snapshots in one list, "
+        "those from before it was renamed included. The first characters of an id name a version "
+        "to the other commands; --json has whole ids, and so has output that is no terminal's.",
+    )
+    parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
+    how_many = parser.add_mutually_exclusive_group()
+    how_many.add_argument(
+        "-n", "--limit", type=_limit, default=50, metavar="N", help="how many (default: 50)"
+    )
+    how_many.add_argument("--all", action="store_true", help="all of them")
+    parser.add_argument("--since", type=moment, metavar="TIME", help=f"not before: {HELP}")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="not after")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        choices=ALL_KINDS,
+        help="of this kind; may be repeated (default: snapshot and save)",
+    )
+    parser.add_argument("--author", metavar="NAME", help="with this author")
+    parser.add_argument("--labelled", action="store_true", help="with a label")
+    parser.add_argument(
+        "--details",
+        action="store_true",
+        help="with authors, labels and origins, at a request or two for each version",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the versions; 0."""
+    if args.since and args.until and args.since > args.until:
+        raise CommandError("--since is later than --until, so nothing can be found.", ASKED_WRONGLY)
+    return with_archive(args, _versions)
+
+
+async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    found: list[Version] = []
+    after: str | None = None
+    with out.progress("Listing", "version") as progress:
+        while True:
+            wanted = _PAGE if args.all else min(args.limit - len(found), _PAGE)
+            page = await archive.history(
+                args.path,
+                limit=wanted,
+                after=after,
+                kinds=kinds(args.kind),
+                since=args.since,
+                until=args.until,
+                author=args.author,
+                labelled=args.labelled,
+                details=args.details,
+            )
+            found += page.versions
+            progress.advance(len(page.versions))
+            after = page.next
+            if after is None or (not args.all and len(found) >= args.limit):
+                break
+    out.document(
+        {
+            "path": args.path,
+            "versions": [version.to_dict() for version in found],
+            "complete": after is None,
+        }
+    )
+    if found:
+        detailed = args.details or args.labelled or args.author is not None
+        out.say(_rows(args.path, found, detailed=detailed, whole=not out.is_terminal))
+    elif not out.as_json:
+        raise DocumentNotFound(f"No version of {args.path} is as asked for; loosen the filters.")
+    if after is not None and out.is_terminal:
+        out.say("", f"These are the newest {len(found):,}; --limit N or --all lists more.")
+    return DONE
+
+
+def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool) -> Table:
+    from rich.text import Text
+
+    versions = list(versions)
+    moved = any(version.path != path for version in versions)
+    columns = ["Version", "Written", "", "Size", "Kind"]
+    columns += ["Label", "Authors", "Origin"] if detailed else []
+    columns += ["Then at"] if moved else []
+    rows = table(*columns, right=["Size"])
+    short = short_ids(versions)
+    for version in versions:
+        name = version.version_id if whole else short[version.version_id]
+        cells: list[Text | str] = [
+            Text(visible(name), "bold green" if version.is_latest else "cyan"),
+            local(version.last_modified),
+            Text(age(version.last_modified), "dim"),
+            size(version.size),
+            version.kind,
+        ]
+        if detailed:
+            cells += [
+                Text(visible(version.label or ""), "bold yellow"),
+                visible(", ".join(version.authors)),
+                Text(visible(_origin(version.origin, short, whole=whole)), "dim"),
+            ]
+        cells += [visible(version.path)] if moved else []
+        rows.add_row(*cells)
+    return rows
+
+
+def _origin(origin: str, short: dict[str, str], *, whole: bool) -> str:
+    """An origin for a person: the path or the short version id in it."""
+    from ..version import former_path
+
+    former = former_path(origin)
+    if former is not None:
+        return f"renamed from {former}"
+    verb, _, version_id = origin.partition(":")
+    if not version_id:
+        return verb
+    name = version_id if whole else short.get(version_id, version_id[:8])
+    return f"{verb} of {name}"
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+    return int(text)
