@@ -21,10 +21,18 @@ class BookstoreAPI:
         return await self._ask("GET", "/api/bookstore")
 
     async def versions(self, path: str) -> list[Json]:
-        """The versions of the document at `path`, newest first."""
-        answer = await self._ask("GET", f"/api/bookstore/versions/{quote(path)}")
-        versions: list[Json] = answer["versions"]
-        return versions
+        """All versions of the document at `path` with their details, newest first."""
+        versions: list[Json] = []
+        query = "details=1&limit=1000"
+        after = ""
+        while True:
+            page = await self._ask(
+                "GET", f"/api/bookstore/versions/{quote(path)}?{query}&after={quote(after)}"
+            )
+            versions += page["versions"]
+            if page["next"] is None:
+                return versions
+            after = page["next"]
 
     async def snapshots(self, path: str) -> list[Json]:
         """The versions that are snapshots of the collaborative document, newest first."""
@@ -35,6 +43,15 @@ class BookstoreAPI:
         return await self._ask(
             "POST", f"/api/bookstore/restore/{quote(path)}", {"version_id": version_id}
         )
+
+    async def diff(self, path: str, before: str) -> Json:
+        """What changed from a version of the document at `path` up to now."""
+        return await self._ask("GET", f"/api/bookstore/diff/{quote(path)}?before={quote(before)}")
+
+    async def publish(self, path: str, **model: Any) -> Json:
+        """Publish the notebook at `path`: `live=True`, or a `version_id`, or a `content`."""
+        address = f"/api/bookstore/publish/{quote(path)}"
+        return await self._ask("PUT", address, {"type": "notebook", **model})
 
     async def _ask(self, method: str, address: str, body: Json | None = None) -> Json:
         async with self._server.http() as http:

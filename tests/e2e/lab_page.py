@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright
 from .session import Server
 from .stores import Config
 
-_FLAGS = [
+FLAGS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -24,6 +24,8 @@ _FLAGS = [
     "--disable-sync",
     "--disable-quic",
 ]
+"""Chromium's, for a container that has no network, no display and no other user."""
+
 _LOADED = 60_000.0
 _SEEN = 20_000.0
 """Milliseconds, as Playwright counts."""
@@ -47,7 +49,7 @@ def chromium_path() -> str | None:
 async def chromium() -> AsyncIterator[Browser]:
     """A headless Chromium, gone at the end."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         try:
             yield browser
         finally:

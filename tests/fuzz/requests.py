@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
-
 from tornado.web import HTTPError
 
 from bookstore_y.errors import BookstoreError
-from bookstore_y.jupyter.handlers import RestoreHandler, http_error
+from bookstore_y.jupyter.handlers import http_error
+from bookstore_y.jupyter.handlers.arguments import Fields
 from bookstore_y.keys import Document
 
 from .target import Target, hold, only
@@ -16,19 +14,20 @@ from .target import Target, hold, only
 
 def request(data: bytes) -> None:
     """A body is understood, or the answer is a 400 that says how to send one."""
-    handler = cast(RestoreHandler, SimpleNamespace(request=SimpleNamespace(body=data)))
-    body = None
+    fields, kind = None, None
     with only(HTTPError):
         try:
-            body = RestoreHandler._body(handler)
+            fields = Fields(data)
+            fields.required("version_id")
+            kind = fields.text("type")
         except HTTPError as error:
             hold(error.status_code == 400, f"{error.status_code} for a body that is no request")
             raise
-    if body is None:
+    if fields is None:
         return
     with only(HTTPError):
         try:
-            Document("a.ipynb", body.get("type"))
+            Document("a.ipynb", kind)
         except BookstoreError as error:
             str(http_error(error))  # tornado formats it
 

@@ -17,7 +17,7 @@ from bookstore_y import BookstoreSettings, Version
 from bookstore_y.archive import Archive
 
 from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
+from ..e2e.jupyter_process import Application, JupyterProcess
 from ..e2e.stores import s3_store
 from ..servers import S3Server, connect
 
@@ -92,6 +92,14 @@ class RestServer:
         answer = connect(self.s3).get_object(Bucket=self.bucket, Key=key)
         return answer["Body"].read()
 
+    def object_or_nothing(self, key: str) -> str:
+        """The same as text; empty if there is no such object."""
+        s3 = connect(self.s3)
+        try:
+            return s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+        except s3.exceptions.NoSuchKey:
+            return ""
+
     def put_object(self, key: str, body: bytes) -> str:
         """Write an object by plain boto3; returns its version id."""
         written = connect(self.s3).put_object(Bucket=self.bucket, Key=key, Body=body)
@@ -100,14 +108,20 @@ class RestServer:
 
 @contextmanager
 def running(
-    disk: Disk, s3: S3Server, bucket: str, *, prefix: str = "workspace", **sections: Json
+    disk: Disk,
+    s3: S3Server,
+    bucket: str,
+    *,
+    prefix: str = "workspace",
+    application: Application = "jupyter_server",
+    **sections: Json,
 ) -> Iterator[RestServer]:
     """A server on `disk`; `sections` of its configuration are added to those it needs."""
     config = s3_store(s3, bucket, prefix=prefix)
     config["S3YStore"] = {"checkpoint_max_delay": 0.3}
     for section, traits in sections.items():
         config[section] = {**config.get(section, {}), **traits}
-    process = JupyterProcess(disk, config)
+    process = JupyterProcess(disk, config, application=application)
     process.start()
     try:
         asyncio.run(process.wait_ready())

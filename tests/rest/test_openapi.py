@@ -69,7 +69,7 @@ def test_the_description_is_served_as_it_is(rest: RestServer) -> None:
 @schema.parametrize()
 @bounded
 def test_any_request_gets_an_answer_of_the_description(
-    case: schemathesis.Case, rest: RestServer, version_ids: list[str]
+    case: schemathesis.Case[Any], rest: RestServer, version_ids: list[str]
 ) -> None:
     _send(case, rest)
 
@@ -77,7 +77,7 @@ def test_any_request_gets_an_answer_of_the_description(
 @schema.include(path_regex="path").parametrize()
 @bounded
 def test_any_request_about_a_document_that_is_there(
-    case: schemathesis.Case, rest: RestServer, version_ids: list[str]
+    case: schemathesis.Case[Any], rest: RestServer, version_ids: list[str]
 ) -> None:
     case.path_parameters = {"path": THERE}
     for holder in (case.query, case.body):
@@ -88,7 +88,7 @@ def test_any_request_about_a_document_that_is_there(
     _send(case, rest)
 
 
-def _send(case: schemathesis.Case, rest: RestServer) -> None:
+def _send(case: schemathesis.Case[Any], rest: RestServer) -> None:
     headers: dict[str, Any] = {"Authorization": f"token {rest.process.token}"}
     response = case.call(base_url=rest.process.url, headers=headers, allow_redirects=False)
     case.validate_response(response, checks=CHECKS)
