@@ -1,9 +1,170 @@
-"""`jupyter bookstore prune`."""
+"""`jupyter bookstore prune`: removing the versions that a retention policy does not keep."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..retention import FOREVER, Policy, duration
+from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
+from ._options import add_command
+from ._output import Output, table
+from ._running import output, with_archive
+from ._text import number, size, visible
+from ._times import local
+from .pull import within_workspace
+
+if TYPE_CHECKING:
+    from ..archive import Archive
+    from ..pruning import Plan, Removed
+
+_SHOWN = 20
+
+_OPTIONS = {
+    "keep_all": "how long every version is kept",
+    "hourly": "how long the last version of each hour is kept",
+    "daily": "how long the last version of each day is kept",
+    "monthly": "how long the last version of each month is kept",
+    "deleted": "how long after its deletion anything of a deleted file is kept",
+}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "prune",
+        run,
+        help="remove old versions for good, by a retention policy",
+        description="Remove versions that are older than the policy keeps them, for good. Of "
+        "each hour, day and month, in UTC, the last version is kept for as long as its option "
+        "says. Current versions stay, and labelled ones, those over which a renamed file's "
+        "history goes on, and all that was published. The plan is shown, and nothing is removed "
+        "before you have agreed. DURATION is 12h, 7d, 6w, 3mo, 1y, 0 or forever.",
+    )
+    parser.add_argument(
+        "path", metavar="PATH", nargs="?", default="/", help="file or directory (default: all)"
+    )
+    policy = Policy()
+    for field in fields(policy):
+        default = _in_words(getattr(policy, field.name))
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_duration,
+            default=getattr(policy, field.name),
+            metavar="DURATION",
+            help=f"{_OPTIONS[field.name]} (default: {default})",
+        )
+    parser.add_argument("--dry-run", action="store_true", help="show the plan, and remove nothing")
+    parser.add_argument("--yes", action="store_true", help="remove without asking")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, ask, and remove. 1 if a version could not be removed."""
+    asks = not (args.yes or args.dry_run)
+    if asks and (args.json or not sys.stdin.isatty()):
+        raise CommandError(
+            "There is nobody to ask, so nothing is removed; look at the plan with --dry-run, and "
+            "then add --yes.",
+            ASKED_WRONGLY,
+        )
+    out = output(args)
+    policy = Policy(**{field.name: getattr(args, field.name) for field in fields(Policy)})
+    plans: list[Plan] = []
+    removed: list[Removed] = []
+
+    async def plan(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+        from ..pruning import Pruning
+
+        with out.progress("Looking at versions", "request") as progress:
+            path = within_workspace(args.path)
+            plans.append(await Pruning(archive).plan(policy, path, looked=progress.advance))
+        return DONE
+
+    async def remove(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+        from ..pruning import Pruning
+
+        with out.progress("Removing", "version", plans[0].count) as progress:
+            async for done in Pruning(archive).remove(plans[0]):
+                removed.append(done)
+                progress.advance(bytes=0 if done.reason else done.entry.size)
+        failed = [done for done in removed if done.reason and not done.spared]
+        for done in failed:
+            what = f"{done.key.key} version {done.entry.version_id}"
+            out.warn(f"{visible(what)} was not removed: {visible(done.reason)}")
+        spared = sum(done.spared for done in removed)
+        told = f", {spared:,} spared after all" if spared else ""
+        gone = len(removed) - len(failed) - spared
+        out.say(f"Removed {number(gone, 'version')}, {size(progress.bytes)}{told}.")
+        return FAILED if failed else DONE
+
+    with_archive(args, plan)
+    _show(plans[0], out)
+    code = DONE
+    if plans[0].count and not args.dry_run:
+        if asks and not _agreed(plans[0]):
+            raise CommandError("Nothing was removed.")
+        code = with_archive(args, remove)
+    out.document(_document(plans[0], policy, removed, dry_run=args.dry_run))
+    return code
+
+
+def _show(plan: Plan, out: Output) -> None:
+    stays = plan.seen - plan.count
+    if not plan.count:
+        out.say(f"There is nothing to prune: all of {number(plan.seen, 'version')} stay.")
+        return
+    columns = ("go", "stay", "size", "oldest that goes", "newest that goes", "path", "kind")
+    rows = table(*columns, right=("go", "stay", "size"))
+    largest = sorted(plan.keys, key=lambda key: len(key.going), reverse=True)
+    for key in largest[:_SHOWN]:
+        times = sorted(entry.last_modified for entry in key.going)
+        path = visible(key.place.path)
+        span = local(times[0]), local(times[-1])
+        kind = key.place.type or key.place.kind
+        rows.add_row(f"{len(key.going):,}", f"{key.stays:,}", size(key.size), *span, path, kind)
+    out.say(rows)
+    if len(largest) > _SHOWN:
+        out.say(f"… and {number(len(largest) - _SHOWN, 'key')} more; --json lists all.")
+    going = number(plan.count, "version")
+    out.say(f"{going} ({size(plan.size)}) would go, {stays:,} stay.")
+
+
+def _agreed(plan: Plan) -> bool:
+    question = f"Remove {number(plan.count, 'version')} for good? [y/N] "
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _document(
+    plan: Plan, policy: Policy, removed: list[Removed], *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "now": plan.now.isoformat(),
+        "policy": {field.name: _in_words(getattr(policy, field.name)) for field in fields(policy)},
+        "seen": plan.seen,
+        "bytes": plan.size,
+        "planned": plan.to_list(),
+        "removed": sum(not done.reason for done in removed),
+        "not_removed": [done.to_dict() for done in removed if done.reason],
+    }
+
+
+def _in_words(length: timedelta) -> str:
+    if length == FOREVER:
+        return "forever"
+    days, rest = divmod(length, timedelta(days=1))
+    return f"{days}d" if not rest else f"{int(length.total_seconds())}s"
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -99,8 +99,8 @@ def test_a_notebook_is_written_as_nbformat_writes_it(bookstore: Bookstore, tmp_p
     bookstore("pull", "a.ipynb", tmp_path / "out")
     room = YNotebook()
     room.set(body)
-    write: Any = nbformat.write
-    write(nbformat.NotebookNode(room.get()), tmp_path / "expected.ipynb")
+    untyped: Any = nbformat
+    untyped.write(untyped.from_dict(room.get()), tmp_path / "expected.ipynb")
     assert (tmp_path / "out/a.ipynb").read_bytes() == (tmp_path / "expected.ipynb").read_bytes()
 
 
