@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from .archive import Archive
     from .client import BookstoreClient
     from .errors import BookstoreError
+    from .jupyter.checkpoints import S3Checkpoints
+    from .jupyter.contents import BookstoreContentsArchiver, BookstoreContentsMixin
     from .settings import BookstoreSettings
     from .store import S3YStore
     from .version import Version
@@ -17,8 +19,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Archive",
     "BookstoreClient",
+    "BookstoreContentsArchiver",
+    "BookstoreContentsMixin",
     "BookstoreError",
     "BookstoreSettings",
+    "S3Checkpoints",
     "S3YStore",
     "Version",
     "__version__",
@@ -27,8 +32,11 @@ __all__ = [
 _HOME = {
     "Archive": "archive",
     "BookstoreClient": "client",
+    "BookstoreContentsArchiver": "jupyter.contents",
+    "BookstoreContentsMixin": "jupyter.contents",
     "BookstoreError": "errors",
     "BookstoreSettings": "settings",
+    "S3Checkpoints": "jupyter.checkpoints",
     "S3YStore": "store",
     "Version": "version",
 }

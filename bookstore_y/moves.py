@@ -15,6 +15,8 @@ from .entry import Entry
 from .errors import AccessDenied, BookstoreError, InvalidPath, SnapshotError
 from .health import pause
 from .keys import Document, check_path
+from .saves import File, Saves
+from .saves import moved as _moved
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -35,6 +37,8 @@ class _Move:
     """PUTs to the old keys that were under way, and the note of it in the buffer."""
     doomed: list[Entry] = field(default_factory=list)
     """The documents that a deletion is of; each keeps its last state as a version."""
+    saves: list[File] = field(default_factory=list)
+    """Files whose name is gone or taken; each has its last save as a version first."""
     noted_at: float = 0.0
     """When an earlier process noted it, in seconds since the epoch; 0 if it was this one."""
 
@@ -48,6 +52,8 @@ class Moves:
     """The renames and deletions of one checkpointer."""
 
     def __init__(self, checkpointer: Checkpointer) -> None:
+        self.saves: Saves | None = None
+        """Where saved files wait for the bucket, if they are archived."""
         self._checkpointer = checkpointer
         self._moves: list[_Move] = []
         self._displaced: list[Entry] = []
@@ -71,6 +77,17 @@ class Moves:
     def names(self) -> list[str]:
         """What the bucket has not followed, in words."""
         return [str(move) for move in self._moves]
+
+    def former(self, path: str) -> str | None:
+        """Where the bucket has the file that is at `path` now; None if it has none, but that of
+        a file whose deletion it has not followed."""
+        for move in reversed(self._moves):
+            if move.target is None:
+                if _moved(path, move.source, "") is not None:
+                    return None
+            else:
+                path = _moved(path, move.target, move.source) or path
+        return path
 
     def recover(self) -> None:
         """Take up what an earlier process left in the buffer."""
@@ -127,6 +144,9 @@ class Moves:
                 self.displace(former)
                 former.deleted = former.users > 0  # its file went by other means
             cp.entries[entry.document] = entry
+        if self.saves is not None:
+            move.saves, putting = self.saves.rename(source, target)
+            move.waits_for += putting
         self._moves.append(move)
         try:
             for entry in moved:
@@ -151,6 +171,9 @@ class Moves:
                 move.doomed.append(entry)
                 if entry.putting is not None:
                     move.waits_for.append(entry.putting)
+        if self.saves is not None:
+            move.saves, putting = self.saves.take(path)
+            move.waits_for += putting
         self._moves.append(move)
         try:
             move.id = await cp.buffer.add_move(path, None, [entry.id for entry in move.doomed])
@@ -165,7 +188,7 @@ class Moves:
             return False  # then the bucket has nothing of it
         return True
 
-    def _stays(self, document: Document, error: InvalidPath) -> None:
+    def _stays(self, document: Document | str, error: InvalidPath) -> None:
         self._checkpointer.log.warning(
             "The archive keeps %s under its old name. %s", document, error
         )
@@ -186,6 +209,8 @@ class Moves:
                 move = self._moves[0]
                 for event in move.waits_for:
                     await event.wait()
+                if self.saves is not None:
+                    await self.saves.write_held(move.saves)
                 if move.target is None:
                     await self._follow_deletion(move)
                 else:
@@ -238,6 +263,11 @@ class Moves:
             if copied.source_version_id == entry.facts.version_id:
                 entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
                 await cp.set_facts(entry)
+        for path in await cp.archive.files_under(source):
+            try:
+                await cp.archive.rename_file(path, _moved(path, source, target) or target)
+            except InvalidPath as error:
+                self._stays(path, error)
 
     async def _follow_deletion(self, move: _Move) -> None:
         cp = self._checkpointer
@@ -248,12 +278,19 @@ class Moves:
             if current is not None and current.last_modified.timestamp() > move.noted_at + SKEW:
                 continue  # a new file of that name, made after an earlier process had noted this
             await cp.archive.delete(document)
+        for path in await cp.archive.files_under(move.source):
+            if not (move.noted_at and await self._saved_since(path, move.noted_at + SKEW)):
+                await cp.archive.delete_file(path)
         for entry in move.doomed:
             # Whoever still has it open starts a new run of versions with the next edit.
             entry.facts.version_id = entry.facts.etag = ""
             entry.facts.deleted = True
             await cp.set_facts(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
+
+    async def _saved_since(self, path: str, time: float) -> bool:
+        page = await self._checkpointer.archive.history(path, limit=1, kinds=("save",))
+        return any(version.last_modified.timestamp() > time for version in page.versions)
 
     async def _retry(self) -> None:
         attempts = 0
@@ -271,11 +308,3 @@ class Moves:
                     )
                 attempts += 1
                 await asyncio.sleep(pause(attempts))
-
-
-def _moved(path: str, source: str, target: str) -> str | None:
-    if path == source:
-        return target
-    if path.startswith(f"{source}/"):
-        return target + path[len(source) :]
-    return None

@@ -13,8 +13,11 @@ from jupyter_server.serverapp import ServerApp
 from .. import store as stores
 from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
+from ..saves import Saves
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from .checkpoints import S3Checkpoints
+from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
 from .handlers import routes
 
@@ -42,9 +45,15 @@ class BookstoreExtension(ExtensionApp):
 
     name = "bookstore_y"
     load_other_extensions = True
-    classes = [BookstoreSettings, S3YStore]  # noqa: RUF012 - traitlets' own way to list them
+    classes = [  # noqa: RUF012 - traitlets' own way to list them
+        BookstoreSettings,
+        S3YStore,
+        BookstoreContentsArchiver,
+        S3Checkpoints,
+    ]
 
     checkpointer: Checkpointer | None = None
+    saves: Saves | None = None
     documents: Documents
     _checking: asyncio.Task[bool] | None = None
 
@@ -73,9 +82,27 @@ class BookstoreExtension(ExtensionApp):
         checkpointer.on_state = self._state_changed
         self.checkpointer = await checkpointer.__aenter__()
         self.documents.checkpointer = checkpointer
+        self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         # The server answers while the bucket is looked for.
         self._checking = asyncio.create_task(self._check(checkpointer))
+
+    def _archive_saves(self, checkpointer: Checkpointer) -> None:
+        manager = self._archiving_manager()
+        self.saves = Saves(checkpointer, manager.archive_min_interval if manager else 0.0)
+        checkpointer.moves.saves = self.saves
+        if manager is not None:
+            manager.archiver = Archiver(self.saves, self._in_rooms)
+
+    def _in_rooms(self, path: str) -> set[str]:
+        rooms = self.documents.rooms
+        documents = {room.document for room in rooms.of_path(path)}
+        return {name for each in documents if each for name in rooms.authors_of(each)}
+
+    def _archiving_manager(self) -> BookstoreContentsMixin | None:
+        serverapp: Any = self.serverapp
+        manager = serverapp.contents_manager
+        return manager if isinstance(manager, BookstoreContentsMixin) else None
 
     async def _check(self, checkpointer: Checkpointer) -> bool:
         works = await checkpointer.health.check()
@@ -125,6 +152,7 @@ class BookstoreExtension(ExtensionApp):
         if self._checking is not None:
             self._checking.cancel()
         await self.documents.end_rooms(within=self.documents.settings.shutdown_timeout / 3)
+        saving = asyncio.create_task(self._flush_saves(deadline))
         # Who asked the server to stop may not wait as long as it is told to.
         if await checkpointer.flush(min(PATIENCE, deadline - loop.time())):
             await self._keep(checkpointer)
@@ -134,10 +162,23 @@ class BookstoreExtension(ExtensionApp):
         for store in self.documents.stores():
             store.detach()
         late = await checkpointer.flush(max(1.0, deadline - loop.time()))
+        await saving
+        late |= await self._flush_saves(deadline)
+        manager = self._archiving_manager()
+        if manager is not None:
+            manager.archiver = None
+        self.saves = None
         for name, reason in late.items():
             self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()
         stores.host = None
+
+    async def _flush_saves(self, deadline: float) -> dict[str, str]:
+        if self.saves is None:
+            return {}
+        left = max(1.0, deadline - asyncio.get_running_loop().time())
+        late = await self.saves.flush(left)
+        return {f"the last save of {path}": reason for path, reason in late.items()}
 
     async def _keep(self, checkpointer: Checkpointer) -> None:
         try:

@@ -1,0 +1,437 @@
+"""S3Checkpoints: Jupyter's checkpoints are the versions of the saved file."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import nbformat
+from jupyter_server.services.contents.checkpoints import AsyncCheckpoints
+from jupyter_server.services.contents.filemanager import FileContentsManager
+from jupyter_server.services.contents.manager import AsyncContentsManager
+from jupyter_server.utils import ensure_async
+from tornado.web import HTTPError
+from traitlets import Int
+
+from .. import keys
+from ..archive import Archive
+from ..body import Content
+from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
+from ..settings import BookstoreSettings
+from ..version import Version, former_path
+from .background import background
+from .contents import BookstoreContentsMixin, bytes_of, mimetype_of, saving_as, user
+from .files import Model, is_notebook, untrusted
+from .handlers.base import http_error
+from .restoring import restore
+
+if TYPE_CHECKING:
+    from .extension import BookstoreExtension
+
+T = TypeVar("T")
+
+Checkpoint = dict[str, Any]
+"""What the contents API says of a checkpoint: its `id`, and when it was `last_modified`."""
+
+_WRAPPED = "version-"
+_PLAIN = re.compile(rf"(?!{_WRAPPED})[A-Za-z0-9_-]+")
+
+_saving: ContextVar[str] = ContextVar("saving", default="")
+"""The path of the notebook that a contents manager is saving in this context."""
+
+
+class S3Checkpoints(AsyncCheckpoints):
+    """Keeps checkpoints in the bucket of BookstoreSettings, for any contents manager.
+
+    ```py
+    c.ContentsManager.checkpoints_class = "bookstore_y.S3Checkpoints"
+    ```
+
+    A checkpoint is a version of the saved file, so what is archived on saving is one as well.
+    With an asynchronous contents manager the methods give something to await; with a
+    synchronous one they block. They raise `HTTPError`: 404 for a checkpoint that is not there,
+    400 for a path that cannot be a key, and 502 or 503 when the bucket cannot be used.
+    """
+
+    max_checkpoints = Int(
+        50, min=1, help="Number of checkpoints that are listed at most: the newest."
+    ).tag(config=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = BookstoreSettings(parent=self)
+        self._blocking = self.parent is not None and not _is_async(self.parent)
+        self._listed: dict[str, list[Checkpoint]] = {}
+        self._first: dict[str, Future[None]] = {}
+        self._failing = ""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        if isinstance(self.parent, FileContentsManager):
+            manager: Any = self.parent
+            manager.register_pre_save_hook(_about_to_save)
+
+    # -- Jupyter's checkpoints API -------------------------------------------------------------
+
+    def create_checkpoint(self, contents_mgr: Any, path: str) -> Any:
+        """Have the file as it is now as a version, and return that as a checkpoint. If it is
+        what the newest version says, that one is the checkpoint."""
+        return self._done(self._create(contents_mgr, path.strip("/")))
+
+    def list_checkpoints(self, path: str) -> Any:
+        """The newest `max_checkpoints`, the oldest of them first, as JupyterLab expects it."""
+        path = path.strip("/")
+        saving, _ = _saving.get(), _saving.set("")
+        return self._done(self._list_in_save(path) if saving == path else self._list(path))
+
+    def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:
+        """Save the content of a checkpoint over the file, or put it into its live room."""
+        return self._done(self._restore(contents_mgr, checkpoint_id, path.strip("/")))
+
+    def delete_checkpoint(self, checkpoint_id: str, path: str) -> Any:
+        """Remove a version from the bucket for good."""
+        return self._done(self._delete(checkpoint_id, path.strip("/")))
+
+    def rename_checkpoint(self, checkpoint_id: str, old_path: str, new_path: str) -> Any:
+        """Follow the rename of the file, since its versions go with it."""
+        return self.rename_all_checkpoints(old_path, new_path)
+
+    def rename_all_checkpoints(self, old_path: str, new_path: str) -> Any:
+        """Follow the rename of a file or directory."""
+        source, target = old_path.strip("/"), new_path.strip("/")
+
+        async def rename(archive: Archive) -> None:
+            for path in await archive.files_under(source):
+                await archive.rename_file(path, target + path[len(source) :])
+
+        return self._done(self._follow(f"the rename of {source} to {target}", rename))
+
+    def delete_all_checkpoints(self, path: str) -> Any:
+        """Follow the deletion of a file or directory, with delete markers: it can be undone."""
+        source = path.strip("/")
+
+        async def delete(archive: Archive) -> None:
+            for path in await archive.files_under(source):
+                await archive.delete_file(path)
+
+        return self._done(self._follow(f"the deletion of {source}", delete))
+
+    # -- two ways of calling -------------------------------------------------------------------
+
+    def _done(self, work: Coroutine[Any, Any, T]) -> Any:
+        """What `work` gives, or something to await that gives it.
+
+        A synchronous contents manager has nothing to await, so with it the work never pauses.
+        """
+        if not self._blocking:
+            return work
+        try:
+            work.send(None)
+        except StopIteration as done:
+            return done.value
+        work.close()
+        raise RuntimeError("A synchronous contents manager gave something to await.")
+
+    async def _ask(self, question: Callable[[Archive], Awaitable[T]]) -> T:
+        """Have the bucket asked, in the background. Raises `HTTPError`."""
+
+        async def answer() -> T:
+            return await question(await background().archive(self._settings))
+
+        coming = background().start(answer())
+        try:
+            return coming.result() if self._blocking else await asyncio.wrap_future(coming)
+        except BookstoreError as error:
+            raise http_error(error) from error
+
+    # -- the server ----------------------------------------------------------------------------
+
+    def _extension(self) -> BookstoreExtension | None:
+        """The server extension, if it runs in this server."""
+        server = getattr(self.parent, "parent", None)
+        app = getattr(server, "web_app", None)
+        extension: BookstoreExtension | None = app and app.settings.get("bookstore_extension")
+        return extension if extension is not None and extension.checkpointer is not None else None
+
+    async def _caught_up(self, path: str) -> str:
+        """The path at which the bucket has the file: where it has not followed a rename, and
+        cannot be waited for, the former. Empty if what it has is of another, deleted one."""
+        extension = self._extension()
+        if extension is None or extension.checkpointer is None:
+            return path
+        moves = extension.checkpointer.moves
+        if self._blocking:
+            return moves.former(path) or ""
+        try:
+            await moves.follow()
+        except BookstoreError as error:
+            raise http_error(error) from error
+        return path
+
+    # -- listing -------------------------------------------------------------------------------
+
+    async def _list(self, path: str) -> list[Checkpoint]:
+        there = await self._caught_up(path)
+        found = [] if not there else await self._ask(lambda archive: self._newest(archive, there))
+        self._listed[path] = found
+        return found
+
+    async def _newest(self, archive: Archive, path: str) -> list[Checkpoint]:
+        await self._first_done(path)
+        found: list[Checkpoint] = []
+        async for version in _versions(archive, path, self.max_checkpoints):
+            found.append(_checkpoint(version))
+            if len(found) == self.max_checkpoints:
+                break
+        return found[::-1]
+
+    async def _list_in_save(self, path: str) -> list[Checkpoint]:
+        """A notebook was just saved, and is to have one checkpoint at least: if it has none, it
+        gets it in the background. Saving waits for nothing, and never fails for S3's sake."""
+        known = self._listed.get(path)
+        manager: Any = self.parent
+        archiving = isinstance(manager, BookstoreContentsMixin) and manager.archiver is not None
+        making = path in self._first and not self._first[path].done()
+        if not known and not archiving and not making and _is_key(path):
+            model = await ensure_async(manager.get(path, content=True))
+            self._first[path] = background().start(self._make_first(path, dict(model)))
+        return known or [{"id": "", "last_modified": None}]
+
+    async def _make_first(self, path: str, model: Model) -> None:
+        try:
+            archive = await background().archive(self._settings)
+            async for version in _versions(archive, path, 1):
+                self._listed[path] = [_checkpoint(version)]
+                return
+            body = await asyncio.to_thread(bytes_of, model)
+            mimetype = mimetype_of(path, model)
+            await archive.save_file(path, body, origin="checkpoint", content_type=mimetype)
+            self._listed[path] = [_checkpoint(await _current(archive, path))]
+            self._failing = ""
+        except BookstoreError as error:  # the next save tries again
+            if type(error).__name__ != self._failing:
+                self._failing = type(error).__name__
+                self.log.warning("%s has no first checkpoint yet: %s", path, error)
+
+    async def _first_done(self, path: str) -> None:
+        coming = self._first.get(path)
+        if coming is not None:
+            await asyncio.gather(asyncio.wrap_future(coming), return_exceptions=True)
+
+    # -- creating, restoring, deleting ---------------------------------------------------------
+
+    async def _create(self, contents_mgr: Any, path: str) -> Checkpoint:
+        there = await self._caught_up(path) or path
+        extension = self._extension()
+        if extension is not None and extension.saves is not None and not self._blocking:
+            try:  # the save before it is the same version
+                await extension.saves.settle(path)
+            except BookstoreError as error:
+                raise http_error(error) from error
+        model = await ensure_async(contents_mgr.get(path, content=True))
+        if model["type"] == "directory":
+            raise HTTPError(400, f"{path} is a directory, and only files have checkpoints.")
+        authors, mimetype = user(), mimetype_of(path, model)
+
+        async def create(archive: Archive) -> Checkpoint:
+            await self._first_done(there)
+            body = await asyncio.to_thread(bytes_of, model)
+            version = await archive.save_file(
+                there, body, authors=authors, origin="checkpoint", content_type=mimetype
+            )
+            return _checkpoint(version or await _current(archive, there))
+
+        return await self._ask(create)
+
+    async def _restore(self, contents_mgr: Any, checkpoint_id: str, path: str) -> None:
+        there = await self._caught_up(path) or path
+        version_id = _version_id(checkpoint_id)
+        old = await self._ask(lambda archive: _read(archive, there, version_id))
+        extension = self._extension()
+        if extension is not None and await self._has_document(extension, there):
+            restoring = restore(extension.documents, path, version_id)
+            if self._blocking:
+                self._later(restoring, path)
+                return
+            try:
+                await restoring
+            except BookstoreError as error:
+                raise http_error(error) from error
+            return
+        if await ensure_async(contents_mgr.file_exists(path)):
+            kind = (await ensure_async(contents_mgr.get(path, content=False)))["type"]
+        else:
+            kind = "notebook" if is_notebook(path) else "file"
+        with saving_as(f"restore:{version_id}"):
+            await ensure_async(contents_mgr.save(_model(kind, old), path))
+
+    async def _has_document(self, extension: BookstoreExtension, path: str) -> bool:
+        """Whether the file has a history of edits, which has to go the same way as the file."""
+        if extension.documents.rooms.of_path(path):
+            return True
+        found = await self._ask(lambda archive: archive.documents_under(path))
+        return any(document.path == path for document in found)
+
+    def _later(self, work: Coroutine[Any, Any, Any], path: str) -> None:
+        def finished(task: asyncio.Task[Any]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                self.log.error("%s was not restored: %s", path, task.exception())
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(finished)
+
+    async def _delete(self, checkpoint_id: str, path: str) -> None:
+        there = await self._caught_up(path) or path
+        version_id = _version_id(checkpoint_id)
+
+        async def delete(archive: Archive) -> None:
+            version = await _find(archive, there, version_id)
+            await archive.bucket.delete(version.key, version_id)
+
+        self._listed.pop(path, None)
+        await self._ask(delete)
+
+    # -- following -----------------------------------------------------------------------------
+
+    async def _follow(self, what: str, work: Callable[[Archive], Awaitable[None]]) -> None:
+        """Have the bucket follow what has happened to files already, so nothing is raised.
+
+        Where the server extension runs it is told of that by itself, and keeps trying.
+        """
+        self._listed.clear()
+        if self._extension() is not None:
+            return
+        try:
+            await self._ask(work)
+        except HTTPError as error:
+            self.log.error("The bucket has not followed %s: %s", what, error)  # noqa: TRY400
+
+
+async def _versions(archive: Archive, path: str, limit: int) -> AsyncIterator[Version]:
+    """The saved versions of the file that is at `path` now, newest first, with their details.
+
+    Those of a file that was deleted before are another's. A copy that was made by following a
+    rename, or by taking a deletion back, is the version that it is of.
+    """
+    prefix = archive.settings.workspace_prefix
+    key = keys.file_key(prefix, path)
+    before = None
+    after: str | None = None
+    newest = True
+    while True:
+        try:
+            page = await archive.history(
+                path, kinds=("save",), limit=limit + 1, after=after, details=True
+            )
+        except DocumentNotFound:
+            return
+        for version in page.versions:
+            if version.key != key or (before is not None and version.last_modified > before):
+                if newest:
+                    return
+                continue
+            if newest and not version.is_latest:
+                return  # it was deleted
+            newest = False
+            former = former_path(version.origin)
+            if former is not None:
+                key, before = keys.file_key(prefix, former), version.last_modified
+            elif not _is_copy(version):
+                yield version
+            if not version.parent and version.origin:
+                return  # before it, another file had this name
+        after = page.next
+        if after is None:
+            return
+
+
+async def _current(archive: Archive, path: str) -> Version:
+    """The version that is current, or that the current one is a copy of."""
+    page = await archive.history(path, kinds=("save",), limit=1, details=True)
+    version = page.versions[0]
+    while _is_copy(version):
+        try:
+            version = await archive.find(path, version.parent)
+        except VersionNotFound:  # it was removed for good
+            break
+    return version
+
+
+async def _find(archive: Archive, path: str, version_id: str) -> Version:
+    """A saved version. Raises `VersionNotFound`, also for any other kind of version."""
+    version = await archive.find(path, version_id)
+    if version.kind != "save":
+        raise VersionNotFound(f"{path} has no checkpoint {version_id!r}; list its checkpoints.")
+    return version
+
+
+async def _read(archive: Archive, path: str, version_id: str) -> Content:
+    return await archive.content(await _find(archive, path, version_id))
+
+
+def _is_copy(version: Version) -> bool:
+    return version.origin.partition(":")[0] in ("renamed-from", "undelete")
+
+
+def _checkpoint(version: Version) -> Checkpoint:
+    # A listing may tell fractions of a second, a HEAD never does.
+    time = version.last_modified.replace(microsecond=0)
+    return {"id": _checkpoint_id(version.version_id), "last_modified": time}
+
+
+def _checkpoint_id(version_id: str) -> str:
+    """The version id, wrapped if it has characters that jupyter_server's route does not take."""
+    if _PLAIN.fullmatch(version_id):
+        return version_id
+    return _WRAPPED + urlsafe_b64encode(version_id.encode()).decode().rstrip("=")
+
+
+def _version_id(checkpoint_id: str) -> str:
+    if not checkpoint_id.startswith(_WRAPPED):
+        return checkpoint_id
+    packed = checkpoint_id[len(_WRAPPED) :]
+    try:
+        return urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+    except ValueError:
+        return checkpoint_id  # no version has that id, and the bucket says so
+
+
+def _model(kind: str, old: Content) -> Model:
+    """What is saved over the file. Raises `HTTPError` when it cannot be the content of one."""
+    if kind != "notebook":
+        if old.format == "json":
+            return {"type": "file", "format": "text", "content": old.raw().decode()}
+        return {"type": "file", "format": old.format, "content": old.content}
+    try:
+        notebook = old.content if old.format == "json" else nbformat.reads(old.raw(), as_version=4)  # type: ignore[no-untyped-call]
+        return {"type": "notebook", "format": "json", "content": untrusted(notebook)}
+    except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
+        raise HTTPError(
+            422, f"What that checkpoint holds is no notebook, so it stays as it is: {error}"
+        ) from error
+
+
+def _about_to_save(model: Model, path: str, **_: Any) -> None:
+    """A pre-save hook: jupyter_server asks next whether the notebook has a checkpoint."""
+    if model.get("type") == "notebook":
+        _saving.set(path.strip("/"))
+
+
+def _is_async(contents_mgr: Any) -> bool:
+    return isinstance(contents_mgr, AsyncContentsManager) or inspect.iscoroutinefunction(
+        contents_mgr.get
+    )
+
+
+def _is_key(path: str) -> bool:
+    try:
+        keys.check_path(path)
+    except InvalidPath:
+        return False
+    return True
