@@ -77,7 +77,7 @@ def _notebook(notebook: dict[str, Any]) -> Iterator[RenderableType]:
     from ..client._show import output_lines, source_lines
 
     language = _language(notebook)
-    for number, cell in enumerate(notebook.get("cells", []), 1):
+    for number, cell in enumerate(notebook.get("cells", [])):
         kind = str(cell.get("cell_type", "unknown"))
         yield Text(f"── {visible(kind)} cell {number}", "dim")
         lexer = language if kind == "code" else "markdown" if kind == "markdown" else "text"
