@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 from cryptography import x509
@@ -13,10 +16,31 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.stores import Config
 from ..e2e.waiting import eventually
+
+Server = TypeVar("Server", bound=JupyterProcess)
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[Server]:
+    """`server` while it runs, and can use its bucket."""
+    async with server:
+        await archiving(server)
+        yield server
+        print(server.log_tail())  # which pytest shows of tests that fail
+
+
+async def archiving(server: JupyterProcess) -> None:
+    """Wait until the server can use its bucket, which it looks for while it answers already."""
+
+    async def works() -> bool:
+        return bool((await BookstoreAPI(server).status())["status"] == "ok")
+
+    await eventually(works, within=30, what="the archive to be in use")
 
 
 class PrefixedServer(JupyterProcess):

@@ -25,6 +25,7 @@ from ..e2e.waiting import eventually
 from ..servers import S3Server, connect
 from .conftest import PATH
 from .kernel import CellFailed, Kernel
+from .servers import running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -54,13 +55,14 @@ class TestInCells:
 
     @pytest.fixture
     async def server(self, disk: Disk, config: Config) -> AsyncIterator[JupyterProcess]:
-        async with JupyterProcess(disk, config) as server:
+        async with running(JupyterProcess(disk, config)) as server:
             yield server
 
     async def test_publishes_and_clones_as_with_nteract(
         self, disk: Disk, server: JupyterProcess, bucket_name: str
     ) -> None:
         key = f"published/{PATH}"
+        disk.file("notes.txt").write_text("not a notebook")
         async with Kernel(server, PATH) as kernel:
             told = await kernel.run(
                 "from bookstore_y import BookstoreClient\n"
@@ -86,9 +88,10 @@ class TestInCells:
             told = await kernel.run(
                 "gone = book_store.clone(s3_key='published/nowhere.ipynb')\n"
                 "print(gone.status_code, bool(gone.json()['message']))\n"
-                "print(book_store.publish('nowhere.ipynb').status_code)"
+                "print(book_store.publish('nowhere.ipynb').status_code)\n"
+                "print(book_store.publish('notes.txt').status_code)"
             )
-            assert told.text == "404 True\n404\n"
+            assert told.text == "404 True\n404\n415\n"
 
     async def test_shows_compares_labels_and_restores_its_versions(
         self, disk: Disk, server: JupyterProcess
@@ -157,7 +160,7 @@ class TestFromAScript:
 
     @pytest.fixture
     async def server(self, disk: Disk, config: Config) -> AsyncIterator[JupyterProcess]:
-        async with JupyterProcess(disk, config) as server:
+        async with running(JupyterProcess(disk, config)) as server:
             yield server
 
     @pytest.fixture
@@ -311,7 +314,7 @@ class TestABucketOfNteracts:
         notebook = sample_notebook()
         notebook["cells"][0]["source"] = SECOND
         disk.place(PATH, notebook)
-        async with JupyterProcess(disk, config) as server:
+        async with running(JupyterProcess(disk, config)) as server:
             yield server
 
     async def test_is_used_as_it_is(

@@ -30,7 +30,7 @@ from ..e2e.notebooks import sample_notebook
 from ..e2e.stores import Config
 from .conftest import PATH
 from .kernel import CellFailed, Kernel
-from .servers import EncryptedServer, PrefixedServer, TokenlessServer
+from .servers import EncryptedServer, PrefixedServer, TokenlessServer, running
 
 slow = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -41,7 +41,7 @@ ODD = "a b+c/50% \"of\" 'é' e\u0301 #?&;🎉 [x].ipynb"
 @pytest.fixture
 async def server(disk: Disk, config: Config) -> AsyncIterator[JupyterProcess]:
     """A running server on `disk` with `config`."""
-    async with JupyterProcess(disk, config) as server:
+    async with running(JupyterProcess(disk, config)) as server:
         yield server
 
 
@@ -100,7 +100,7 @@ class TestInANotebook:
     async def test_finds_its_own_of_several_servers(
         self, disk: Disk, config: Config, server: JupyterProcess
     ) -> None:
-        async with JupyterProcess(disk, config) as other:
+        async with running(JupyterProcess(disk, config)) as other:
             for one in (server, other):
                 async with Kernel(one, PATH) as kernel:
                     assert (await kernel.run(MAKE + "print(client.url)")).text == f"{one.url}\n"
@@ -133,7 +133,7 @@ class TestInAScript:
     async def test_asks_which_of_several_servers(
         self, disk: Disk, config: Config, server: JupyterProcess, here: None
     ) -> None:
-        async with JupyterProcess(disk, config) as other:
+        async with running(JupyterProcess(disk, config)) as other:
             with pytest.raises(ServerNotFound, match="`url`") as refused:
                 BookstoreClient()
             assert server.url in str(refused.value)
@@ -151,7 +151,7 @@ class TestInAScript:
         here: None,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        async with JupyterProcess(disk, config) as other:
+        async with running(JupyterProcess(disk, config)) as other:
             for one in (server, other):
                 monkeypatch.setenv("JUPYTER_SERVER_URL", f"{one.url}/")
                 assert BookstoreClient().url == one.url
@@ -193,7 +193,7 @@ class TestOnJupyterHub:
 
     @pytest.fixture
     async def server(self, disk: Disk, config: Config) -> AsyncIterator[JupyterProcess]:
-        async with PrefixedServer(disk, config) as server:
+        async with running(PrefixedServer(disk, config)) as server:
             yield server
 
     @pytest.mark.parametrize("variable", ["JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN"])
@@ -250,7 +250,7 @@ class TestOtherServers:
     async def test_without_any_lock_take_changes_too(
         self, disk: Disk, config: Config, here: None
     ) -> None:
-        async with TokenlessServer(disk, config) as server:
+        async with running(TokenlessServer(disk, config)) as server:
             client = BookstoreClient()
             assert client.url == server.url
             with pytest.raises(NotFoundThere, match="no version 'nope'"):
@@ -259,8 +259,7 @@ class TestOtherServers:
     async def test_with_a_certificate_of_their_own_are_verified_by_it(
         self, disk: Disk, config: Config, here: None
     ) -> None:
-        server = EncryptedServer(disk, config)
-        async with server:
+        async with running(EncryptedServer(disk, config)) as server:
             with pytest.raises(ServerUnreachable, match="`verify`"):
                 await asyncio.to_thread(BookstoreClient().versions, PATH)
             client = BookstoreClient(verify=str(server.certificate))
