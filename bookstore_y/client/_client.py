@@ -26,7 +26,8 @@ class BookstoreClient:
 
     In a notebook it finds the server and the notebook by itself; elsewhere on the same machine
     the server, if there is one only. `path` arguments are as the file browser shows them, and
-    default to `path` here, then to the notebook. Versions are given as objects or by their ids.
+    default to the document of the version given, then to `path` here, then to the notebook.
+    Versions are given as objects or by their ids.
 
     `publish` and `clone` return the server's answer as a `requests.Response`, as nteract's
     client did. All other calls raise `BookstoreError` with the server's own sentence.
@@ -173,8 +174,8 @@ class BookstoreClient:
         """The versions of a document, newest first, at most `limit` of them; None: all.
 
         `after` is the `next` of an earlier list. `kind` is `snapshot`, `save`, `published` or
-        several of them; `since` and `until` are times, those without a zone in this machine's.
-        Without `details` the list is quicker, and says nothing of authors, labels and origins.
+        several of them. `since` and `until` are moments: a `datetime` without a zone is in this
+        machine's, a string is ISO 8601, and in UTC if it names none. Without `details` the list is quicker, and says nothing of authors, labels and origins.
         """
         name = self._name(path)
         query: dict[str, Any] = {
