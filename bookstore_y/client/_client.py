@@ -175,7 +175,8 @@ class BookstoreClient:
 
         `after` is the `next` of an earlier list. `kind` is `snapshot`, `save`, `published` or
         several of them. `since` and `until` are moments: a `datetime` without a zone is in this
-        machine's, a string is ISO 8601, and in UTC if it names none. Without `details` the list is quicker, and says nothing of authors, labels and origins.
+        machine's, a string is ISO 8601, and in UTC if it names none. Without `details` the list
+        is quicker, and says nothing of authors, labels and origins.
         """
         name = self._name(path)
         query: dict[str, Any] = {
