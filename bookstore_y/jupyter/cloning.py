@@ -6,15 +6,26 @@ import asyncio
 import base64
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
 from .. import keys
-from ..errors import BookstoreError, CorruptSnapshot, DocumentTooLarge, InvalidPath, NotFound
+from ..errors import (
+    BookstoreError,
+    BucketNotAllowed,
+    CorruptSnapshot,
+    DocumentTooLarge,
+    InvalidPath,
+    NotFound,
+)
 from .documents import Documents
 from .files import Model, UnusableContent, is_notebook, untrusted
 from .rooms import Conflict
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+"""Names of buckets, those from before 2018 among them (S3 User Guide, "Bucket naming rules")."""
 
 
 class FeatureOff(BookstoreError):
@@ -42,6 +53,7 @@ async def clone(
     `VersionNotFound`, `UnusableContent`, `Conflict`.
     """
     require_s3_cloning(documents)
+    check_bucket(documents, bucket)
     target = target.strip("/") or default_target(key)
     documents.files.check_target(target)
     archive = documents.running().archive
@@ -78,12 +90,18 @@ def require_s3_cloning(documents: Documents) -> None:
         )
 
 
-def not_allowed(bucket: str) -> str:
-    """Why nothing of that bucket may be cloned."""
-    return (
-        f"Objects of bucket {bucket!r} may not be cloned here; add it to "
-        "c.BookstoreSettings.clone_buckets to allow it."
-    )
+def check_bucket(documents: Documents, bucket: str) -> None:
+    """Raise `BucketNotAllowed` unless objects of that bucket may be cloned, and `InvalidPath` for
+    what is the name of none."""
+    settings = documents.settings
+    if not settings.may_clone_from(bucket):
+        raise BucketNotAllowed(
+            f"Objects of the bucket {bucket!r} may not be cloned here; whoever runs this server "
+            "can add it to c.BookstoreSettings.clone_buckets."
+        )
+    named = bucket == settings.s3_bucket or bucket in settings.clone_buckets
+    if not named and not _BUCKET.fullmatch(bucket):
+        raise InvalidPath(f"{bucket!r} is not the name of a bucket; check the s3_bucket.")
 
 
 def basedir(documents: Documents) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
-from tornado import web
 
 from .. import cloning
 from .arguments import Query
@@ -100,8 +99,7 @@ class ClonePage(LandingPage):
         query = Query(self)
         bucket, key = query.required("s3_bucket"), query.required("s3_key")
         version_id = query.text("s3_version_id")
-        if not documents.settings.may_clone_from(bucket):
-            raise web.HTTPError(403, cloning.not_allowed(bucket))
+        cloning.check_bucket(documents, bucket)
         source = [("Bucket", bucket), ("Key", key)]
         request = {"s3_bucket": bucket, "s3_key": key}
         if version_id is not None:
