@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 
 from . import body, keys, labels
 from .body import Content
@@ -168,10 +168,8 @@ class Archive:
 
     async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
         """The documents of a file, and the newest version or delete marker of each."""
-        return {
-            Document(path, found.place.type): await self._places.newest(found)
-            for found in await self._places.of(path, ("snapshot",), 2)
-        }
+        found = await self._places.of(path, ("snapshot",), 2)
+        return {Document(path, each.place.type): each.entries[0] for each in found}
 
     # -- history -------------------------------------------------------------------------------
 
@@ -297,7 +295,8 @@ class Archive:
 
         Returns the published version; the one that is there, if it is the same already.
         """
-        return await self._publishing.publish(await self.read(path, version_id))
+        name = path.path if isinstance(path, Document) else path
+        return await self._publishing.publish(await self.read(path, version_id), name)
 
     async def publish_content(
         self,
@@ -357,7 +356,7 @@ class Archive:
         stay. If another server was faster, its version under the new key stays current.
         """
         await self._writable()
-        current = await self._reading.look(self.key(source))
+        current = await self._reading.look(self.key(source)) if source != target else None
         if current is None:
             return None
         facts = replace(
@@ -428,4 +427,9 @@ def _known(kinds: Sequence[str]) -> tuple[str, ...]:
 
 def _aware(time: datetime | None) -> datetime | None:
     """A time without a zone is one of this machine."""
-    return time if time is None or time.tzinfo is not None else time.astimezone()
+    if time is None or time.tzinfo is not None:
+        return time
+    try:
+        return time.astimezone()
+    except (ValueError, OverflowError):  # it is before all clocks, or after
+        return time.replace(tzinfo=timezone.utc)

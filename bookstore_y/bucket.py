@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -441,6 +441,7 @@ class Bucket:
                 CopySource={"Bucket": self.name, "Key": source, "VersionId": version_id},
                 Metadata=metadata,
                 MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",  # a label is one version's
                 ContentType=content_type,
             ),
         )
@@ -539,25 +540,42 @@ class Bucket:
         return found, False
 
     async def older(
-        self, key: str, version_id: str, than: datetime, limit: int
+        self, key: str, given: Sequence[str], than: datetime, limit: int
     ) -> tuple[list[ObjectVersion], bool]:
-        """Some `limit` versions and delete markers of one key that are older than one of them,
-        whose id and time are given, and whether there are more. One request."""
-        page = await self.page(key, after=(key, version_id), limit=limit)
+        """Some `limit` versions and delete markers of one key that are older than the last of
+        those `given`, and whether there may be more.
+
+        Given are the ids of those of the moment `than` that are known already. One request, and
+        more if that one has been removed meanwhile.
+        """
+        page = await self.page(key, after=(key, given[-1]), limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
-        if not (entries and entries[0].is_latest):
+        if entries and not entries[0].is_latest and entries[0].last_modified <= than:
             return entries, page.next is not None and len(entries) == len(page.entries)
-        # LocalStack 4.8 begins at the start when the key has a space in it, and so may others
-        # when the version has been removed meanwhile.
+        if not entries and await self._is_there(key, given[-1]):
+            return [], False
+        # LocalStack 4.8 begins at the start when the key has a space in it, and other servers
+        # answer as they like when there is no such version.
         found: list[ObjectVersion] = []
         passed = False
         async for entry in self.list_versions(key):
-            if passed or entry.last_modified < than:
+            if passed or (entry.last_modified <= than and entry.version_id not in given):
                 found.append(entry)
                 if len(found) > limit:
                     return found[:limit], True
-            passed = passed or entry.version_id == version_id
+            passed = passed or entry.version_id == given[-1]
         return found, False
+
+    async def _is_there(self, key: str, version_id: str) -> bool:
+        """Whether a key has a version or delete marker of that id."""
+        try:
+            await self.head(key, version_id)
+        except VersionNotFound:
+            async for entry in self.list_versions(key):
+                if entry.version_id == version_id:
+                    return True
+            return False
+        return True
 
     # -- calls ---------------------------------------------------------------------------------
 

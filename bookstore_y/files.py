@@ -103,6 +103,8 @@ class Files:
         old key gets a delete marker. None when the bucket holds no such file."""
         if not self.saving.checked:
             await self.saving.check()
+        if source == target:
+            return None
         try:
             current = await self._bucket.head(self.key(source))
         except DocumentNotFound:

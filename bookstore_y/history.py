@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ from .version import Version, former_path
 SCANNED = 1000
 """Versions that one page looks at, at most, when a filter lets few of them through."""
 
+_STREAMS = 100
+"""Keys that one history is read from, at most: a file is not renamed as often as that."""
+
+_GIVEN = 50
+
+_ID = re.compile(r"[!-~]{1,1024}")
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -70,13 +78,13 @@ class Filter:
 class _Stream:
     """The list of one key, as far as it was read; what is in `entries` is not yet taken.
 
-    `after` and `than` are the id and time of the last that was. `first` is the version that the
-    list begins with, if not with the newest.
+    `than` is the time of the last that was, and `given` are the ids of those of that time.
+    `first` is the version that the list begins with, if not with the newest.
     """
 
     place: Place
     first: str = ""
-    after: str = ""
+    given: list[str] = field(default_factory=list)
     than: datetime = _EPOCH
     entries: deque[ObjectVersion] = field(default_factory=deque)
     more: bool = True
@@ -111,7 +119,11 @@ class History:
         """
         limit = max(1, min(limit, SCANNED - 1))
         details = details or which.needs_details
-        streams = await self._begin(path, which.kinds, limit + 1) if after is None else _read(after)
+        asked = _asked(path, which.kinds)
+        if after is None:
+            streams = await self._begin(path, which.kinds, limit + 1)
+        else:
+            streams = _read(after, asked)
         found: list[Version] = []
         taken: list[Version] = []
         scanned = 0
@@ -131,7 +143,7 @@ class History:
                     ended = all(stream.over for stream in streams)
                     break
         found += await self._pass(taken, which, details)
-        return Page(tuple(found), None if ended else _token(streams))
+        return Page(tuple(found), None if ended else _token(streams, asked))
 
     async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
         if not details:
@@ -141,21 +153,18 @@ class History:
     async def at(
         self, path: str | Document, when: datetime | None, kinds: tuple[str, ...]
     ) -> Version:
-        """The version that was current at a moment, or is now. Raises `DocumentNotFound` when
-        there was none, or the last that had happened was a deletion."""
+        """The version that was current at a moment, or is now: the newest of those that stood at
+        the file's keys. Raises `DocumentNotFound` when there was none, or all were deleted."""
         streams = await self._begin(path, kinds, 2 if when is None else SCANNED)
-        deleted: ObjectVersion | None = None
+        deleted: set[str] = set()
         async for stream, entry in self._walk(streams, SCANNED):
-            if when is not None and entry.last_modified > when:
+            if entry.key in deleted or (when is not None and entry.last_modified > when):
                 continue
-            # Within one second the order of two keys' entries is not known: then it is there.
-            if deleted is not None and (
-                entry.last_modified < deleted.last_modified or entry.key == deleted.key
-            ):
-                break
             if not entry.is_delete_marker:
                 return version_at(stream.place, entry)
-            deleted = deleted or entry
+            deleted.add(entry.key)
+            if deleted >= {self._places.key(stream.place) for stream in streams}:
+                break
         was = "was not there" if when is None or deleted else "did not exist yet"
         then = "" if when is None else f" at {when.isoformat()}"
         raise DocumentNotFound(
@@ -218,8 +227,8 @@ class History:
 
     async def _more(self, stream: _Stream, limit: int) -> None:
         key = self._places.key(stream.place)
-        if stream.after:
-            entries, stream.more = await self._bucket.older(key, stream.after, stream.than, limit)
+        if stream.given:
+            entries, stream.more = await self._bucket.older(key, stream.given, stream.than, limit)
         elif stream.first:
             entries, stream.more = await self._bucket.beginning(key, stream.first, limit)
         else:
@@ -240,7 +249,8 @@ class History:
                 return
             stream = max(left, key=lambda s: s.entries[0].last_modified)
             entry = stream.entries.popleft()
-            stream.after, stream.than = entry.version_id, entry.last_modified
+            same = stream.given if stream.than == entry.last_modified else []
+            stream.given, stream.than = [*same, entry.version_id], entry.last_modified
             if not stream.entries and stream.more:
                 await self._more(stream, limit)
             if entry.is_delete_marker:
@@ -284,7 +294,7 @@ class History:
             self._places.key(former)
         except InvalidPath:  # not written by us
             return None
-        if any(stream.place == former for stream in streams):
+        if len(streams) == _STREAMS or any(stream.place == former for stream in streams):
             return None  # it was renamed to and fro, and its list is being read from further up
         return _Stream(former, facts.parent)
 
@@ -303,7 +313,14 @@ def version_at(place: Place, entry: ObjectVersion) -> Version:
     )
 
 
-def _token(streams: list[_Stream]) -> str:
+def _asked(path: str | Document, kinds: tuple[str, ...]) -> list[Any]:
+    """What a token is good for."""
+    if isinstance(path, Document):
+        return [path.path, path.type, list(kinds)]
+    return [path, list(kinds)]
+
+
+def _token(streams: list[_Stream], asked: list[Any]) -> str:
     """Where the streams stand, in ASCII. A stream that is over is told of, too, since it says
     which keys have been read."""
     state = [
@@ -312,33 +329,41 @@ def _token(streams: list[_Stream]) -> str:
             stream.place.path,
             stream.place.type,
             stream.first,
-            stream.after,
-            round((stream.than - _EPOCH).total_seconds() * 1e6),
+            stream.given[-_GIVEN:],
+            round((stream.than - _EPOCH) / _MICROSECOND),
             not stream.over,
         ]
         for stream in streams
     ]
-    text = json.dumps(state, separators=(",", ":"))
+    text = json.dumps([asked, state], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read(token: str) -> list[_Stream]:
+def _read(token: str, asked: list[Any]) -> list[_Stream]:
     try:
         padded = token.encode() + b"=" * (-len(token) % 4)
-        state = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        return [_stream(*line) for line in state]
-    except (ValueError, TypeError, OverflowError, RecursionError, InvalidPath):
-        raise InvalidToken(
-            "That is not what a page of versions gave to go on with; list from the beginning."
-        ) from None
+        about, state = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if about == asked and 0 < len(state) <= _STREAMS:
+            return [_stream(*line) for line in state]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        pass
+    raise InvalidToken(
+        "That is not what a page of this file's versions gave to go on with; list from the "
+        "beginning."
+    )
 
 
 def _stream(
-    kind: str, path: str, type: str | None, first: str, after: str, than: int, more: bool
+    kind: str,
+    path: str,
+    type: str | None,
+    first: str,
+    given: list[str],
+    than: int,
+    more: bool,
 ) -> _Stream:
     Document(path, type)  # raises for what is none
-    texts = (kind, first, after)
-    if kind not in KINDS or not all(isinstance(text, str) for text in texts):
+    if kind not in KINDS or not all(map(_ID.fullmatch, [*given, *([first] if first else [])])):
         raise ValueError(kind)
     time = _EPOCH + timedelta(microseconds=than)
-    return _Stream(Place(kind, path, type), first, after, time, more=bool(more))
+    return _Stream(Place(kind, path, type), first, given, time, more=bool(more))

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 
 from . import keys
 from .bucket import Bucket
+from .errors import InvalidPath
 from .keys import Document
 from .objects import ObjectVersion
 from .settings import BookstoreSettings
@@ -52,13 +53,13 @@ class Places:
         return keys.file_key(workspace if place.kind == "save" else published, place.path)
 
     async def of(self, path: str, kinds: tuple[str, ...], limit: int) -> list[Found]:
-        """The places of one file that the bucket holds, or held, anything at, with up to `limit`
-        entries each where they came along.
+        """The places of one file that the bucket holds, or held, anything at, each with up to
+        `limit` entries.
 
         One request each for what was saved, published, and the room that such a file usually
         has, all at once; more if there are rooms of other types, or very many versions.
         """
-        keys.check_path(path)
+        self.key(Place("save", path))
         plain = [kind for kind in kinds if kind == "published"]
         if "snapshot" not in kinds:
             plain += [kind for kind in kinds if kind == "save"]
@@ -69,19 +70,22 @@ class Places:
             (saved, rooms), found = await asyncio.gather(
                 self._saved(path, limit), asyncio.gather(*listing)
             )
-            found += [Found(room, [], True) for room in rooms if room != usual]
+            others = [self._listed(room, limit) for room in rooms if room != usual]
+            found += await asyncio.gather(*others)
             found += [saved] if "save" in kinds else []
         else:
             found = await asyncio.gather(*listing)
-        return [place for place in found if place.entries or place.more]
+        return [place for place in found if place.entries]
 
-    async def newest(self, found: Found) -> ObjectVersion:
-        """The newest version or delete marker of a place that there is something at."""
-        entries = found.entries or (await self._listed(found.place, 2)).entries
-        return entries[0]
+    async def newest(self, place: Place) -> ObjectVersion | None:
+        """The newest version or delete marker of a place."""
+        return next(iter((await self._listed(place, 2)).entries), None)
 
     async def _listed(self, place: Place, limit: int) -> Found:
-        key = self.key(place)
+        try:
+            key = self.key(place)
+        except InvalidPath:  # too long for a snapshot's, while the saved file's is not
+            return Found(place, [], False)
         page = await self._bucket.page(key, limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
         return Found(place, entries, page.next is not None and len(entries) == len(page.entries))

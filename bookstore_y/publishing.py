@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 from . import body, keys
 from .body import Content
@@ -27,9 +28,10 @@ class Publishing:
         self._files = files
         self._reading = reading
 
-    async def publish(self, content: Content) -> Version:
-        """Publish what a version says: the file, and with a snapshot its snapshot, too."""
-        version = content.version
+    async def publish(self, content: Content, path: str) -> Version:
+        """Publish what a version says under a path: the file, and with a snapshot its snapshot,
+        too."""
+        version = replace(content.version, path=path)
         origin = f"publish:{version.version_id}"
         if version.kind == "snapshot" and version.type is not None:
             await self._copy(version, origin)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
-from .body import Content
+from .body import Content, of_file
 from .bucket import Bucket
 from .details import Details
 from .errors import DocumentNotFound, UnsupportedDocument
@@ -50,30 +51,24 @@ class Restoring:
         Raises `UnsupportedDocument` for a document whose type jupyter_ydoc does not know.
         """
         if isinstance(path, Document):
-            return await self._document(path, old)
+            return await self._document(path, _said_in(path, old), old.version)
         found = await self._places.of(path, ("snapshot", "save"), 2)
-        newest = [(each.place, await self._places.newest(each)) for each in found]
-        alive = [place for place, entry in newest if not entry.is_delete_marker]
-        places = alive or [place for place, entry in newest]
-        restored = None
-        for place in places:
-            if place.kind == "snapshot" and (len(places) == 1 or place.type is not None):
-                restored = await self._document(Document(path, place.type), old)
-        if Place("save", path) not in places and restored is not None:
-            return restored
-        raw = await asyncio.to_thread(old.raw)
-        origin = f"restore:{old.version.version_id}"
-        saved = await self._files.save(path, raw, origin=origin, content_type=old.mimetype)
-        return restored or saved or await self._history.at(path, None, ("save",))
+        alive = [each.place for each in found if not each.entries[0].is_delete_marker]
+        places = alive or [each.place for each in found]
+        rooms = [Document(path, place.type) for place in places if place.kind == "snapshot"]
+        # All is known to be possible before anything is written.
+        said = [(room, _said_in(room, old)) for room in rooms]
+        restored = [await self._document(room, content, old.version) for room, content in said]
+        if Place("save", path) in places or not restored:
+            raw = await asyncio.to_thread(old.raw)
+            origin = f"restore:{old.version.version_id}"
+            saved = await self._files.save(path, raw, origin=origin, content_type=old.mimetype)
+            restored.append(saved or await self._history.at(path, None, ("save",)))
+        return restored[0]
 
-    async def _document(self, document: Document, old: Content) -> Version:
+    async def _document(self, document: Document, said: Any, old: Version) -> Version:
         from . import content  # jupyter_ydoc is slow to import
 
-        if document.type is None:
-            raise UnsupportedDocument(
-                f"{document} has no document type, so its content cannot be told from its "
-                "history; load the version and edit the document in your program."
-            )
         key = self._places.key(Place("snapshot", document.path, document.type))
         try:
             current = await self._reading.read(key)
@@ -81,12 +76,11 @@ class Restoring:
         except DocumentNotFound:  # it was deleted: the last state goes on
             current = await self._last(document)
             parent_etag = ""
-        said = old.content if old.type == "notebook" or old.format == "text" else old.raw()
         update = await asyncio.to_thread(content.restored, document.type, current.update, said)
         facts = replace(
             current.facts,
             parent=current.version_id,
-            origin=f"restore:{old.version.version_id}",
+            origin=f"restore:{old.version_id}",
             authors=(),
             updates=1,
         )
@@ -118,7 +112,7 @@ class Restoring:
                 f"The {self._bucket.where} holds no version of {path}; check the path and the "
                 "workspace prefix."
             )
-        newest = [(each.place, await self._places.newest(each)) for each in found]
+        newest = [(each.place, each.entries[0]) for each in found]
         if any(not marker.is_delete_marker for _, marker in newest):
             return []
         last = max(marker.last_modified for _, marker in newest)
@@ -146,3 +140,26 @@ class Restoring:
         )
         latest = await self._bucket.head(key)
         return version_of(latest, place.path, place.type, kind=place.kind, is_latest=True)
+
+
+def _said_in(document: Document, old: Content) -> Any:
+    """The content of a version as a room of that type has it. Raises `UnsupportedDocument`."""
+    if document.type is None:
+        raise UnsupportedDocument(
+            f"{document} has no document type, so its content cannot be told from its "
+            "history; load the version and edit the document in your program."
+        )
+    if document.type == "notebook":
+        said = old if old.type == "notebook" else of_file(old.version, old.raw())
+        if said.type == "notebook":
+            return said.content
+    elif document.type == "blob":
+        return old.raw()
+    elif old.type == "notebook":
+        return old.raw().decode()
+    elif old.format == "text":
+        return old.content
+    raise UnsupportedDocument(
+        f"{document} cannot say what version {old.version.version_id} says, which is no "
+        f"{document.type}; clone the version to a file of another name."
+    )

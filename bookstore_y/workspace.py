@@ -90,7 +90,7 @@ class Workspace:
         """The file at `path`, and those in the directory at `path`, without the deleted ones.
 
         `at` is a time with a time zone: the files are then those of that moment. A file is
-        deleted when the last that happened at any of its keys is a deletion.
+        deleted when all of its keys are.
         """
         waiting: dict[str, list[tuple[Place, ObjectVersion]]] = {}
         decided = ""
@@ -115,11 +115,9 @@ def is_within(path: str, directory: str) -> bool:
 
 def _alive(path: str, current: list[tuple[Place, ObjectVersion]]) -> Iterator[ArchivedFile]:
     """The file whose keys have these as their current entries, unless it is deleted."""
-    # Within one second the order of two keys' entries is not known: then it is there.
-    newest = max(entry.last_modified for _, entry in current)
     alive = [(place, entry) for place, entry in current if not entry.is_delete_marker]
     versions = [version_at(place, entry) for place, entry in alive]
-    if any(version.last_modified == newest for version in versions):
+    if versions:
         yield ArchivedFile(path, tuple(sorted(versions, key=_written, reverse=True)))
 
 
