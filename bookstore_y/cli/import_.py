@@ -1,9 +1,214 @@
-"""`jupyter bookstore import`."""
+"""`jupyter bookstore import`: another store's documents, or a tree of files, into the archive."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._config import load_config
+from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
+from ._options import add_command, complete
+from ._output import Output, table
+from ._running import with_archive
+from ._text import number, size, visible
+from .pull import within_workspace
+
+if TYPE_CHECKING:
+    from ..archive import Archive
+    from ..importing import Imported
+
+_SHOWN = 20
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "import",
+        run,
+        help="take in an existing YStore database, or a tree of files",
+        description="Take SOURCE into the archive: the database of pycrdt's SQLiteYStore "
+        "(.jupyter_ystore.db) or of QYStore, whose documents become one snapshot each, with "
+        "their history, so that those who come back to them merge; or a directory or file, whose "
+        "files become saved files. SOURCE is not changed. What is in the archive already is "
+        "recognized, so an import that was broken off goes on when it is run again; what is "
+        "newer there is left alone and named at the end, and the exit code is then 1. Stop a "
+        "server that uses the database first.",
+    )
+    source = parser.add_argument("source", metavar="SOURCE", type=Path)
+    complete(source, "file")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also what the bucket has something newer or different of; all of it stays a version",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what would be done, and write nothing"
+    )
+    store = parser.add_argument_group(
+        "for a database", "Its documents have file ids for names, which are to become paths."
+    )
+    ids = store.add_argument(
+        "--file-ids",
+        type=Path,
+        metavar="DB",
+        help="jupyter_server_fileid's database (default: as configured, or file_id_manager.db in "
+        "Jupyter's data directory)",
+    )
+    complete(ids, "file")
+    root = store.add_argument(
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="the server's root directory (default: as configured, or where SOURCE is)",
+    )
+    complete(root, "directory")
+    store.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=_mapping,
+        metavar="ID=PATH",
+        help="the path of a file id; can be repeated",
+    )
+    tree = parser.add_argument_group("for files")
+    tree.add_argument(
+        "--to", default="", metavar="DIR", help="directory of the workspace (default: its top)"
+    )
+    tree.add_argument(
+        "--hidden", action="store_true", help="also files and directories that begin with a dot"
+    )
+    tree.add_argument(
+        "--max-size",
+        type=_size,
+        default=100 * 10**6,
+        metavar="SIZE",
+        help="skip files that are larger, in bytes or as 500k, 2G (default: 100M)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import. 1 if anything is not in the archive afterwards."""
+    if not args.source.exists():
+        raise CommandError(f"There is no {args.source}; name what exists.", ASKED_WRONGLY)
+    return with_archive(args, _import)
+
+
+async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    from ..ystore_db import is_database
+
+    if not args.dry_run:
+        await archive.check()
+    from_store = args.source.is_file() and is_database(args.source)
+    one = "document" if from_store else "file"
+    done: list[Imported] = []
+    counts: Counter[str] = Counter()
+    with out.progress("Importing", one) as progress:
+        if from_store:
+            names, run = _store(archive, args)
+            progress.expect(names)
+        else:
+            run = _tree(archive, args)
+        async for imported in run:
+            counts[imported.outcome] += 1
+            if imported.outcome != "left out":
+                moved = imported.size if imported.outcome in ("written", "beneath") else 0
+                progress.advance(bytes=moved)
+            if out.as_json or args.dry_run or not imported.is_well:
+                done.append(imported)
+    done.sort(key=lambda imported: (imported.path, imported.source))
+    out.document(
+        {
+            "source": str(args.source),
+            "dry_run": args.dry_run,
+            "counts": dict(counts),
+            "bytes": progress.bytes,
+            "seconds": round(progress.seconds, 3),
+            f"{one}s": [imported.to_dict() for imported in done],
+        }
+    )
+    if not counts:
+        raise CommandError(f"There is nothing to import in {args.source}.")
+    if args.dry_run:
+        rows = table("outcome", "size", "path", right=["size"])
+        for imported in done[:_SHOWN]:
+            path = visible(imported.path or imported.source)
+            rows.add_row(imported.outcome, size(imported.size), path)
+        out.say(rows)
+        if len(done) > _SHOWN:
+            out.say(f"… and {number(len(done) - _SHOWN, one)} more; --json lists all.")
+    told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
+    doing = "Would import" if args.dry_run else "Imported"
+    out.say(f"{doing} {progress.summary()}: {told}.")
+    amiss = [imported for imported in done if not imported.is_well]
+    for imported in amiss:
+        name = imported.path or imported.source
+        out.warn(f"{visible(name)} ({imported.outcome}): {visible(imported.reason)}")
+    return FAILED if amiss else DONE
+
+
+def _store(archive: Archive, args: argparse.Namespace) -> tuple[int, AsyncIterator[Imported]]:
+    from ..importing import YStoreImport
+    from ..ystore_db import YStoreDatabase, paths_of_file_ids, room_of
+
+    database = YStoreDatabase(args.source, archive.settings.max_document_size)
+    names = database.names()
+    paths: dict[str, str] = {}
+    if any(room_of(name) for name in names):
+        known, root = _file_ids(args)
+        if known is not None:
+            paths = paths_of_file_ids(known, root)
+    paths.update(args.map)
+    importing = YStoreImport(archive, database, paths, force=args.force, dry_run=args.dry_run)
+    return len(names), importing.run(names)
+
+
+def _file_ids(args: argparse.Namespace) -> tuple[Path | None, Path]:
+    """The database of file ids, and the directory that paths in it are below."""
+    from jupyter_core.paths import jupyter_data_dir
+
+    config = load_config(args)
+    root = args.root or config.get("ServerApp", {}).get("root_dir") or args.source.parent
+    known = args.file_ids
+    for name in ("BaseFileIdManager", "ArbitraryFileIdManager", "LocalFileIdManager"):
+        known = known or config.get(name, {}).get("db_path")
+    if known is None:
+        known = Path(jupyter_data_dir()) / "file_id_manager.db"
+        if not known.is_file():
+            known = None
+    return (None if known is None else Path(known)), Path(root).absolute()
+
+
+def _tree(archive: Archive, args: argparse.Namespace) -> AsyncIterator[Imported]:
+    from ..importing import TreeImport
+
+    importing = TreeImport(
+        archive,
+        args.source,
+        to=within_workspace(args.to),
+        hidden=args.hidden,
+        max_size=args.max_size,
+        force=args.force,
+        dry_run=args.dry_run,
+    )
+    return importing.run()
+
+
+def _mapping(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID=PATH")
+    return name, path
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,15})([kmg]?)b?", text.strip().lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 500k, 100M or 2G")
+    return int(match[1]) * _UNITS[match[2]]
