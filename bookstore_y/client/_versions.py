@@ -11,6 +11,7 @@ from ..version import Version
 from ._text import escaped, plain, size, when
 
 _COLUMNS = ("", "written", "kind", "by", "label", "origin", "size", "version id")
+_WRAPPED = ("by", "label", "origin")
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,19 @@ class VersionList(list[ListedVersion]):
         return "\n".join([plain(self._summary()), *(lines if self else [])])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td><bdi>{escaped(cell)}</bdi></td>" for cell in row) + "</tr>"
-            for row in self._rows()
-        )
+        styles = [
+            "text-align:left" + ("" if name in _WRAPPED else ";white-space:nowrap")
+            for name in _COLUMNS
+        ]
+        columns = list(zip(_COLUMNS, styles, strict=True))
+        head = "".join(f'<th style="{style}">{name}</th>' for name, style in columns)
+        body = "".join(f"<tr>{_cells(row, styles)}</tr>" for row in self._rows())
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"<p>{escaped(self._summary())}</p>" + (table if self else "")
+
+
+def _cells(row: tuple[str, ...], styles: list[str]) -> str:
+    return "".join(
+        f'<td style="{style}"><bdi>{escaped(cell)}</bdi></td>'
+        for cell, style in zip(row, styles, strict=True)
+    )
