@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._text import visible
-
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -49,7 +47,7 @@ class Output:
         """Print the JSON document that `--json` asks for; nothing without it."""
         if self.as_json:
             # ASCII: any terminal, encoding and reader takes it, and nothing in it is obeyed.
-            sys.stdout.write(json.dumps(value, indent=2) + "\n")
+            write((json.dumps(value, indent=2) + "\n").encode("ascii"))
 
     def say(self, *lines: RenderableType) -> None:
         """Print for a person; nothing with `--json`."""
@@ -81,11 +79,24 @@ class Output:
         return Progress(doing, unit, total, shown=not self.as_json)
 
 
+def write(body: bytes) -> None:
+    """Write bytes to stdout, all of them."""
+    sys.stdout.flush()
+    left = memoryview(body)
+    while left:  # without Python's buffer (PYTHONUNBUFFERED) a write may be cut short
+        left = left[sys.stdout.buffer.write(left) or 0 :]
+    sys.stdout.buffer.flush()
+
+
 def console(*, stderr: bool) -> Console:
     """A rich console that prints strings literally."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    class Literal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # `main` knows what to do
+
+    made = Literal(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal and not os.environ.get("COLUMNS"):
         made.width = _ANY_WIDTH
     return made
@@ -100,6 +111,3 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
-
-
-__all__ = ["Output", "console", "table", "visible"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from . import _cells
 from ._errors import ASKED_WRONGLY, DONE, CommandError
 from ._options import add_command
-from ._output import Output
+from ._output import Output, write
 from ._running import with_archive
 from ._times import HELP, moment
 from ._versions import HELP as VERSION_HELP
@@ -51,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
 async def _show(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     shown = await _content(archive, args)
     if args.raw:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(shown.raw())
-        sys.stdout.buffer.flush()
+        write(shown.raw())
         return DONE
     out.document({"version": shown.version.to_dict(), "model": shown.model()})
     if not out.as_json:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import nbformat
 import pytest
 
 from bookstore_y.cli import main
@@ -65,15 +63,15 @@ class Commands:
 
 def notebook(*sources: str) -> bytes:
     """A notebook file with these code cells."""
-    made = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    )
-    made.cells = _cells(sources)
-    return str(nbformat.writes(made)).encode()
-
-
-def _cells(sources: Iterable[str]) -> list[Any]:
-    return [
-        nbformat.v4.new_code_cell(source, id=f"cell-{number}")
+    cells: list[dict[str, Any]] = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "source": source,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
         for number, source in enumerate(sources)
     ]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()

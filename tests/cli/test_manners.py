@@ -1,0 +1,247 @@
+"""How commands end and print, whatever they do: exit codes, JSON, names, pipes and Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bookstore_y.cli import _text, _times, parser
+from bookstore_y.cli._progress import Progress
+
+from ..servers import free_port
+from .commands import Commands
+from .conftest import Save
+
+
+def subcommands() -> list[str]:
+    (group,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return list(group.choices)
+
+
+def process(*argv: str, **options: object) -> subprocess.Popen[str]:
+    """A command of its own process, with pipes."""
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        [sys.executable, "-m", "bookstore_y.cli", *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("command", subcommands())
+def test_every_command_has_help_and_json(jupyter_bookstore: Commands, command: str) -> None:
+    said = jupyter_bookstore.ok(command, "--help")
+    assert "exit codes:" in said or command == "demo"
+    assert "--json" in said or command == "demo"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from bookstore_y.cli import parser; parser().format_help();"
+        "print([m for m in ('aioboto3', 'rich', 'jupyter_server', 'nbformat') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
+
+
+@pytest.mark.usefixtures("on_moto")
+class TestExitCodes:
+    def test_2_for_what_is_asked_wrongly(self, jupyter_bookstore: Commands, save: Save) -> None:
+        save("notes.txt", b"text")
+        for argv in (
+            ["frobnicate"],
+            ["ls", "--at", "someday"],
+            ["versions", "notes.txt", "--limit", "0"],
+            ["versions", "notes.txt", "--since", "1h", "--until", "2h"],
+            ["versions", "../notes.txt"],
+            ["show", "notes.txt", "--version", "abc"],
+            ["show", "notes.txt", "--raw", "--json"],
+            ["label", "notes.txt", "latest"],
+            ["label", "notes.txt", "latest", " "],
+            ["label", "notes.txt", "latest", "x" * 300],
+            ["init", "--keep-noncurrent", "3"],
+            ["clone", "s3://"],
+        ):
+            ran = jupyter_bookstore(*argv)
+            assert ran.code == 2, argv
+            assert ran.err
+
+    def test_3_for_what_is_not_there(self, jupyter_bookstore: Commands, save: Save) -> None:
+        save("notes.txt", b"text")
+        for argv in (
+            ["ls", "nowhere"],
+            ["versions", "nowhere.txt"],
+            ["show", "nowhere.txt"],
+            ["show", "notes.txt", "--version", "0000-none"],
+            ["show", "notes.txt", "--at", "2020-01-01"],
+            ["restore", "notes.txt", "0000-none"],
+            ["undelete", "nowhere.txt"],
+            ["clone", "published/nowhere.txt"],
+            ["clone", "workspace/notes.txt", "--version", "0000-none"],
+        ):
+            assert jupyter_bookstore(*argv).code == 3, argv
+
+    def test_4_for_a_bucket_that_cannot_be_used(self, jupyter_bookstore: Commands) -> None:
+        assert jupyter_bookstore("ls", "--bucket", "not-there-at-all").code == 4
+        nobody = f"http://127.0.0.1:{free_port()}"
+        once = "--BookstoreSettings.max_attempts=1"
+        assert jupyter_bookstore("ls", "--endpoint-url", nobody, once).code == 4
+
+    def test_errors_are_json_too(self, jupyter_bookstore: Commands) -> None:
+        ran = jupyter_bookstore("show", "nowhere.txt", "--json")
+        assert (ran.code, ran.out) == (3, "")
+        assert ran.error()["reason"] == "DocumentNotFound"
+        assert ran.error()["exit_code"] == 3
+        assert "nowhere.txt" in ran.error()["message"]
+
+    def test_no_secret_is_in_what_is_said(
+        self, jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JPYNB_S3_SECRET_ACCESS_KEY", "tell-nobody")
+        for argv in (["doctor"], ["doctor", "--json"], ["ls", "--bucket", "not-there-at-all"]):
+            ran = jupyter_bookstore(*argv)
+            assert "tell-nobody" not in ran.out + ran.err
+
+
+@pytest.mark.usefixtures("on_moto")
+def test_what_the_terminal_would_obey_is_shown_instead(
+    jupyter_bookstore: Commands, save: Save
+) -> None:
+    save("notes\u202e.txt", b"\x1b[31mred\x07\ttab\n[bold]literal[/bold] :smile:\n")
+    assert r"notes\u202e.txt" in jupyter_bookstore.ok("ls")
+    said = jupyter_bookstore.ok("show", "notes\u202e.txt")
+    assert r"\x1b[31mred\x07" in said
+    assert "[bold]literal[/bold] :smile:" in said
+
+
+def test_joined_emoji_and_tabs_stay() -> None:
+    family = "👩\u200d👧"
+    assert _text.visible(family) == family
+    assert _text.visible("a\nb\x00") == r"a\nb\x00"
+    assert _text.visible_lines("a\n\tb\r\n") == "a\n\tb\n"
+
+
+@pytest.mark.usefixtures("on_moto")
+@pytest.mark.parametrize("options", [["--raw"], ["--json"], []], ids=["raw", "json", "human"])
+def test_a_reader_that_leaves_ends_the_command_quietly(save: Save, options: list[str]) -> None:
+    save("big.txt", (b"l" * 8_000 + b"\n") * 1_000)  # more than pipes hold
+    command = process("show", "big.txt", *options)
+    assert command.stdout is not None
+    assert command.stderr is not None
+    assert command.stdout.readline()
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    assert command.wait(30) == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_with_130_and_one_line(jupyter_home: Path) -> None:
+    """The server takes the connection, and never answers."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        command = process(
+            "ls",
+            "--bucket=b",
+            f"--endpoint-url=http://127.0.0.1:{silent.getsockname()[1]}",
+            env={**os.environ, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        command.send_signal(signal.SIGINT)
+        _, err = command.communicate(timeout=30)
+        connection.close()
+    assert (command.returncode, err) == (130, "jupyter bookstore ls: Interrupted.\n")
+
+
+@pytest.mark.usefixtures("on_moto")
+def test_a_pipe_gets_no_colour_and_whole_ids(save: Save) -> None:
+    version = save("notes.txt", b"text")
+    out, err = process("versions", "notes.txt", env={**os.environ}).communicate(timeout=60)
+    assert version.version_id in out
+    assert "\x1b" not in out + err
+
+
+def test_the_policy_needs_no_bucket_to_be_there(jupyter_bookstore: Commands) -> None:
+    asked = ("init", "--print-policy", "--bucket", "b", "--prefix", "team")
+    policy = jupyter_bookstore.json(*asked)["policy"]
+    assert json.loads(jupyter_bookstore.ok(*asked)) == policy
+    removing = [s for s in policy["Statement"] if "s3:DeleteObjectVersion" in s["Action"]]
+    assert all("probe" in resource for s in removing for resource in s["Resource"])
+    assert "arn:aws:s3:::b/team/*" in json.dumps(policy)
+    pruning = jupyter_bookstore.json(*asked, "--allow-prune")["policy"]
+    assert "arn:aws:s3:::b/team/*" in pruning["Statement"][-1]["Resource"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("now", timedelta()),
+        ("90s", timedelta(seconds=90)),
+        ("2h", timedelta(hours=2)),
+        ("3 days ago", timedelta(days=3)),
+        ("1 week", timedelta(weeks=1)),
+    ],
+)
+def test_a_moment_can_be_so_long_ago(text: str, ago: timedelta) -> None:
+    before = datetime.now().astimezone()
+    assert before <= _times.moment(text) + ago <= datetime.now().astimezone()
+
+
+def test_a_moment_is_local_unless_it_says_otherwise() -> None:
+    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    assert _times.moment("today").replace(tzinfo=None) == today.replace(tzinfo=None)
+    yesterday = (today - timedelta(days=1)).replace(hour=14, minute=30)
+    for text in ("yesterday 14:30", "Yesterday at 14:30"):
+        assert _times.moment(text).replace(tzinfo=None) == yesterday.replace(tzinfo=None)
+    assert _times.moment("2026-03-01T09:00Z").timestamp() == 1772355600
+    assert _times.moment("2026-03-01 09:00+02:00").timestamp() == 1772348400
+    assert _times.moment("2026-03-01").replace(tzinfo=None) == datetime(2026, 3, 1)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("text", ["", "someday", "25:00", "yesterday 25:00", "9" * 9 + "d", "2026"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        _times.moment(text)
+
+
+def test_progress_counts_without_a_terminal() -> None:
+    with Progress("Pulling", "notebook", 2, shown=True) as progress:
+        progress.advance(bytes=1500)
+        progress.advance(bytes=500)
+    assert re.match(r"2 notebooks, 2\.0 kB in \d", progress.summary())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs bash")
+def test_bash_completes_commands_options_and_choices(jupyter_bookstore: Commands) -> None:
+    script = (
+        jupyter_bookstore.json("completion", "bash")["script"]
+        + """
+    complete_line() {
+      COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); "$function"
+      echo "${COMPREPLY[@]}"
+    }
+    function=_bookstore_y_of_jupyter
+    complete_line jupyter bookstore vers
+    complete_line jupyter bookstore versions --ki
+    function=_shtab_jupyter_bookstore
+    complete_line jupyter-bookstore versions --kind publ
+    """
+    )
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["versions", "--kind", "published"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_every_shell_has_a_script(jupyter_bookstore: Commands, shell: str) -> None:
+    assert "jupyter-bookstore" in jupyter_bookstore.ok("completion", shell)
