@@ -54,6 +54,8 @@ async def clone(
     """
     require_s3_cloning(documents)
     check_bucket(documents, bucket)
+    if len(key.encode()) > keys.MAX_KEY_BYTES or "\0" in key:
+        raise InvalidPath(f"{key[:80]!r} is no key that S3 has; check the s3_key.")
     target = target.strip("/") or default_target(key)
     documents.files.check_target(target)
     archive = documents.running().archive

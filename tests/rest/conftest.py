@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +31,10 @@ def rest(disk: Disk, moto_server: S3Server) -> Iterator[RestServer]:
         BookstoreSettings={"fs_cloning_basedir": str(clonable)},
     ) as server:
         yield server
+
+
+@pytest.fixture
+def new_disk(tmp_path: Path) -> Callable[[], Disk]:
+    """Makes an empty disk at each call."""
+    numbers = count(1)
+    return lambda: Disk(tmp_path / f"disk-{next(numbers)}")
