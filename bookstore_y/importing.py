@@ -35,7 +35,7 @@ from .keys import Document, check_path
 from .objects import ObjectVersion
 from .places import Place, room_types
 from .reading import Reading
-from .snapshot import advance, lineage_of, missing, squash, state_vector, unusable
+from .snapshot import EMPTY_UPDATE, advance, lineage_of, missing, squash, state_vector, unusable
 from .version import Facts, Snapshot
 from .workspace import Workspace
 from .ystore_db import StoredHistory, YStoreDatabase, has_brotli, room_of
@@ -284,7 +284,7 @@ def _squashed(history: StoredHistory, document: Document) -> _Found | str:
     if doc.get_state() == b"\x00":
         if bad:
             return f"None of its {total} updates can be read.{hint}"
-        if state_vector(update) != b"\x00":
+        if update != EMPTY_UPDATE:
             return "Its updates build on others that the database has not."
         return ""
     incomplete = ""

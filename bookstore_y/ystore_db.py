@@ -80,7 +80,7 @@ class YStoreDatabase:
     def names(self) -> list[str]:
         """What the documents are called there."""
         tables = ["yupdates", *(["ycheckpoints"] if self._has_checkpoints else [])]
-        union = " UNION ".join(f"SELECT path FROM {table}" for table in tables)
+        union = " UNION ".join(f"SELECT DISTINCT path FROM {table}" for table in tables)
         with _opened(self.path) as db:
             return sorted(str(name) for (name,) in db.execute(union))
 
