@@ -6,14 +6,12 @@ import asyncio
 import inspect
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nbformat
 from jupyter_server.services.contents.checkpoints import AsyncCheckpoints
-from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.manager import AsyncContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
@@ -42,9 +40,6 @@ Checkpoint = dict[str, Any]
 _WRAPPED = "version-"
 _PLAIN = re.compile(rf"(?!{_WRAPPED})[A-Za-z0-9_-]+")
 
-_saving: ContextVar[str] = ContextVar("saving", default="")
-"""The path of the notebook that a contents manager is saving in this context."""
-
 
 class S3Checkpoints(AsyncCheckpoints):
     """Keeps checkpoints in the bucket of BookstoreSettings, for any contents manager.
@@ -71,9 +66,6 @@ class S3Checkpoints(AsyncCheckpoints):
         self._first: dict[str, Future[None]] = {}
         self._failing = ""
         self._tasks: set[asyncio.Task[Any]] = set()
-        if isinstance(self.parent, FileContentsManager):
-            manager: Any = self.parent
-            manager.register_pre_save_hook(_about_to_save)
 
     # -- Jupyter's checkpoints API -------------------------------------------------------------
 
@@ -85,8 +77,13 @@ class S3Checkpoints(AsyncCheckpoints):
     def list_checkpoints(self, path: str) -> Any:
         """The newest `max_checkpoints`, the oldest of them first, as JupyterLab expects it."""
         path = path.strip("/")
-        saving, _ = _saving.get(), _saving.set("")
-        return self._done(self._list_in_save(path) if saving == path else self._list(path))
+        caller = inspect.currentframe()
+        caller = caller and caller.f_back
+        if caller is not None and caller.f_code.co_name == "save":
+            # jupyter_server's contents managers ask whether the notebook that they are saving
+            # has one, and create one if not (its filemanager.py).
+            return self._done(self._list_in_save(path))
+        return self._done(self._list(path))
 
     def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:
         """Save the content of a checkpoint over the file, or put it into its live room."""
@@ -182,12 +179,8 @@ class S3Checkpoints(AsyncCheckpoints):
 
     async def _newest(self, archive: Archive, path: str) -> list[Checkpoint]:
         await self._first_done(path)
-        found: list[Checkpoint] = []
-        async for version in _versions(archive, path, self.max_checkpoints):
-            found.append(_checkpoint(version))
-            if len(found) == self.max_checkpoints:
-                break
-        return found[::-1]
+        versions = await _versions(archive, path, self.max_checkpoints)
+        return [_checkpoint(version) for version in reversed(versions)]
 
     async def _list_in_save(self, path: str) -> list[Checkpoint]:
         """A notebook was just saved, and is to have one checkpoint at least: if it has none, it
@@ -197,20 +190,21 @@ class S3Checkpoints(AsyncCheckpoints):
         archiving = isinstance(manager, BookstoreContentsMixin) and manager.archiver is not None
         making = path in self._first and not self._first[path].done()
         if not known and not archiving and not making and _is_key(path):
-            model = await ensure_async(manager.get(path, content=True))
+            model = await _read_file(manager, path)
             self._first[path] = background().start(self._make_first(path, dict(model)))
         return known or [{"id": "", "last_modified": None}]
 
     async def _make_first(self, path: str, model: Model) -> None:
         try:
             archive = await background().archive(self._settings)
-            async for version in _versions(archive, path, 1):
-                self._listed[path] = [_checkpoint(version)]
-                return
-            body = await asyncio.to_thread(bytes_of, model)
-            mimetype = mimetype_of(path, model)
-            await archive.save_file(path, body, origin="checkpoint", content_type=mimetype)
-            self._listed[path] = [_checkpoint(await _current(archive, path))]
+            known = await _versions(archive, path, 1)
+            if not known:
+                body = await asyncio.to_thread(bytes_of, model)
+                await archive.save_file(
+                    path, body, origin="checkpoint", content_type=mimetype_of(path, model)
+                )
+                known = [await _current(archive, path)]
+            self._listed[path] = [_checkpoint(version) for version in known]
             self._failing = ""
         except BookstoreError as error:  # the next save tries again
             if type(error).__name__ != self._failing:
@@ -232,7 +226,7 @@ class S3Checkpoints(AsyncCheckpoints):
                 await extension.saves.settle(path)
             except BookstoreError as error:
                 raise http_error(error) from error
-        model = await ensure_async(contents_mgr.get(path, content=True))
+        model = await _read_file(contents_mgr, path)
         if model["type"] == "directory":
             raise HTTPError(400, f"{path} is a directory, and only files have checkpoints.")
         authors, mimetype = user(), mimetype_of(path, model)
@@ -250,7 +244,7 @@ class S3Checkpoints(AsyncCheckpoints):
     async def _restore(self, contents_mgr: Any, checkpoint_id: str, path: str) -> None:
         there = await self._caught_up(path) or path
         version_id = _version_id(checkpoint_id)
-        old = await self._ask(lambda archive: _read(archive, there, version_id))
+        old = await self._ask(lambda archive: _read_version(archive, there, version_id))
         extension = self._extension()
         if extension is not None and await self._has_document(extension, there):
             restoring = restore(extension.documents, path, version_id)
@@ -313,42 +307,62 @@ class S3Checkpoints(AsyncCheckpoints):
             self.log.error("The bucket has not followed %s: %s", what, error)  # noqa: TRY400
 
 
-async def _versions(archive: Archive, path: str, limit: int) -> AsyncIterator[Version]:
-    """The saved versions of the file that is at `path` now, newest first, with their details.
+async def _versions(archive: Archive, path: str, limit: int) -> list[Version]:
+    """Up to `limit` saved versions of the file that is at `path` now, newest first, with their
+    details.
 
     Those of a file that was deleted before are another's. A copy that was made by following a
     rename, or by taking a deletion back, is the version that it is of.
     """
     prefix = archive.settings.workspace_prefix
-    key = keys.file_key(prefix, path)
-    before = None
+    listed: list[Version] = []
     after: str | None = None
-    newest = True
     while True:
         try:
             page = await archive.history(
-                path, kinds=("save",), limit=limit + 1, after=after, details=True
+                path, kinds=("save",), limit=limit + 2, after=after, details=True
             )
         except DocumentNotFound:
-            return
-        for version in page.versions:
-            if version.key != key or (before is not None and version.last_modified > before):
-                if newest:
-                    return
-                continue
-            if newest and not version.is_latest:
-                return  # it was deleted
-            newest = False
-            former = former_path(version.origin)
-            if former is not None:
-                key, before = keys.file_key(prefix, former), version.last_modified
-            elif not _is_copy(version):
-                yield version
-            if not version.parent and version.origin:
-                return  # before it, another file had this name
+            return []
+        listed += page.versions
         after = page.next
-        if after is None:
-            return
+        found, ended = _of_one_file(prefix, path, listed)
+        if len(found) >= limit or ended or after is None:
+            return found[:limit]
+
+
+def _of_one_file(prefix: str, path: str, listed: list[Version]) -> tuple[list[Version], bool]:
+    """Of what the history of `path` has been listed so far, the versions of the file that is
+    there now; and whether its beginning is among them.
+
+    Versions of one key are in order; those of two keys may not be, within one second.
+    """
+    left: dict[str, list[Version]] = {}
+    for version in reversed(listed):
+        left.setdefault(version.key, []).append(version)
+    found: list[Version] = []
+    key = keys.file_key(prefix, path)
+    if not left.get(key):
+        return [], bool(listed)
+    if not left[key][-1].is_latest:
+        return [], True  # it was deleted
+    while left.get(key):
+        version = left[key].pop()
+        former = former_path(version.origin)
+        if former is not None:
+            key = keys.file_key(prefix, former)
+            here = left.get(key, [])
+            ids = [each.version_id for each in here]
+            if version.parent in ids:
+                del here[ids.index(version.parent) + 1 :]  # what that name was used for later
+            else:  # it was removed for good
+                while here and here[-1].last_modified > version.last_modified:
+                    here.pop()
+        elif not _is_copy(version):
+            found.append(version)
+        if not version.parent and version.origin:
+            return found, True  # before it, another file had this name
+    return found, False
 
 
 async def _current(archive: Archive, path: str) -> Version:
@@ -371,8 +385,19 @@ async def _find(archive: Archive, path: str, version_id: str) -> Version:
     return version
 
 
-async def _read(archive: Archive, path: str, version_id: str) -> Content:
+async def _read_version(archive: Archive, path: str, version_id: str) -> Content:
     return await archive.content(await _find(archive, path, version_id))
+
+
+async def _read_file(contents_mgr: Any, path: str) -> Model:
+    """The file with its content; a notebook, where that can be had, as it was saved."""
+    if is_notebook(path):
+        try:
+            plain = contents_mgr.get(path, content=True, type="file", format="text")
+            return dict(await ensure_async(plain))
+        except HTTPError:
+            pass  # this contents manager has it as a notebook only, or not at all
+    return dict(await ensure_async(contents_mgr.get(path, content=True)))
 
 
 def _is_copy(version: Version) -> bool:
@@ -415,12 +440,6 @@ def _model(kind: str, old: Content) -> Model:
         raise HTTPError(
             422, f"What that checkpoint holds is no notebook, so it stays as it is: {error}"
         ) from error
-
-
-def _about_to_save(model: Model, path: str, **_: Any) -> None:
-    """A pre-save hook: jupyter_server asks next whether the notebook has a checkpoint."""
-    if model.get("type") == "notebook":
-        _saving.set(path.strip("/"))
 
 
 def _is_async(contents_mgr: Any) -> bool:

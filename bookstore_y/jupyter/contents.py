@@ -24,10 +24,8 @@ from traitlets.config import LoggingConfigurable
 
 from ..body import notebook_bytes
 from ..saves import Save, Saves
+from .files import Model, is_notebook
 from .handlers.base import authors_of
-
-Model = dict[str, Any]
-"""A model of the contents API."""
 
 _Steps = Generator[Any, Any, None]
 """Work that yields what a contents manager's methods give, and is sent it back, awaited."""
@@ -223,7 +221,7 @@ def _step(steps: _Steps, answer: Any) -> Any:
 
 def mimetype_of(path: str, model: Model) -> str:
     """The content type of a file; a notebook is JSON."""
-    if model["type"] == "notebook":
+    if model["type"] == "notebook" or is_notebook(path):
         return "application/json"
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
 

@@ -6,18 +6,20 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from traitlets.config import Config
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.recovery import BufferOptions
 from bookstore_y.saves import Saves
 
+from ..e2e.conftest import bucket, new_disk
 from ..servers import S3Server, connect
 from .files import SavedFiles
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+
+__all__ = ["bucket", "new_disk"]  # fixtures of the end-to-end tests that are used here, too
 
 
 @pytest.fixture
@@ -52,10 +54,3 @@ def saves(checkpointer: Checkpointer) -> Saves:
     saves = Saves(checkpointer)
     checkpointer.moves.saves = saves
     return saves
-
-
-@pytest.fixture
-def quiet(config: Config) -> Config:
-    """Configuration whose requests give up at once."""
-    config.BookstoreSettings.connect_timeout = 1.0
-    return config
