@@ -139,7 +139,7 @@ def test_a_file_that_was_deleted_for_long_enough_goes_altogether(
     bookstore.archive(lambda archive: archive.delete_file("a.txt"))
     keep = ["--keep-all", "0"]
     assert bookstore.json("prune", "--yes", "--deleted", "0", *keep)["removed"] == 3
-    listed = connect(bookstore.server).list_object_versions(Bucket=bookstore.bucket)
+    listed: Any = connect(bookstore.server).list_object_versions(Bucket=bookstore.bucket)
     assert "Versions" not in listed
     assert "DeleteMarkers" not in listed
 
