@@ -307,7 +307,7 @@ class Archive:
         content_type: str = "application/x-ipynb+json",
     ) -> Version:
         """Publish the bytes of a file."""
-        return await self._publishing.file(path, raw, content_type, authors=authors)
+        return await self._publishing.file(path, raw, content_type, authors)
 
     async def fetch(
         self, key: str, *, bucket: str | None = None, version_id: str | None = None

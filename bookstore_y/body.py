@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any
 
@@ -25,6 +25,8 @@ class Content:
     type: str
     format: str
     content: Any
+    stored: bytes | None = field(default=None, repr=False, compare=False)
+    """The bytes of a saved file as they are in the bucket."""
 
     def model(self) -> dict[str, Any]:
         """A model of Jupyter's contents API."""
@@ -52,12 +54,14 @@ class Content:
         return plain if guessed is None or encoding else guessed
 
     def raw(self) -> bytes:
-        """The bytes of the file; a notebook's are as Jupyter writes it."""
+        """The bytes of the file: those that were saved, or what Jupyter would write."""
+        if self.stored is not None:
+            return self.stored
         if self.type == "notebook":
             return notebook_bytes(self.content)
         if self.format == "base64":
             return base64.b64decode(self.content)
-        return str(self.content).encode("utf-8", "surrogatepass")
+        return str(self.content).encode()
 
 
 def notebook_bytes(notebook: dict[str, Any]) -> bytes:
@@ -66,9 +70,10 @@ def notebook_bytes(notebook: dict[str, Any]) -> bytes:
 
     try:
         text: str = nbformat.v4.writes(nbformat.from_dict(notebook))  # type: ignore[no-untyped-call]
-    except (AttributeError, KeyError, TypeError):
-        text = json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True)
-    return text.encode("utf-8", "surrogatepass") + b"\n"
+        return text.encode() + b"\n"
+    except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
+        # No notebook by the schema, or half a character in it, which JSON can only escape.
+        return json.dumps(notebook, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def of_file(version: Version, body: bytes) -> Content:
@@ -78,7 +83,7 @@ def of_file(version: Version, body: bytes) -> Content:
     if version.path.endswith(".ipynb"):
         notebook = _notebook(body)
         if notebook is not None:
-            return Content(version, "notebook", "json", content.untrusted(notebook))
+            return Content(version, "notebook", "json", content.untrusted(notebook), body)
     try:
         return Content(version, "file", "text", body.decode())
     except UnicodeDecodeError:

@@ -41,6 +41,21 @@ def restored(type: str | None, current: bytes, old: Any) -> bytes:
     return present.get_update()
 
 
+def check(type: str | None, content: Any) -> None:
+    """Raise `UnsupportedDocument` unless a document can say `content`, and be read again."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    try:
+        write(type, doc, content)
+        read(type, doc)
+    except UnsupportedDocument:
+        raise
+    except Exception as error:
+        raise UnsupportedDocument(
+            f"A document of type {type!r} cannot say this content ({error!r:.200}); clone the "
+            "version to a file, and mend it there."
+        ) from error
+
+
 def of_update(type: str | None, update: bytes) -> Any:
     """The content of the document that `update` holds. Raises like `read`."""
     doc: pycrdt.Doc[Any] = pycrdt.Doc()

@@ -70,7 +70,9 @@ class Details:
             return None
 
     def _remember(self, key: str, version_id: str, metadata: dict[str, str]) -> Facts:
-        facts = self._facts[key, version_id] = Facts.from_metadata(metadata)
+        facts = Facts.from_metadata(metadata)
+        if version_id != "null":  # the id of every write to a bucket that keeps no versions
+            self._facts[key, version_id] = facts
         if len(self._facts) > REMEMBERED:
             self._facts.popitem(last=False)
         return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +62,8 @@ def _notebooks(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, 
 def _lines(before: Content, after: Content) -> list[str]:
     lines = []
     for line in difflib.unified_diff(
-        _text(before).splitlines(keepends=True),
-        _text(after).splitlines(keepends=True),
+        _split(_text(before)),
+        _split(_text(after)),
         before.version.path,
         after.version.path,
         before.version.version_id,
@@ -72,7 +73,12 @@ def _lines(before: Content, after: Content) -> list[str]:
     return lines
 
 
+def _split(text: str) -> list[str]:
+    """The lines of a text with their ends, which are line feeds and nothing else."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]
+
+
 def _text(content: Content) -> str:
     if content.type == "notebook":
-        return notebook_bytes(content.content).decode("utf-8", "surrogatepass")
+        return notebook_bytes(content.content).decode()
     return str(content.content)

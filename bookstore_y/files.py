@@ -135,8 +135,9 @@ class Files:
         return True
 
     async def delete(self, path: str) -> None:
-        """Put a delete marker on the file. All of its versions stay."""
-        await self._bucket.delete(self.key(path))
+        """Put a delete marker on the file, if it is there. All of its versions stay."""
+        if await self._exists(self.key(path)):
+            await self._bucket.delete(self.key(path))
 
     async def under(self, path: str) -> list[str]:
         """The paths of the file at `path`, or of the files in the directory at `path`, that the

@@ -122,17 +122,22 @@ class History:
         asked = _asked(path, which.kinds)
         if after is None:
             streams = await self._begin(path, which.kinds, limit + 1)
+            newest = max(entry.last_modified for s in streams for entry in s.entries)
         else:
-            streams = _read(after, asked)
+            streams, newest = _read(after, asked)
         found: list[Version] = []
         taken: list[Version] = []
         scanned = 0
-        walk = self._walk(streams, limit + 1)
         ended = True
-        async for stream, entry in walk:
+        ever = after is not None
+        async for stream, entry in self._walk(streams, limit + 1):
+            ever = ever or not entry.is_delete_marker
             if which.since is not None and entry.last_modified < which.since:
+                ever = True
                 break
             late = which.until is not None and entry.last_modified > which.until
+            if entry.last_modified > newest:
+                continue  # written since the first page, to a key that was not read then
             if not (entry.is_delete_marker or late):
                 taken.append(version_at(stream.place, entry))
                 scanned += 1
@@ -142,8 +147,10 @@ class History:
                 if len(found) == limit or scanned == SCANNED:
                     ended = all(stream.over for stream in streams)
                     break
+        if not ever:
+            raise self._never(path)
         found += await self._pass(taken, which, details)
-        return Page(tuple(found), None if ended else _token(streams, asked))
+        return Page(tuple(found), None if ended else _token(streams, newest, asked))
 
     async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
         if not details:
@@ -216,11 +223,14 @@ class History:
         ]
         await self._fill(streams, limit)
         if not any(stream.entries for stream in streams):
-            raise DocumentNotFound(
-                f"The {self._bucket.where} holds no version of {path}; check the path "
-                "and the workspace prefix."
-            )
+            raise self._never(path)
         return streams
+
+    def _never(self, path: str | Document) -> DocumentNotFound:
+        return DocumentNotFound(
+            f"The {self._bucket.where} holds no version of {path}; check the path and the "
+            "workspace prefix."
+        )
 
     async def _fill(self, streams: list[_Stream], limit: int) -> None:
         await asyncio.gather(*(self._more(s, limit) for s in streams if s.more and not s.entries))
@@ -320,9 +330,9 @@ def _asked(path: str | Document, kinds: tuple[str, ...]) -> list[Any]:
     return [path, list(kinds)]
 
 
-def _token(streams: list[_Stream], asked: list[Any]) -> str:
-    """Where the streams stand, in ASCII. A stream that is over is told of, too, since it says
-    which keys have been read."""
+def _token(streams: list[_Stream], newest: datetime, asked: list[Any]) -> str:
+    """Where the streams stand, in ASCII, and the time of the first page. A stream that is over is
+    told of, too, since it says which keys have been read."""
     state = [
         [
             stream.place.kind,
@@ -330,21 +340,21 @@ def _token(streams: list[_Stream], asked: list[Any]) -> str:
             stream.place.type,
             stream.first,
             stream.given[-_GIVEN:],
-            round((stream.than - _EPOCH) / _MICROSECOND),
+            (stream.than - _EPOCH) // _MICROSECOND,
             not stream.over,
         ]
         for stream in streams
     ]
-    text = json.dumps([asked, state], separators=(",", ":"))
+    text = json.dumps([asked, (newest - _EPOCH) // _MICROSECOND, state], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read(token: str, asked: list[Any]) -> list[_Stream]:
+def _read(token: str, asked: list[Any]) -> tuple[list[_Stream], datetime]:
     try:
         padded = token.encode() + b"=" * (-len(token) % 4)
-        about, state = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        about, newest, state = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if about == asked and 0 < len(state) <= _STREAMS:
-            return [_stream(*line) for line in state]
+            return [_stream(*line) for line in state], _EPOCH + newest * _MICROSECOND
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         pass
     raise InvalidToken(

@@ -40,17 +40,21 @@ class Found:
 class Places:
     """The places of one bucket's files."""
 
-    def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
+    def __init__(
+        self, bucket: Bucket, settings: BookstoreSettings, *, published: bool = False
+    ) -> None:
+        """`published` means the snapshots that were published."""
         self._bucket = bucket
-        self._settings = settings
+        self._workspace = settings.published_prefix if published else settings.workspace_prefix
+        self._published = settings.published_prefix
 
     def key(self, place: Place) -> str:
         """The key of the place. Raises `InvalidPath`."""
         if place.kind == "snapshot":
-            document = Document(place.path, place.type)
-            return keys.snapshot_key(self._settings.workspace_prefix, document)
-        workspace, published = self._settings.workspace_prefix, self._settings.published_prefix
-        return keys.file_key(workspace if place.kind == "save" else published, place.path)
+            return keys.snapshot_key(self._workspace, Document(place.path, place.type))
+        return keys.file_key(
+            self._workspace if place.kind == "save" else self._published, place.path
+        )
 
     async def of(self, path: str, kinds: tuple[str, ...], limit: int) -> list[Found]:
         """The places of one file that the bucket holds, or held, anything at, each with up to
@@ -76,10 +80,6 @@ class Places:
         else:
             found = await asyncio.gather(*listing)
         return [place for place in found if place.entries]
-
-    async def newest(self, place: Place) -> ObjectVersion | None:
-        """The newest version or delete marker of a place."""
-        return next(iter((await self._listed(place, 2)).entries), None)
 
     async def _listed(self, place: Place, limit: int) -> Found:
         try:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from . import body, keys
 from .body import Content
 from .bucket import Bucket
-from .errors import BucketNotAllowed, DocumentNotFound
+from .errors import BucketNotAllowed, BucketNotFound, DocumentNotFound
 from .files import Files
 from .keys import Document
+from .places import Places
 from .reading import Reading
 from .settings import BookstoreSettings
 from .version import Facts, Version, version_of
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+"""Names of buckets, those of before 2018 among them (S3 User Guide, "Bucket naming rules")."""
 
 
 class Publishing:
@@ -27,29 +31,31 @@ class Publishing:
         self._settings = settings
         self._files = files
         self._reading = reading
+        self._snapshots = Places(bucket, settings, published=True)
 
     async def publish(self, content: Content, path: str) -> Version:
         """Publish what a version says under a path: the file, and with a snapshot its snapshot,
         too."""
-        version = replace(content.version, path=path)
+        version = content.version
         origin = f"publish:{version.version_id}"
-        if version.kind == "snapshot" and version.type is not None:
-            await self._copy(version, origin)
+        room = version.type if version.kind == "snapshot" else None
+        if room is not None:
+            await self._copy(version, path, origin)
+        await self._retract(path, room)
         raw = await asyncio.to_thread(content.raw)
-        return await self.file(
-            version.path, raw, content.mimetype, origin=origin, authors=version.authors
-        )
+        return await self._file(path, raw, content.mimetype, origin, version.authors)
 
     async def file(
-        self,
-        path: str,
-        raw: bytes,
-        content_type: str,
-        *,
-        origin: str = "publish",
-        authors: Iterable[str] = (),
+        self, path: str, raw: bytes, content_type: str, authors: Iterable[str] = ()
     ) -> Version:
-        """Publish a file. The version that is published already, if it is the same."""
+        """Publish a file. Returns the version that is published already, if it is the same."""
+        keys.check_path(path)
+        await self._retract(path)
+        return await self._file(path, raw, content_type, "publish", authors)
+
+    async def _file(
+        self, path: str, raw: bytes, content_type: str, origin: str, authors: Iterable[str]
+    ) -> Version:
         key = keys.file_key(self._settings.published_prefix, path)
         facts = Facts(origin=origin, authors=tuple(authors))
         written = await self._files.put(key, path, raw, facts, content_type, kind="published")
@@ -57,8 +63,14 @@ class Publishing:
             return written
         return version_of(await self._bucket.head(key), path, kind="published", is_latest=True)
 
-    async def _copy(self, version: Version, origin: str) -> None:
-        document = Document(version.path, version.type)
+    async def _retract(self, path: str, keep: str | None = None) -> None:
+        """Delete the published snapshots that do not say what the file is going to."""
+        for found in await self._snapshots.of(path, ("snapshot",), 1):
+            if found.place.type != keep and not found.entries[0].is_delete_marker:
+                await self._bucket.delete(self._snapshots.key(found.place))
+
+    async def _copy(self, version: Version, path: str, origin: str) -> None:
+        document = Document(path, version.type)
         target = keys.snapshot_key(self._settings.published_prefix, document)
         snapshot = await self._bucket.head(version.key, version.version_id)
         facts = Facts.from_metadata(snapshot.metadata)
@@ -79,6 +91,10 @@ class Publishing:
         """The content of any object of a bucket that may be cloned from; of a snapshot's key the
         file that it is of. Raises `BucketNotAllowed`, `DocumentNotFound`, `VersionNotFound`."""
         name = bucket or self._settings.require_bucket()
+        if not key or not _is_text(key) or len(key.encode()) > keys.MAX_KEY_BYTES:
+            raise DocumentNotFound(f"No object can have the key {key[:80]!r}; give another.")
+        if not _BUCKET.fullmatch(name):
+            raise BucketNotFound(f"No bucket can have the name {name[:80]!r}; give another.")
         if not self._settings.may_clone_from(name):
             raise BucketNotAllowed(
                 f"Objects of the bucket {name!r} may not be cloned here; whoever runs this "
@@ -113,3 +129,7 @@ class Publishing:
         stored = await files.read(key, version_id)
         version = version_of(stored, key, kind="save", is_latest=version_id is None)
         return await asyncio.to_thread(body.of_file, version, stored.body)
+
+
+def _is_text(text: str) -> bool:
+    return text.encode(errors="ignore").decode() == text

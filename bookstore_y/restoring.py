@@ -14,10 +14,11 @@ from .errors import DocumentNotFound, UnsupportedDocument
 from .files import Files
 from .history import History
 from .keys import Document
+from .objects import ObjectVersion
 from .places import Place, Places
 from .reading import Reading
 from .saving import Saving
-from .version import Facts, Snapshot, Version, version_of
+from .version import Facts, Version, version_of
 
 SKEW = 60.0
 """Seconds within which the delete markers of one file are of one deletion."""
@@ -51,13 +52,14 @@ class Restoring:
         Raises `UnsupportedDocument` for a document whose type jupyter_ydoc does not know.
         """
         if isinstance(path, Document):
-            return await self._document(path, _said_in(path, old), old.version)
+            said = await asyncio.to_thread(_said_in, path, old)
+            return await self._document(path, said, old.version)
         found = await self._places.of(path, ("snapshot", "save"), 2)
         alive = [each.place for each in found if not each.entries[0].is_delete_marker]
-        places = alive or [each.place for each in found]
+        places = alive or [each.place for each in found if await self._last(each.place)]
         rooms = [Document(path, place.type) for place in places if place.kind == "snapshot"]
         # All is known to be possible before anything is written.
-        said = [(room, _said_in(room, old)) for room in rooms]
+        said = [(room, await asyncio.to_thread(_said_in, room, old)) for room in rooms]
         restored = [await self._document(room, content, old.version) for room, content in said]
         if Place("save", path) in places or not restored:
             raw = await asyncio.to_thread(old.raw)
@@ -69,12 +71,16 @@ class Restoring:
     async def _document(self, document: Document, said: Any, old: Version) -> Version:
         from . import content  # jupyter_ydoc is slow to import
 
-        key = self._places.key(Place("snapshot", document.path, document.type))
+        place = Place("snapshot", document.path, document.type)
+        key = self._places.key(place)
         try:
             current = await self._reading.read(key)
             parent_etag = current.etag
         except DocumentNotFound:  # it was deleted: the last state goes on
-            current = await self._last(document)
+            last = await self._last(place)
+            if last is None:
+                raise
+            current = await self._reading.read(key, last.version_id)
             parent_etag = ""
         update = await asyncio.to_thread(content.restored, document.type, current.update, said)
         facts = replace(
@@ -88,16 +94,12 @@ class Restoring:
         stored = await self._bucket.head(key, saved.version_id)
         return version_of(stored, document.path, document.type, is_latest=True)
 
-    async def _last(self, document: Document) -> Snapshot:
-        """The last state of a deleted document."""
-        key = self._places.key(Place("snapshot", document.path, document.type))
-        async for entry in self._bucket.list_versions(key, first_page=20):
+    async def _last(self, place: Place) -> ObjectVersion | None:
+        """The last version of a place, before any deletion."""
+        async for entry in self._bucket.list_versions(self._places.key(place), first_page=20):
             if not entry.is_delete_marker:
-                return await self._reading.read(key, entry.version_id)
-        raise DocumentNotFound(
-            f"The {self._bucket.where} holds no snapshot of {document}; check the path and the "
-            "workspace prefix."
-        )
+                return entry
+        return None
 
     async def undelete(self, path: str) -> list[Version]:
         """Bring a deleted file back: the last version of each of its documents, and of what was
@@ -107,36 +109,34 @@ class Restoring:
         never was.
         """
         found = await self._places.of(path, ("snapshot", "save"), 2)
-        if not found:
+        if any(not each.entries[0].is_delete_marker for each in found):
+            return []
+        last = [(each.place, each.entries[0], await self._last(each.place)) for each in found]
+        there = [(place, marker, version) for place, marker, version in last if version]
+        if not there:
             raise DocumentNotFound(
                 f"The {self._bucket.where} holds no version of {path}; check the path and the "
                 "workspace prefix."
             )
-        newest = [(each.place, each.entries[0]) for each in found]
-        if any(not marker.is_delete_marker for _, marker in newest):
-            return []
-        last = max(marker.last_modified for _, marker in newest)
+        newest = max(marker.last_modified for _, marker, _ in there)
         return [
-            await self._back(place)
-            for place, marker in newest
-            if (last - marker.last_modified).total_seconds() <= SKEW
+            await self._back(place, version)
+            for place, marker, version in there
+            if (newest - marker.last_modified).total_seconds() <= SKEW
         ]
 
-    async def _back(self, place: Place) -> Version:
+    async def _back(self, place: Place, version: ObjectVersion) -> Version:
         key = self._places.key(place)
-        async for entry in self._bucket.list_versions(key, first_page=20):
-            if not entry.is_delete_marker:
-                break
-        stored = await self._bucket.head(key, entry.version_id)
+        stored = await self._bucket.head(key, version.version_id)
         facts = replace(
             Facts.from_metadata(stored.metadata),
-            parent=entry.version_id,
-            origin=f"undelete:{entry.version_id}",
+            parent=version.version_id,
+            origin=f"undelete:{version.version_id}",
             authors=(),
             updates=0,
         ).renewed()
         await self._bucket.copy(
-            key, entry.version_id, key, facts.to_metadata(), content_type=stored.content_type
+            key, version.version_id, key, facts.to_metadata(), content_type=stored.content_type
         )
         latest = await self._bucket.head(key)
         return version_of(latest, place.path, place.type, kind=place.kind, is_latest=True)
@@ -144,11 +144,19 @@ class Restoring:
 
 def _said_in(document: Document, old: Content) -> Any:
     """The content of a version as a room of that type has it. Raises `UnsupportedDocument`."""
+    from . import content  # jupyter_ydoc is slow to import
+
     if document.type is None:
         raise UnsupportedDocument(
             f"{document} has no document type, so its content cannot be told from its "
             "history; load the version and edit the document in your program."
         )
+    said = _converted(document, old)
+    content.check(document.type, said)
+    return said
+
+
+def _converted(document: Document, old: Content) -> Any:
     if document.type == "notebook":
         said = old if old.type == "notebook" else of_file(old.version, old.raw())
         if said.type == "notebook":
