@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from bookstore_y import Archive, S3Checkpoints
 from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
 
+from ..servers import S3Server, s3_options
 from ..support import Outage
 from .files import SavedFiles
 
@@ -155,7 +158,8 @@ async def test_what_is_restored_is_not_trusted(people: Files) -> None:
     model = {"type": "notebook", "format": "json", "content": _notebook(cell)}
     await ensure_async(people.manager.save(model, NOTEBOOK))
     made = await people.checkpoint(NOTEBOOK)
-    people.manager.notary.store = sign.MemorySignatureStore()  # nobody has signed anything
+    nobody_has_signed: Any = sign.MemorySignatureStore
+    people.manager.notary.store = nobody_has_signed()
     await people.write(NOTEBOOK, "other")
     await people.restore(NOTEBOOK, made["id"])
     read = (await ensure_async(people.manager.get(NOTEBOOK)))["content"]
@@ -326,6 +330,37 @@ async def test_without_a_bucket_it_is_said(tmp_path: Path) -> None:
         await people.checkpoint("notes.txt")
     assert refused.value.status_code == 503
     assert "c.BookstoreSettings.s3_bucket" in str(refused.value.log_message)
+
+
+PROGRAM = """
+import sys
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from traitlets.config import Config
+from bookstore_y import S3Checkpoints
+
+settings = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+config = Config(BookstoreSettings=settings, ContentsManager={"checkpoints_class": S3Checkpoints})
+manager = LargeFileManager(root_dir=sys.argv[1], config=config)
+manager.save({"type": "file", "format": "text", "content": "words"}, "notes.txt")
+made = manager.create_checkpoint("notes.txt")
+assert manager.list_checkpoints("notes.txt") == [made]
+"""
+
+
+async def test_a_program_that_used_them_ends_without_a_word(
+    moto_server: S3Server, moto_bucket: str, tmp_path: Path
+) -> None:
+    options = [word for option in s3_options(moto_server, moto_bucket).items() for word in option]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-X", "dev", "-c", PROGRAM, str(tmp_path), *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = [line for line in done.stderr.splitlines() if "Warning" in line or "unclosed" in line]
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert [line for line in said if "Deprecation" not in line] == []
 
 
 # -- ids -----------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ async def _newcomer(disk: Disk, s3: S3Server, bucket: str, **config: Any) -> Asy
         yield await asyncio.to_thread(stack.enter_context, _person(disk, s3, bucket, **config))
 
 
-@pytest.fixture(scope="module", params=MANAGERS.values(), ids=MANAGERS.keys())
+@pytest.fixture(scope="module", params=list(MANAGERS.values()), ids=list(MANAGERS))
 def person(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, moto_server: S3Server
 ) -> Iterator[Person]:
