@@ -54,6 +54,20 @@ class Documents:
             )
         return Document(path, type)
 
+    def buffered(self, path: str) -> list[Document]:
+        """The documents of a file that are in the buffer, for each type that it was open as."""
+        return [document for document in self.running().entries if document.path == path]
+
+    async def settle(self, path: str) -> None:
+        """Have in the bucket what this server alone has of a file: what it was saved with, what
+        was typed into it, and where it was moved. Raises a `BookstoreError` if it cannot."""
+        checkpointer = self.running()
+        await checkpointer.moves.follow()
+        if checkpointer.moves.saves is not None:
+            await checkpointer.moves.saves.settle(path)
+        for document in self.buffered(path):
+            await checkpointer.settle(document)
+
     # -- rooms ---------------------------------------------------------------------------------
 
     def stores(self) -> list[S3YStore]:

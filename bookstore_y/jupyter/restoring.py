@@ -10,7 +10,6 @@ from tornado.web import HTTPError
 from .. import content
 from ..archive import Archive
 from ..body import Content
-from ..checkpointer import Checkpointer
 from ..errors import DocumentNotFound, UnsupportedDocument
 from ..keys import Document
 from ..version import Version
@@ -31,11 +30,11 @@ async def restore(
     version that is now current, and whether anything changed. Raises `DocumentNotFound`,
     `VersionNotFound`, `Conflict`, `UnsupportedDocument`, and what keeps the bucket from use.
     """
-    checkpointer = documents.running()
+    await documents.settle(path)
     room = documents.rooms.ready(path, type)
     if room is not None:
-        return await _restore_room(documents, checkpointer.archive, room, version_id)
-    return await _restore_file(documents, checkpointer, path, version_id, type)
+        return await _restore_room(documents, room, version_id)
+    return await _restore_file(documents, path, version_id, type)
 
 
 async def undelete(documents: Documents, path: str) -> list[Version]:
@@ -44,11 +43,11 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
     Returns the versions that are current again; none if it was not deleted. Raises
     `DocumentNotFound` when the bucket never held it.
     """
+    await documents.settle(path)  # the deletion may still be on its way to the bucket
     checkpointer = documents.running()
-    await checkpointer.moves.follow()  # the deletion may still be on its way to the bucket
     archive = checkpointer.archive
     versions = await archive.undelete(path)
-    for document in _buffered(checkpointer, path):
+    for document in documents.buffered(path):
         await checkpointer.forget(document)
     if not await documents.files.exists(path):
         documents.files.check_target(path)
@@ -62,8 +61,9 @@ def body_of(version: Content) -> Any:
 
 
 async def _restore_room(
-    documents: Documents, archive: Archive, room: OpenRoom, version_id: str
+    documents: Documents, room: OpenRoom, version_id: str
 ) -> tuple[Version, bool]:
+    archive = documents.running().archive
     document = room.document
     if document is None:
         raise Conflict("The document is just being opened; try again when it is.")
@@ -95,17 +95,11 @@ def _for_room(document: Document, old: Content) -> Any:
 
 
 async def _restore_file(
-    documents: Documents,
-    checkpointer: Checkpointer,
-    path: str,
-    version_id: str,
-    type: str | None,
+    documents: Documents, path: str, version_id: str, type: str | None
 ) -> tuple[Version, bool]:
+    checkpointer = documents.running()
     archive = checkpointer.archive
     documents.files.check_target(path)
-    buffered = _buffered(checkpointer, path)
-    for document in buffered:
-        await checkpointer.settle(document)
     target = Document(path, type) if type else path
     document = await archive.resolve(target)
     old = await archive.find(path, version_id)
@@ -113,16 +107,11 @@ async def _restore_file(
     newest = await _newest(archive, path)
     await _check_file(documents, document, newest)
     version = await archive.restore(target if old.kind == "snapshot" else path, version_id)
-    for document in buffered:
-        await checkpointer.forget(document)
+    for known in documents.buffered(path):
+        await checkpointer.forget(known)
     restored = await archive.read(path, version.version_id)
     await documents.files.write(path, body_of(restored))
-    return version, version.version_id not in {known.version_id for known in newest}
-
-
-def _buffered(checkpointer: Checkpointer, path: str) -> list[Document]:
-    """The documents of the file that are in the buffer, for each type that it was open as."""
-    return [document for document in checkpointer.entries if document.path == path]
+    return version, version.version_id not in {each.version_id for each in newest}
 
 
 async def _newest(archive: Archive, path: str) -> list[Version]:

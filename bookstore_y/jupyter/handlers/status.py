@@ -34,6 +34,9 @@ class StatusHandler(BookstoreHandler):
         }
         if documents.checkpointer is not None:
             answer.update(documents.checkpointer.status())
+            saves = documents.checkpointer.moves.saves
+            if saves is not None:
+                answer.update(saves.status())
         self.answer(answer)
 
 
