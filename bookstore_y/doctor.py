@@ -405,10 +405,9 @@ class _Examination:
         self._work.version_ids.append(answer.get("VersionId", "null"))
         return Finding(
             "checksums",
-            "warning",
-            "The server takes a body that does not have the checksum it was sent with.",
-            "Nothing has to be done: snapshots carry a checksum of their own, and one that was "
-            "damaged on the way is noticed when it is read, not when it is written.",
+            "ok",
+            "The server does not check what it is sent. Every version carries a checksum of its "
+            "own, so one that was damaged on the way is noticed when it is read.",
         )
 
     async def _conditions(self) -> Finding:

@@ -21,7 +21,7 @@ def heading(version: Version) -> Text:
     """Which version it is, in one line."""
     from rich.text import Text
 
-    line = Text(visible(version.path), "bold")
+    line = Text.assemble((visible(version.path), "bold"))
     line.append(f"  {visible(version.version_id)}", "cyan")
     line.append(f"  {local(version.last_modified)}  {version.kind}", "dim")
     if version.label:

@@ -98,7 +98,5 @@ def _over_rest(server: JupyterServer, path: str, version_id: str) -> dict[str, A
 
 def _told(path: str, old: Version, restored: dict[str, Any]) -> str:
     name = visible(restored["version_id"])
-    return (
-        f"{visible(path)} says again what it said on {local(old.last_modified)} "
-        f"({visible(old.version_id)}), as version {name}."
-    )
+    then = local(old.last_modified)
+    return f"{visible(path)} says again what it said on {then}: version {name}."

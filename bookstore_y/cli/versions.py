@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
 async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     found: list[Version] = []
     after: str | None = None
-    with out.progress("Listing", "version") as progress:
+    pages = args.all or args.limit > _PAGE
+    bar = out.progress("Listing", "version") if pages else contextlib.nullcontext()
+    with bar as progress:
         while True:
             wanted = _PAGE if args.all else min(args.limit - len(found), _PAGE)
             page = await archive.history(
@@ -84,7 +87,8 @@ async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> 
                 details=args.details,
             )
             found += page.versions
-            progress.advance(len(page.versions))
+            if progress is not None:
+                progress.advance(len(page.versions))
             after = page.next
             if after is None or (not args.all and len(found) >= args.limit):
                 break
