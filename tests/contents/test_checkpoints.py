@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import subprocess
@@ -353,7 +354,7 @@ async def test_a_program_that_used_them_ends_without_a_word(
     options = [word for option in s3_options(moto_server, moto_bucket).items() for word in option]
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-X", "dev", "-c", PROGRAM, str(tmp_path), *options],
+        [sys.executable, "-W", "always::ResourceWarning", "-c", PROGRAM, str(tmp_path), *options],
         capture_output=True,
         text=True,
         timeout=60,
