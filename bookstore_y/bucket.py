@@ -552,10 +552,10 @@ class Bucket:
         entries = [entry for entry in page.entries if entry.key == key]
         if entries and not entries[0].is_latest and entries[0].last_modified <= than:
             return entries, page.next is not None and len(entries) == len(page.entries)
-        if not entries and await self._is_there(key, given[-1]):
+        if page.entries and not entries and await self._is_there(key, given[-1]):
             return [], False
-        # LocalStack 4.8 begins at the start when the key has a space in it, and other servers
-        # answer as they like when there is no such version.
+        # LocalStack 4.8 begins at the start when the key has a space in it, and says that there is
+        # nothing when it has a plus; other servers answer as they like to an id that is gone.
         found: list[ObjectVersion] = []
         passed = False
         async for entry in self.list_versions(key):

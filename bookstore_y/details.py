@@ -49,6 +49,10 @@ class Details:
             label=label,
         )
 
+    async def labelled(self, version: Version) -> Version:
+        """The version with its label."""
+        return replace(version, label=await self._label(version.key, version.version_id))
+
     async def complete_all(self, versions: Sequence[Version]) -> list[Version]:
         """The versions with their details, fetched at once, without those that were removed
         since they were listed."""

@@ -20,11 +20,11 @@ from typing import Any
 
 from .bucket import Bucket
 from .details import Details
-from .errors import DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
+from .errors import AccessDenied, DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
 from .keys import Document
 from .objects import ObjectVersion
 from .places import KINDS, Found, Place, Places
-from .version import Version, former_path
+from .version import Version, former_path, version_of
 
 SCANNED = 1000
 """Versions that one page looks at, at most, when a filter lets few of them through."""
@@ -36,6 +36,9 @@ _GIVEN = 50
 
 _ID = re.compile(r"[!-~]{1,1024}")
 _MICROSECOND = timedelta(microseconds=1)
+STEP = 64
+"""Versions whose details a filter asks for at once, at least."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -118,39 +121,51 @@ class History:
         `InvalidToken` when `after` is not what a page of this file gave.
         """
         limit = max(1, min(limit, SCANNED - 1))
-        details = details or which.needs_details
         asked = _asked(path, which.kinds)
+        # What a filter keeps back is looked at in large steps.
+        step = max(limit, STEP) if which.needs_details else limit
+        ahead = SCANNED if which.needs_details or which.until is not None else limit + 1
         if after is None:
-            streams = await self._begin(path, which.kinds, limit + 1)
+            streams = await self._begin(path, which.kinds, ahead)
             newest = max(entry.last_modified for s in streams for entry in s.entries)
         else:
             streams, newest = _read(after, asked)
         found: list[Version] = []
         taken: list[Version] = []
+        tokens: dict[str, str] = {}
         scanned = 0
-        ended = True
         ever = after is not None
-        async for stream, entry in self._walk(streams, limit + 1):
+        following: str | None = None
+        async for stream, entry in self._walk(streams, ahead):
             ever = ever or not entry.is_delete_marker
             if which.since is not None and entry.last_modified < which.since:
                 ever = True
                 break
             late = which.until is not None and entry.last_modified > which.until
-            if entry.last_modified > newest:
-                continue  # written since the first page, to a key that was not read then
-            if not (entry.is_delete_marker or late):
-                taken.append(version_at(stream.place, entry))
-                scanned += 1
-            if len(found) + len(taken) == limit or scanned == SCANNED:
-                found += await self._pass(taken, which, details)
+            # What was written since the first page, to a key that was not read then, is no part.
+            if entry.is_delete_marker or late or entry.last_modified > newest:
+                continue
+            taken.append(version_at(stream.place, entry))
+            scanned += 1
+            over = all(stream.over for stream in streams)
+            if which.needs_details or len(taken) == step or scanned == SCANNED:
+                following = None if over else _token(streams, newest, asked)
+                tokens[entry.version_id] = following or ""
+            if len(taken) == step or scanned == SCANNED or over:
+                found += await self._pass(taken, which, details or which.needs_details)
                 taken = []
+                if len(found) > limit:
+                    found = found[:limit]
+                    following = tokens[found[-1].version_id]
                 if len(found) == limit or scanned == SCANNED:
-                    ended = all(stream.over for stream in streams)
-                    break
+                    return Page(tuple(found), following or None)
         if not ever:
             raise self._never(path)
-        found += await self._pass(taken, which, details)
-        return Page(tuple(found), None if ended else _token(streams, newest, asked))
+        found += await self._pass(taken, which, details or which.needs_details)
+        if len(found) > limit:
+            found = found[:limit]
+            return Page(tuple(found), tokens[found[-1].version_id] or None)
+        return Page(tuple(found), None)
 
     async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
         if not details:
@@ -182,15 +197,22 @@ class History:
     async def find(self, path: str | Document, version_id: str) -> Version:
         """A version with its details, by its id alone. Raises `VersionNotFound`."""
         if isinstance(path, Document):
-            places = [Place("snapshot", path.path, path.type)]
+            usual = [Place("snapshot", path.path, path.type)]
         else:
-            places = [found.place for found in await self._places.of(path, KINDS, 1)]
-        tried = await asyncio.gather(*(self._version(place, version_id) for place in places))
-        for version in tried:
+            usual = self._places.usual(path)
+        here = {self._places.key(place) for place in usual}
+        for version in await asyncio.gather(*(self._version(p, version_id) for p in usual)):
             if version is not None:
                 return version
+        if not isinstance(path, Document):
+            rooms = [found.place for found in await self._places.of(path, KINDS, 1)]
+            for place in rooms:
+                key = self._places.key(place)
+                version = await self._version(place, version_id) if key not in here else None
+                if version is not None:
+                    return version
+            here.update(map(self._places.key, rooms))
         # It may be from before the file was renamed.
-        here = {self._places.key(place) for place in places}
         with contextlib.suppress(DocumentNotFound):
             streams = await self._begin(path, KINDS, SCANNED)
             async for stream, entry in self._walk(streams, SCANNED):
@@ -203,15 +225,15 @@ class History:
     async def _version(self, place: Place, version_id: str) -> Version | None:
         key = self._places.key(place)
         try:
-            stored = await self._bucket.head(key, version_id)
-            latest = await self._bucket.page(key, limit=1)
+            stored = await self._bucket.details(key, version_id)
         except VersionNotFound:
             return None
-        is_latest = any(entry.version_id == version_id for entry in latest.entries)
-        listed = ObjectVersion(
-            key, version_id, stored.etag, stored.last_modified, stored.size, is_latest
-        )
-        return await self._details.complete(version_at(place, listed))
+        try:
+            is_latest = (await self._bucket.head(key)).version_id == stored.version_id
+        except DocumentNotFound:
+            is_latest = False
+        version = version_of(stored, place.path, place.type, kind=place.kind, is_latest=is_latest)
+        return await self._details.labelled(version) if stored.tag_count else version
 
     async def _begin(self, path: str | Document, kinds: Sequence[str], limit: int) -> list[_Stream]:
         if isinstance(path, Document):
@@ -294,7 +316,8 @@ class History:
         """The list of the key that a rename left, from its last version on."""
         try:
             facts = await self._details.facts(entry.key, entry.version_id)
-        except VersionNotFound:  # removed since it was listed
+        except (VersionNotFound, AccessDenied):
+            # Removed since it was listed; or all that may be done is to list.
             return None
         path = former_path(facts.origin)
         if path is None or not facts.parent:

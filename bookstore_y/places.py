@@ -56,6 +56,19 @@ class Places:
             self._workspace if place.kind == "save" else self._published, place.path
         )
 
+    def usual(self, path: str) -> list[Place]:
+        """Where such a file usually has versions: its room, its saves, what was published."""
+        room = Place("snapshot", path, _usual_type(path))
+        places = [room, Place("save", path), Place("published", path)]
+        return places if self._fits(room) else places[1:]
+
+    def _fits(self, place: Place) -> bool:
+        try:
+            self.key(place)
+        except InvalidPath:  # too long for a snapshot's, while the saved file's is not
+            return False
+        return True
+
     async def of(self, path: str, kinds: tuple[str, ...], limit: int) -> list[Found]:
         """The places of one file that the bucket holds, or held, anything at, each with up to
         `limit` entries.
@@ -69,8 +82,8 @@ class Places:
             plain += [kind for kind in kinds if kind == "save"]
         listing = [self._listed(Place(kind, path), limit) for kind in plain]
         if "snapshot" in kinds:
-            usual = Place("snapshot", path, "notebook" if path.endswith(".ipynb") else "file")
-            listing.append(self._listed(usual, limit))
+            usual = Place("snapshot", path, _usual_type(path))
+            listing += [self._listed(usual, limit)] if self._fits(usual) else []
             (saved, rooms), found = await asyncio.gather(
                 self._saved(path, limit), asyncio.gather(*listing)
             )
@@ -82,10 +95,7 @@ class Places:
         return [place for place in found if place.entries]
 
     async def _listed(self, place: Place, limit: int) -> Found:
-        try:
-            key = self.key(place)
-        except InvalidPath:  # too long for a snapshot's, while the saved file's is not
-            return Found(place, [], False)
+        key = self.key(place)
         page = await self._bucket.page(key, limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
         return Found(place, entries, page.next is not None and len(entries) == len(page.entries))
@@ -115,6 +125,10 @@ class Places:
                     break
         matches = map(_snapshots_of(key).fullmatch, prefixes)
         return here, [Place("snapshot", path, match[1]) for match in matches if match]
+
+
+def _usual_type(path: str) -> str:
+    return "notebook" if path.endswith(".ipynb") else "file"
 
 
 def _snapshots_of(key: str) -> re.Pattern[str]:
