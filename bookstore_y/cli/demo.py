@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -49,6 +51,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         metavar="DIR",
         help="work on the files of DIR (default: a sample notebook in a temporary directory)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="once it runs, print one JSON document that says where; all else goes to stderr",
     )
     parser.add_argument(
         "--keep", action="store_true", help="do not remove the temporary directory at the end"
@@ -111,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         finally:
             demo.stop()
             if args.keep or demo.unwritten:
-                _say(f"The log and the notebooks are kept in {directory}")
+                demo.say(f"The log and the notebooks are kept in {directory}")
             else:
                 shutil.rmtree(directory, ignore_errors=True)
     return 0
@@ -142,7 +149,7 @@ class _Demo:
 
     def start(self) -> Lab:
         """Start the S3 server, if it is ours, and JupyterLab; say where they are."""
-        _say("Starting …")
+        self.say("Starting …")
         if self.embedded:
             self.s3 = EmbeddedS3(_BUCKET, self.directory, self._environment())
             self.settings.s3_endpoint_url = self._wait_for(self.s3, self.s3.endpoint_url)
@@ -152,8 +159,29 @@ class _Demo:
             sample = files(__package__).joinpath(_SAMPLE).read_bytes()
             (self.root / _SAMPLE).write_bytes(sample)
         lab = self._start_lab(open_browser=not self.args.no_browser)
-        _say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
+        if self.args.json:
+            print(json.dumps(self._document(lab), indent=2), flush=True)
+        else:
+            self.say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
         return lab
+
+    def say(self, text: str) -> None:
+        """Tell how it goes: on stderr where stdout is for a program."""
+        with contextlib.suppress(OSError):  # a closed terminal must not keep things from stopping
+            print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
+
+    def _document(self, lab: Lab) -> dict[str, Any]:
+        return {
+            "url": self.address.page(self.notebook),
+            "base_url": self.address.base_url,
+            "token": self.address.token,
+            "endpoint_url": self.settings.s3_endpoint_url or None,
+            "bucket": self.settings.s3_bucket,
+            "workspace_prefix": self.settings.workspace_prefix,
+            "root_dir": str(self.root),
+            "log": str(lab.log),
+            "pid": lab.pid,
+        }
 
     def watch(self, lab: Lab) -> None:
         """Wait for a signal. Start JupyterLab again when it ends: a crash is part of the demo.
@@ -167,10 +195,10 @@ class _Demo:
                 raise _Interrupted
             error = self._archive_error(lab, error)
             if error is None and said:
-                _say("\nThe bucket can be written again.")
+                self.say("\nThe bucket can be written again.")
                 said.clear()
             elif error is not None and error not in said:
-                _say(f"\n{error}")
+                self.say(f"\n{error}")
                 said.add(error)
             if self.s3 is not None and not self.s3.running:
                 raise CommandError(
@@ -178,10 +206,10 @@ class _Demo:
                     f"the end of its log:\n{self.s3.end_of_log()}"
                 )
             if not lab.running:
-                _say(f"JupyterLab ended ({lab.how_it_ended}). Starting it again …")
+                self.say(f"JupyterLab ended ({lab.how_it_ended}). Starting it again …")
                 lab.kill()
                 lab = self._start_lab(open_browser=False)
-                _say(f"JupyterLab is back as process {lab.pid}, at the same URL.")
+                self.say(f"JupyterLab is back as process {lab.pid}, at the same URL.")
 
     def stop(self) -> None:
         """Stop JupyterLab, which flushes to the bucket, then the S3 server."""
@@ -189,15 +217,15 @@ class _Demo:
             error = self._archive_error(self.lab, None)
             was_running = self.lab.running
             if was_running:
-                _say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
+                self.say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
             stopped = self._stop_child(self.lab, GRACE)
             if not stopped:
-                _say("JupyterLab was killed before it had stopped; its last edits may be lost.")
+                self.say("JupyterLab was killed before it had stopped; its last edits may be lost.")
             written = was_running and stopped and error is None
             self.unwritten = not self.embedded and not written
         if self.s3 is not None:
             self._stop_child(self.s3, _S3_STOP_TIMEOUT)
-        _say("Stopped.")
+        self.say("Stopped.")
 
     def _start_lab(self, *, open_browser: bool) -> Lab:
         lab = self.lab = Lab(
@@ -349,8 +377,3 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return seconds
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # a closed terminal must not keep things from stopping
-        print(text, flush=True)

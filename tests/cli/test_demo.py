@@ -221,6 +221,16 @@ def test_it_serves_the_sample_and_leaves_nothing_behind(
 
 
 @pytest.mark.e2e
+def test_a_program_is_told_where_it_runs_in_one_document(start: Callable[..., Demo]) -> None:
+    demo = start("--no-browser", "--json")
+    demo.read_until("\n}\n")
+    where = json.loads(demo.printed[demo.printed.index("{") :])
+    assert get(f"{where['base_url']}/api/status", where["token"])[0] == 200
+    assert where["bucket"] == "notebooks"
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.exit_code() == 0
+
+
 def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_it(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
