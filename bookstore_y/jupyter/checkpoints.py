@@ -8,6 +8,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nbformat
@@ -37,6 +38,9 @@ T = TypeVar("T")
 Checkpoint = dict[str, Any]
 """What the contents API says of a checkpoint: its `id`, and when it was `last_modified`."""
 
+STAND_IN = "bucket-is-away"
+"""The id of what is listed when nothing is known of a file's checkpoints."""
+
 _WRAPPED = "version-"
 _PLAIN = re.compile(rf"(?!{_WRAPPED})[A-Za-z0-9_-]+")
 
@@ -51,7 +55,9 @@ class S3Checkpoints(AsyncCheckpoints):
     A checkpoint is a version of the saved file, so what is archived on saving is one as well.
     With an asynchronous contents manager the methods give something to await; with a
     synchronous one they block. They raise `HTTPError`: 404 for a checkpoint that is not there,
-    400 for a path that cannot be a key, and 502 or 503 when the bucket cannot be used.
+    400 for a path that cannot be a key, and 502 or 503 when the bucket cannot be used. Listing
+    raises nothing, since files could not be opened then: it gives what was listed last, or one
+    stand-in, `STAND_IN`.
     """
 
     max_checkpoints = Int(
@@ -172,10 +178,33 @@ class S3Checkpoints(AsyncCheckpoints):
     # -- listing -------------------------------------------------------------------------------
 
     async def _list(self, path: str) -> list[Checkpoint]:
-        there = await self._caught_up(path)
-        found = [] if not there else await self._ask(lambda archive: self._newest(archive, there))
-        self._listed[path] = found
-        return found
+        extension = self._extension()
+        checkpointer = extension.checkpointer if extension is not None else None
+        if checkpointer is not None and checkpointer.health.error is not None:
+            return self._listed_without(path)
+        try:
+            there = await self._caught_up(path)
+            asked = self._ask(lambda archive: self._newest(archive, there)) if there else None
+            self._listed[path] = await asked if asked is not None else []
+        except HTTPError as error:
+            self._tell("The checkpoints of %s cannot be listed: %s", path, error)
+            return self._listed_without(path)
+        return self._listed[path]
+
+    def _listed_without(self, path: str) -> list[Checkpoint]:
+        """What is listed when the bucket cannot be asked: what is remembered, or a stand-in.
+
+        JupyterLab lists a file's checkpoints when it opens it, creates one if there is none, and
+        does not open the file if any of that fails.
+        """
+        stand_in = {"id": STAND_IN, "last_modified": datetime.now(timezone.utc)}
+        return self._listed.get(path) or [stand_in]
+
+    def _tell(self, message: str, path: str, error: Exception) -> None:
+        """Log what keeps coming once."""
+        if str(error) != self._failing:
+            self._failing = str(error)
+            self.log.warning(message, path, error)
 
     async def _newest(self, archive: Archive, path: str) -> list[Checkpoint]:
         await self._first_done(path)
@@ -192,7 +221,7 @@ class S3Checkpoints(AsyncCheckpoints):
         if not known and not archiving and not making and _is_key(path):
             model = await _read_file(manager, path)
             self._first[path] = background().start(self._make_first(path, dict(model)))
-        return known or [{"id": "", "last_modified": None}]
+        return known or self._listed_without(path)
 
     async def _make_first(self, path: str, model: Model) -> None:
         try:
@@ -207,9 +236,7 @@ class S3Checkpoints(AsyncCheckpoints):
             self._listed[path] = [_checkpoint(version) for version in known]
             self._failing = ""
         except BookstoreError as error:  # the next save tries again
-            if type(error).__name__ != self._failing:
-                self._failing = type(error).__name__
-                self.log.warning("%s has no first checkpoint yet: %s", path, error)
+            self._tell("%s has no first checkpoint yet: %s", path, error)
 
     async def _first_done(self, path: str) -> None:
         coming = self._first.get(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator
 
+from ..e2e.bucket import Bucket
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import QUIET_LAB, LabPage, chromium, chromium_path
@@ -98,3 +99,24 @@ async def test_reverting_goes_through_the_bucket(
         await eventually(reverted, within=20, what="the page to show the checkpoint")
         assert await page.count(KEPT) == 1
         await page.screenshot(tmp_path / "reverted.png")
+
+
+async def test_a_notebook_opens_while_the_bucket_is_away(
+    new_disk: Callable[[], Disk], bucket: Bucket, tmp_path: Path
+) -> None:
+    config = {**s3_store(bucket.server, bucket.name), **QUIET_LAB}
+    config["BookstoreSettings"] |= {"connect_timeout": 1.0, "max_attempts": 1}
+    config["ContentsManager"] = {"checkpoints_class": "bookstore_y.S3Checkpoints"}
+    config["ServerApp"]["contents_manager_class"] = "bookstore_y.BookstoreContentsArchiver"
+    config["YDocExtension"]["disable_rtc"] = True
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    async with (
+        chromium() as browser,
+        JupyterProcess(disk, config, application="jupyterlab") as server,
+    ):
+        bucket.down()
+        page = await LabPage.open(browser, server, PATH, "ada")
+        await page.type_at_the_end_of_cell(1, f"\n# {KEPT}")
+        await page.wait_for_text(KEPT)
+        await page.screenshot(tmp_path / "opened.png")

@@ -262,7 +262,6 @@ async def test_an_outage_is_told(people: Files, outage: Outage) -> None:
     outage.begin()
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: people.checkpoint(TEXT),
-        lambda: people.checkpoints(TEXT),
         lambda: people.restore(TEXT, made["id"]),
         lambda: people.forget(TEXT, made["id"]),
     ]
@@ -277,10 +276,30 @@ async def test_an_outage_is_told(people: Files, outage: Outage) -> None:
 
 async def test_a_refusal_is_told(people: Files, outage: Outage) -> None:
     await people.write(TEXT, "words")
-    outage.begin(AccessDenied("These credentials may not list."))
+    outage.begin(AccessDenied("These credentials may not write."))
     with pytest.raises(HTTPError) as refused:
-        await people.checkpoints(TEXT)
+        await people.checkpoint(TEXT)
     assert refused.value.status_code == 502
+
+
+async def test_in_an_outage_what_was_listed_last_is_listed(people: Files, outage: Outage) -> None:
+    (made,) = await people.written(TEXT, "words")
+    await people.checkpoints(TEXT)
+    outage.begin()
+    assert await people.checkpoints(TEXT) == [made]
+
+
+@pytest.mark.parametrize("path", [TEXT, "work/not-a-key.y.zst"])
+async def test_where_nothing_can_be_known_a_stand_in_is_listed_so_that_files_open(
+    people: Files, outage: Outage, path: str
+) -> None:
+    await people.write(path, "words")
+    outage.begin()
+    (stand_in,) = await people.checkpoints(path)
+    assert stand_in["id"] == module.STAND_IN
+    with pytest.raises(HTTPError):
+        await people.restore(path, stand_in["id"])
+    assert await people.read(path) == "words"
 
 
 async def test_saving_renaming_and_deleting_go_on_in_an_outage(

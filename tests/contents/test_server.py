@@ -249,11 +249,11 @@ async def test_an_outage_is_told_and_nothing_is_lost(
         assert person.save("new.ipynb", notebook("new")).status_code == 201
         for answer in (
             person.http.post("/api/contents/notes.ipynb/checkpoints"),
-            person.http.get("/api/contents/notes.ipynb/checkpoints"),
             person.restore("notes.ipynb", made["id"]),
         ):
             assert answer.status_code == 503
             assert bucket.name in answer.json()["message"]
+        assert len(person.checkpoints("notes.ipynb")) == len(person.checkpoints("new.ipynb")) == 1
         bucket.up()
         root = person.server.disk.root
         await person.archived("notes.ipynb", (root / "notes.ipynb").read_bytes())
