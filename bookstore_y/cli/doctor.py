@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ._config import config_files, load_config, load_settings, unknown_settings
@@ -25,6 +26,8 @@ _SIGNS = {
     "failed": ("✗", "bold red"),
     "skipped": ("-", "dim"),
 }
+
+_WIDTH = len("right to read a version")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,9 +82,18 @@ async def _examine(
     findings = []
     async for finding in examine(settings, unknown):
         findings.append(finding)
-        if not out.as_json:
+        if out.is_terminal:
             out.say(_line(finding))
+        else:
+            out.say(*_plain_lines(finding))
     return findings
+
+
+def _plain_lines(finding: Finding) -> Iterator[str]:
+    sign, _ = _SIGNS[finding.status]
+    yield f"{sign} {finding.check:<{_WIDTH}} {visible(finding.message)}"
+    if finding.remedy:
+        yield f"  {'':<{_WIDTH}} → {visible(finding.remedy)}"
 
 
 def _line(finding: Finding) -> Table:
@@ -91,7 +103,7 @@ def _line(finding: Finding) -> Table:
     sign, style = _SIGNS[finding.status]
     line = Table.grid(padding=(0, 1), expand=False)
     line.add_column(width=1)
-    line.add_column(width=len("right to read a version"))
+    line.add_column(width=_WIDTH)
     line.add_column(overflow="fold")
     said = Text(visible(finding.message))
     if finding.remedy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,31 @@ class TestOneVerbDenied:
         finding = found(jupyter_bookstore)["lifecycle"]
         assert finding["status"] == "warning"
         assert "s3:GetLifecycleConfiguration" in finding["remedy"]
+
+
+@pytest.mark.s3_only("ceph")
+@pytest.mark.parametrize(
+    ("action", "amiss"),
+    [
+        ("s3:ListBucketVersions", {"right to list versions", "right to delete"}),
+        ("s3:GetObject", {"right to read", "right to copy"}),
+        ("s3:DeleteObjectVersion", {"cleaning up"}),
+    ],
+)
+def test_a_policy_that_denies_one_action(
+    jupyter_bookstore: Commands,
+    boto3_client: S3Client,
+    on_each: str,
+    action: str,
+    amiss: set[str],
+) -> None:
+    """Of the servers here Ceph alone holds anyone to a policy."""
+    resources = [f"arn:aws:s3:::{on_each}", f"arn:aws:s3:::{on_each}/*"]
+    denied = {"Effect": "Deny", "Principal": "*", "Action": [action], "Resource": resources}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    boto3_client.put_bucket_policy(Bucket=on_each, Policy=policy)
+    findings = found(jupyter_bookstore)
+    assert {check for check, f in findings.items() if f["status"] != "ok"} == amiss
 
 
 @pytest.mark.usefixtures("on_moto")
