@@ -248,7 +248,7 @@ class Moves:
 
     async def _follow_rename(self, source: str, target: str) -> None:
         cp = self._checkpointer
-        for old in await cp.archive.documents_under(source):
+        for old in await self._documents_under(source):
             try:
                 new = Document(_moved(old.path, source, target) or target, old.type)
                 copied = await cp.archive.rename(old, new)
@@ -263,7 +263,7 @@ class Moves:
             if copied.source_version_id == entry.facts.version_id:
                 entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
                 await cp.set_facts(entry)
-        for path in await cp.archive.files_under(source):
+        for path in await self._saved_under(source):
             try:
                 await cp.archive.rename_file(path, _moved(path, source, target) or target)
             except InvalidPath as error:
@@ -273,12 +273,12 @@ class Moves:
         cp = self._checkpointer
         for entry in move.doomed:
             await self._settle(entry)
-        for document in await cp.archive.documents_under(move.source):
+        for document in await self._documents_under(move.source):
             current = await cp.archive.current(document) if move.noted_at else None
             if current is not None and current.last_modified.timestamp() > move.noted_at + SKEW:
                 continue  # a new file of that name, made after an earlier process had noted this
             await cp.archive.delete(document)
-        for path in await cp.archive.files_under(move.source):
+        for path in await self._saved_under(move.source):
             if not (move.noted_at and await self._saved_since(path, move.noted_at + SKEW)):
                 await cp.archive.delete_file(path)
         for entry in move.doomed:
@@ -287,6 +287,18 @@ class Moves:
             entry.facts.deleted = True
             await cp.set_facts(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
+
+    async def _documents_under(self, path: str) -> list[Document]:
+        try:
+            return await self._checkpointer.archive.documents_under(path)
+        except InvalidPath:
+            return []  # no key is as long as this path
+
+    async def _saved_under(self, path: str) -> list[str]:
+        try:
+            return await self._checkpointer.archive.files_under(path)
+        except InvalidPath:
+            return []
 
     async def _saved_since(self, path: str, time: float) -> bool:
         page = await self._checkpointer.archive.history(path, limit=1, kinds=("save",))

@@ -26,7 +26,7 @@ from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
 
 from ..servers import S3Server, s3_options
-from ..support import Outage
+from ..support import Outage, config_for
 from .files import SavedFiles
 
 TEXT = "work/notes.txt"
@@ -350,6 +350,24 @@ async def test_without_a_bucket_it_is_said(tmp_path: Path) -> None:
         await people.checkpoint("notes.txt")
     assert refused.value.status_code == 503
     assert "c.BookstoreSettings.s3_bucket" in str(refused.value.log_message)
+
+
+async def test_they_work_on_each_s3_server(
+    s3_server: S3Server, bucket_name: str, tmp_path: Path
+) -> None:
+    config = config_for(s3_server, bucket_name)
+    config.ContentsManager.checkpoints_class = S3Checkpoints
+    people = Files(AsyncLargeFileManager(root_dir=str(tmp_path), config=config))
+    one, two = await people.written("notes.txt", "one", "two")
+    assert all(re.fullmatch(r"[\w-]+", made["id"]) for made in (one, two))
+    await people.rename("notes.txt", "renamed.txt")
+    assert await people.checkpoints("renamed.txt") == [one, two]
+    await people.restore("renamed.txt", one["id"])
+    assert await people.read("renamed.txt") == "one"
+    await people.forget("renamed.txt", two["id"])
+    with pytest.raises(HTTPError) as refused:
+        await people.restore("renamed.txt", two["id"])
+    assert refused.value.status_code == 404
 
 
 PROGRAM = """

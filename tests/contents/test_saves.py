@@ -245,6 +245,19 @@ async def test_a_file_made_after_a_deletion_stays(
     assert files.markers(PATH) == 1
 
 
+@pytest.mark.parametrize("name", ["a" * 1100, "b" * 1010 + "/c.txt"])
+async def test_paths_too_long_for_a_key_hold_up_nothing(
+    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, name: str
+) -> None:
+    saves.submit(PATH, Save(b"words"))
+    await saves.settle(PATH)
+    await checkpointer.moves.rename(name, "short")
+    await checkpointer.moves.rename("work", name)
+    await checkpointer.moves.delete(name)
+    await checkpointer.moves.follow()
+    assert files.current(PATH) == b"words"
+
+
 async def test_a_file_whose_name_is_taken_is_a_version_first(
     saves: Saves, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
 ) -> None:

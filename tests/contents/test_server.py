@@ -16,6 +16,8 @@ from ..e2e.bucket import Bucket
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.notebooks import sample_notebook
+from ..e2e.people import all_connect
+from ..e2e.rtc_client import RTCClient
 from ..e2e.waiting import eventually
 from ..rest.server import RestServer, running
 from ..servers import S3Server, connect, make_bucket
@@ -190,6 +192,27 @@ async def test_saves_in_worker_threads_are_archived(new_disk: Any, moto_server: 
         person.save("notes.txt", "words")
         await person.archived("notes.txt", b"words")
         assert person.files.metadata("notes.txt")["authors"] == "Ada"
+
+
+async def test_what_a_live_room_saves_is_by_those_who_are_in_it(
+    new_disk: Callable[[], Disk], moto_server: S3Server
+) -> None:
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    async with (
+        _newcomer(disk, moto_server, make_bucket(moto_server)) as person,
+        RTCClient("ben", PATH, awareness={"user": {"name": "Ben"}}) as ben,
+        RTCClient("cleo", PATH, awareness={"user": {"name": "Cleo"}}) as cleo,
+    ):
+        await all_connect([ben, cleo], person.server.process)
+        mark = ben.mark()
+        await cleo.wait_for_marks({mark})
+        await eventually(
+            lambda: mark in (person.files.current(PATH) or b"").decode(),
+            within=20,
+            what="the room's save in the bucket",
+        )
+        assert person.files.metadata(PATH)["authors"].split(",") == ["Ben", "Cleo"]
 
 
 # -- checkpoints ---------------------------------------------------------------------------------
