@@ -53,9 +53,7 @@ async def clone(
     `VersionNotFound`, `UnusableContent`, `Conflict`.
     """
     require_s3_cloning(documents)
-    check_bucket(documents, bucket)
-    if len(key.encode()) > keys.MAX_KEY_BYTES or "\0" in key:
-        raise InvalidPath(f"{key[:80]!r} is no key that S3 has; check the s3_key.")
+    check_source(documents, bucket, key)
     target = target.strip("/") or default_target(key)
     documents.files.check_target(target)
     archive = documents.running().archive
@@ -92,9 +90,13 @@ def require_s3_cloning(documents: Documents) -> None:
         )
 
 
-def check_bucket(documents: Documents, bucket: str) -> None:
+def check_source(documents: Documents, bucket: str, key: str) -> None:
     """Raise `BucketNotAllowed` unless objects of that bucket may be cloned, and `InvalidPath` for
-    what is the name of none."""
+    what is the name of no bucket, or no key."""
+    if not bucket.strip("/"):
+        raise InvalidPath("The s3_bucket is empty; say which bucket to clone from.")
+    if not key.strip("/") or len(key.encode()) > keys.MAX_KEY_BYTES or "\0" in key:
+        raise InvalidPath(f"{key[:80]!r} is no key that S3 has; check the s3_key.")
     settings = documents.settings
     if not settings.may_clone_from(bucket):
         raise BucketNotAllowed(

@@ -100,6 +100,7 @@ class TestCloning:
             ({}, 400),
             ({"s3_key": "k"}, 400),
             ({"s3_bucket": "", "s3_key": "k"}, 400),
+            ({"s3_bucket": "/", "s3_key": "k"}, 400),
             ({"s3_bucket": "BUCKET"}, 400),
             ({"s3_bucket": "BUCKET", "s3_key": ""}, 400),
             ({"s3_bucket": "BUCKET", "s3_key": "/"}, 400),
@@ -137,6 +138,21 @@ class TestCloning:
         answer = rest.ask("POST", "clone", json=body)
         assert answer.status_code == status, answer.text
         assert answer.json()["message"]
+
+    @pytest.mark.parametrize(
+        "query", [{}, {"s3_bucket": "b"}, {"s3_bucket": "/", "s3_key": "k"}, {"s3_key": "k"}]
+    )
+    def test_has_no_page_for_an_incomplete_address(
+        self, rest: RestServer, query: dict[str, str]
+    ) -> None:
+        page = rest.http.get("/bookstore/clone", params=query)
+        assert page.status_code == 400
+        assert "<button" not in page.text
+        for key in ("", "/"):
+            page = rest.http.get(
+                "/bookstore/clone", params={"s3_bucket": rest.bucket, "s3_key": key}
+            )
+            assert page.status_code == 400
 
     def test_overwrites_only_when_told_to(self, rest: RestServer) -> None:
         source = {"s3_bucket": rest.bucket, "s3_key": "note.txt"}

@@ -99,7 +99,7 @@ class ClonePage(LandingPage):
         query = Query(self)
         bucket, key = query.required("s3_bucket"), query.required("s3_key")
         version_id = query.text("s3_version_id")
-        cloning.check_bucket(documents, bucket)
+        cloning.check_source(documents, bucket, key)
         source = [("Bucket", bucket), ("Key", key)]
         request = {"s3_bucket": bucket, "s3_key": key}
         if version_id is not None:
