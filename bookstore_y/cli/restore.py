@@ -90,13 +90,24 @@ def _server(archive: Archive, args: argparse.Namespace) -> JupyterServer | None:
 
 
 def _over_rest(server: JupyterServer, path: str, version_id: str) -> dict[str, Any]:
+    from ..client._errors import RequestRefused
     from ..client._server import quoted
 
     call = f"/api/bookstore/restore/{quoted(path)}"
-    return server.ask("POST", call, json={"version_id": version_id})
+    try:
+        return server.ask("POST", call, json={"version_id": version_id})
+    except RequestRefused as error:
+        if error.status_code not in (401, 403):
+            raise
+        raise CommandError(
+            f"The server at {server.url} does not let this command in ({error}); give --server "
+            "its URL with its token, as `jupyter server list` shows it."
+        ) from None
 
 
 def _told(path: str, old: Version, restored: dict[str, Any]) -> str:
     name = visible(restored["version_id"])
     then = local(old.last_modified)
+    if restored["version_id"] == old.version_id:
+        return f"{visible(path)} says already what it said on {then}: version {name}."
     return f"{visible(path)} says again what it said on {then}: version {name}."

@@ -30,6 +30,7 @@ class JupyterStub:
 
     def __init__(self, status: dict[str, Any], runtime: Path) -> None:
         self.restored: list[tuple[str, dict[str, Any]]] = []
+        self.refuse_with = 0
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,6 +39,9 @@ class JupyterStub:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if stub.refuse_with:
+                    self.send_error(stub.refuse_with)
+                    return
                 stub.restored.append((self.path, body))
                 self.answer({"version": {"version_id": "made-by-server"}, "changed": True})
 
@@ -137,6 +141,24 @@ def test_several_servers_have_to_be_told_apart(
     jupyter_bookstore.ok("restore", "a.txt", first, "--server", second.url)
     second.stop()
     assert (server.restored, len(second.restored)) == ([], 1)
+
+
+def test_a_server_that_does_not_let_in(
+    jupyter_bookstore: Commands, server: JupyterStub, save: Save
+) -> None:
+    first = save("a.txt", b"first").version_id
+    server.refuse_with = 403
+    ran = jupyter_bookstore("restore", "a.txt", first)
+    assert ran.code == 1
+    assert "token" in ran.err
+
+
+def test_what_is_restored_already_makes_no_version(
+    jupyter_bookstore: Commands, save: Save, on_moto: str
+) -> None:
+    version_id = save("a.txt", b"first").version_id
+    assert "says already" in jupyter_bookstore.ok("restore", "a.txt", version_id)
+    assert len(jupyter_bookstore.versions("a.txt")) == 1
 
 
 class Histories:
