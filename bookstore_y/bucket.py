@@ -540,20 +540,28 @@ class Bucket:
         return found, False
 
     async def older(
-        self, key: str, given: Sequence[str], than: datetime, limit: int
-    ) -> tuple[list[ObjectVersion], bool]:
+        self,
+        key: str,
+        given: Sequence[str],
+        than: datetime,
+        limit: int,
+        cursor: tuple[str, str] | None = None,
+    ) -> tuple[list[ObjectVersion], tuple[str, str] | None, bool]:
         """Some `limit` versions and delete markers of one key that are older than the last of
-        those `given`, and whether there may be more.
+        those `given`; where S3 says that the rest begins; and whether there may be more.
 
-        Given are the ids of those of the moment `than` that are known already. One request, and
-        more if that one has been removed meanwhile.
+        Given are the ids of those of the moment `than` that are known already; `cursor` is what
+        the page before was given. One request, and more if the server does not go on there.
         """
-        page = await self.page(key, after=(key, given[-1]), limit=limit)
+        page = await self.page(key, after=cursor or (key, given[-1]), limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
         if entries and not entries[0].is_latest and entries[0].last_modified <= than:
-            return entries, page.next is not None and len(entries) == len(page.entries)
+            following = page.next if len(entries) == len(page.entries) else None
+            # Within one moment, markers come apart from versions, so some may come again.
+            new = [entry for entry in entries if entry.version_id not in given]
+            return new, following, following is not None
         if page.entries and not entries and await self._is_there(key, given[-1]):
-            return [], False
+            return [], None, False
         # LocalStack 4.8 begins at the start when the key has a space in it, and says that there is
         # nothing when it has a plus; other servers answer as they like to an id that is gone.
         found: list[ObjectVersion] = []
@@ -562,9 +570,9 @@ class Bucket:
             if passed or (entry.last_modified <= than and entry.version_id not in given):
                 found.append(entry)
                 if len(found) > limit:
-                    return found[:limit], True
+                    return found[:limit], None, True
             passed = passed or entry.version_id == given[-1]
-        return found, False
+        return found, None, False
 
     async def _is_there(self, key: str, version_id: str) -> bool:
         """Whether a key has a version or delete marker of that id."""

@@ -23,7 +23,7 @@ from .details import Details
 from .errors import AccessDenied, DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
 from .keys import Document
 from .objects import ObjectVersion
-from .places import KINDS, Found, Place, Places
+from .places import KINDS, Place, Places
 from .version import Version, former_path, version_of
 
 SCANNED = 1000
@@ -82,13 +82,15 @@ class _Stream:
     """The list of one key, as far as it was read; what is in `entries` is not yet taken.
 
     `than` is the time of the last that was, and `given` are the ids of those of that time.
-    `first` is the version that the list begins with, if not with the newest.
+    `first` is the version that the list begins with, if not with the newest. `cursor` is where S3
+    said that the rest begins.
     """
 
     place: Place
     first: str = ""
     given: list[str] = field(default_factory=list)
     than: datetime = _EPOCH
+    cursor: tuple[str, str] | None = None
     entries: deque[ObjectVersion] = field(default_factory=deque)
     more: bool = True
     marked: set[datetime] = field(default_factory=set)
@@ -129,7 +131,7 @@ class History:
             streams = await self._begin(path, which.kinds, ahead)
             newest = max(entry.last_modified for s in streams for entry in s.entries)
         else:
-            streams, newest = _read(after, asked)
+            streams, newest = self._resume(after, asked)
         found: list[Version] = []
         taken: list[Version] = []
         tokens: dict[str, str] = {}
@@ -166,6 +168,15 @@ class History:
             found = found[:limit]
             return Page(tuple(found), tokens[found[-1].version_id] or None)
         return Page(tuple(found), None)
+
+    def _resume(self, token: str, asked: list[Any]) -> tuple[list[_Stream], datetime]:
+        try:
+            streams, newest = _read(token, asked)
+            for stream in streams:
+                self._places.key(stream.place)
+        except InvalidPath:
+            raise _invalid() from None
+        return streams, newest
 
     async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
         if not details:
@@ -237,11 +248,15 @@ class History:
 
     async def _begin(self, path: str | Document, kinds: Sequence[str], limit: int) -> list[_Stream]:
         if isinstance(path, Document):
-            found = [Found(Place("snapshot", path.path, path.type), [], True)]
+            place = Place("snapshot", path.path, path.type)
+            found = [await self._places.listed(place, limit)]
         else:
             found = await self._places.of(path, tuple(kinds), limit)
         streams = [
-            _Stream(found.place, entries=deque(found.entries), more=found.more) for found in found
+            _Stream(
+                found.place, entries=deque(found.entries), cursor=found.next, more=bool(found.next)
+            )
+            for found in found
         ]
         await self._fill(streams, limit)
         if not any(stream.entries for stream in streams):
@@ -259,15 +274,18 @@ class History:
 
     async def _more(self, stream: _Stream, limit: int) -> None:
         key = self._places.key(stream.place)
-        if stream.given:
-            entries, stream.more = await self._bucket.older(key, stream.given, stream.than, limit)
-        elif stream.first:
-            entries, stream.more = await self._bucket.beginning(key, stream.first, limit)
-        else:
-            page = await self._bucket.page(key, limit=limit)
-            entries = [entry for entry in page.entries if entry.key == key]
-            stream.more = page.next is not None and len(entries) == len(page.entries)
-        stream.entries.extend(entries)
+        while stream.more and not stream.entries:
+            if stream.given:
+                entries, stream.cursor, stream.more = await self._bucket.older(
+                    key, stream.given, stream.than, limit, stream.cursor
+                )
+            elif stream.first:
+                entries, stream.more = await self._bucket.beginning(key, stream.first, limit)
+            else:
+                found = await self._places.listed(stream.place, limit)
+                entries, stream.cursor = found.entries, found.next
+                stream.more = stream.cursor is not None
+            stream.entries.extend(entries)
 
     async def _walk(
         self, streams: list[_Stream], limit: int
@@ -380,7 +398,11 @@ def _read(token: str, asked: list[Any]) -> tuple[list[_Stream], datetime]:
             return [_stream(*line) for line in state], _EPOCH + newest * _MICROSECOND
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         pass
-    raise InvalidToken(
+    raise _invalid()
+
+
+def _invalid() -> InvalidToken:
+    return InvalidToken(
         "That is not what a page of this file's versions gave to go on with; list from the "
         "beginning."
     )

@@ -30,11 +30,12 @@ class Place:
 
 @dataclass
 class Found:
-    """A place with the newest entries of its listing, and whether there are older ones."""
+    """A place with the newest entries of its listing, and where the older ones begin; None if
+    there are none."""
 
     place: Place
     entries: list[ObjectVersion]
-    more: bool
+    next: tuple[str, str] | None
 
 
 class Places:
@@ -80,25 +81,26 @@ class Places:
         plain = [kind for kind in kinds if kind == "published"]
         if "snapshot" not in kinds:
             plain += [kind for kind in kinds if kind == "save"]
-        listing = [self._listed(Place(kind, path), limit) for kind in plain]
+        listing = [self.listed(Place(kind, path), limit) for kind in plain]
         if "snapshot" in kinds:
             usual = Place("snapshot", path, _usual_type(path))
-            listing += [self._listed(usual, limit)] if self._fits(usual) else []
+            listing += [self.listed(usual, limit)] if self._fits(usual) else []
             (saved, rooms), found = await asyncio.gather(
                 self._saved(path, limit), asyncio.gather(*listing)
             )
-            others = [self._listed(room, limit) for room in rooms if room != usual]
+            others = [self.listed(room, limit) for room in rooms if room != usual]
             found += await asyncio.gather(*others)
             found += [saved] if "save" in kinds else []
         else:
             found = await asyncio.gather(*listing)
         return [place for place in found if place.entries]
 
-    async def _listed(self, place: Place, limit: int) -> Found:
+    async def listed(self, place: Place, limit: int) -> Found:
+        """Up to `limit` of the newest entries of a place."""
         key = self.key(place)
         page = await self._bucket.page(key, limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
-        return Found(place, entries, page.next is not None and len(entries) == len(page.entries))
+        return Found(place, entries, page.next if len(entries) == len(page.entries) else None)
 
     async def _saved(self, path: str, limit: int) -> tuple[Found, list[Place]]:
         """What was saved of a file, and the rooms that it has snapshots of.
@@ -109,7 +111,7 @@ class Places:
         page = await self._bucket.page(key, limit=limit, delimiter=keys.SNAPSHOT_SUFFIX)
         entries = [entry for entry in page.entries if entry.key == key]
         only = len(entries) == len(page.entries) and not page.prefixes
-        here = Found(Place("save", path), entries, page.next is not None and only)
+        here = Found(Place("save", path), entries, page.next if only else None)
         prefixes = page.prefixes
         if page.next is not None and page.next[0] < f"{key}.\U0010ffff":
             prefixes = []
