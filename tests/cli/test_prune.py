@@ -110,6 +110,13 @@ def test_a_renamed_file_keeps_its_history(on_any_server: Bookstore) -> None:
     assert texts(bookstore, "y/new.txt") == ["four", "two", "two"]
 
 
+def test_a_rename_is_no_deletion(bookstore: Bookstore) -> None:
+    edit(bookstore, "old.txt", "one", "two")
+    bookstore.archive(lambda archive: archive.rename_file("old.txt", "new.txt"))
+    assert "nothing to prune" in bookstore("prune", "/", "--yes", "--deleted", "0").out
+    assert texts(bookstore, "new.txt") == ["two", "two", "one"]
+
+
 def test_a_renamed_document_keeps_its_history_when_the_old_directory_is_pruned(
     bookstore: Bookstore,
 ) -> None:
