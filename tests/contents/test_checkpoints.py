@@ -24,9 +24,11 @@ from traitlets.config import Config
 from bookstore_y import Archive, S3Checkpoints
 from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
+from bookstore_y.keys import Document
+from bookstore_y.version import Facts
 
 from ..servers import S3Server, s3_options
-from ..support import Outage, config_for
+from ..support import Outage, Typist, config_for
 from .files import SavedFiles
 
 TEXT = "work/notes.txt"
@@ -255,6 +257,15 @@ async def test_a_version_of_another_file_is_not_found(people: Files, files: Save
             await call(TEXT, other["id"])
         assert refused.value.status_code == 404
     assert files.bodies("work/other.txt") == [b"other"]
+
+
+async def test_a_snapshot_is_no_checkpoint(people: Files, archive: Archive) -> None:
+    await people.written(TEXT, "words")
+    snapshot = await archive.save(Document(TEXT, "unicode"), Typist().type("typed"), Facts())
+    with pytest.raises(HTTPError) as refused:
+        await people.forget(TEXT, snapshot.version_id)
+    assert refused.value.status_code == 404
+    assert (await archive.load(Document(TEXT, "unicode"))) != b""
 
 
 async def test_an_outage_is_told(people: Files, outage: Outage) -> None:

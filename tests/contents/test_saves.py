@@ -89,6 +89,9 @@ async def test_an_interval_calms_autosave_and_keeps_the_last_save(
     await until(nothing_pending(saves), "the first to be written at once")
     for words in (b"second", b"last"):
         saves.submit(PATH, Save(words))
+    saves.submit("work/other.txt", Save(b"another file's first"))
+    await until(lambda: saves.status()["pending_saves"] == 1, "the other file to be written")
+    await saves.settle("work/other.txt")
     assert files.bodies(PATH) == [b"first"]
     assert await saves.flush(10.0) == {}
     assert files.bodies(PATH) == [b"first", b"last"]
