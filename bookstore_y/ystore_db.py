@@ -17,8 +17,10 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from .errors import BookstoreError, SnapshotError
 from .snapshot import decompress, state_vector
@@ -219,8 +221,7 @@ def has_brotli() -> bool:
 
 
 def _brotli(data: bytes) -> bytes | None:
-    import brotli  # type: ignore[import-not-found,unused-ignore]
-
+    brotli: Any = import_module("brotli")
     try:
         return bytes(brotli.decompress(data))
     except brotli.error:

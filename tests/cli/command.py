@@ -113,7 +113,7 @@ async def checkpoint(
 
 def notebook(*sources: str) -> dict[str, Any]:
     """A notebook of these code cells."""
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "id": f"cell-{index}",
             "cell_type": "code",
