@@ -174,6 +174,9 @@ class History:
             streams, newest = _read(token, asked)
             for stream in streams:
                 self._places.key(stream.place)
+                own = stream.first or stream.place.path == asked[0]
+                if not own or stream.place.kind not in asked[-1]:
+                    raise _invalid()
         except InvalidPath:
             raise _invalid() from None
         return streams, newest
@@ -254,9 +257,12 @@ class History:
             found = await self._places.of(path, tuple(kinds), limit)
         streams = [
             _Stream(
-                found.place, entries=deque(found.entries), cursor=found.next, more=bool(found.next)
+                each.place,
+                cursor=each.next,
+                entries=deque(each.entries),
+                more=each.next is not None,
             )
-            for found in found
+            for each in found
         ]
         await self._fill(streams, limit)
         if not any(stream.entries for stream in streams):
@@ -318,15 +324,10 @@ class History:
         Within one second, S3's answer leaves open which of a version and a marker is older.
         """
         older = stream.entries[0] if stream.entries else None
-        return (
-            older is None
-            or older.is_delete_marker
-            or entry.last_modified in stream.marked
-            or any(
-                e.is_delete_marker and e.last_modified == entry.last_modified
-                for e in stream.entries
-            )
-        )
+        if older is None or older.is_delete_marker or entry.last_modified in stream.marked:
+            return True
+        moments = (entry.last_modified, older.last_modified)
+        return any(e.is_delete_marker and e.last_modified in moments for e in stream.entries)
 
     async def _former(
         self, place: Place, entry: ObjectVersion, streams: list[_Stream]

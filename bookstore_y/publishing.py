@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from . import body, keys
 from .body import Content
 from .bucket import Bucket
-from .errors import BucketNotAllowed, BucketNotFound, DocumentNotFound
+from .errors import BucketNotAllowed, BucketNotFound, ConfigurationError, DocumentNotFound
 from .files import Files
 from .keys import Document
 from .places import Places
@@ -36,6 +36,7 @@ class Publishing:
     async def publish(self, content: Content, path: str) -> Version:
         """Publish what a version says under a path: the file, and with a snapshot its snapshot,
         too."""
+        self._require_prefix()
         version = content.version
         origin = f"publish:{version.version_id}"
         room = version.type if version.kind == "snapshot" else None
@@ -50,6 +51,7 @@ class Publishing:
     ) -> Version:
         """Publish a file. Returns the version that is published already, if it is the same."""
         keys.check_path(path)
+        self._require_prefix()
         await self._retract(path)
         return await self._file(path, raw, content_type, "publish", authors)
 
@@ -62,6 +64,14 @@ class Publishing:
         if written is not None:
             return written
         return version_of(await self._bucket.head(key), path, kind="published", is_latest=True)
+
+    def _require_prefix(self) -> None:
+        """Raise `ConfigurationError` if what is published would stand among what is worked on."""
+        if self._settings.published_prefix in ("", self._settings.workspace_prefix):
+            raise ConfigurationError(
+                "Nothing can be published under an empty prefix, or under that of the workspace; "
+                "give c.BookstoreSettings.published_prefix another."
+            )
 
     async def _retract(self, path: str, keep: str | None = None) -> None:
         """Delete the published snapshots that do not say what the file is going to."""
