@@ -19,7 +19,7 @@ MAX_NAME_BYTES = 255
 
 NOTEBOOK_SUFFIXES = (".ipynb", ".jpynb")
 
-_BAD_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR)
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR)
 
 _BAD_CONTENT = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What nbformat stumbles with over a notebook that is none."""
@@ -50,6 +50,18 @@ class Files:
         """The file at `path` with its content; `type` is `notebook` or `file`."""
         model: Model = await ensure_async(self._contents.get(path, type=type, content=True))
         return model
+
+    async def body(self, path: str, type: str) -> Any:
+        """What `write` would take for the file as it is. A notebook that cannot be read as one
+        is a text, or bytes."""
+        try:
+            model = await self.read(path, type)
+        except HTTPError:
+            if type != "notebook":
+                raise
+            model = await self.read(path, "file")
+        body = model["content"]
+        return base64.b64decode(body) if model["format"] == "base64" else body
 
     async def content_of(self, document: keys.Document) -> Any:
         """The content of a document's file, as a room would load it."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 from datetime import datetime, timezone
 from typing import Any
-
-from tornado.web import HTTPError
 
 from .. import content
 from ..body import Content
@@ -26,23 +24,16 @@ async def now(documents: Documents, path: str) -> Content:
         return _content(path, "live", content.untrusted(body))
     if not await documents.files.exists(path):
         return await documents.running().archive.read(path)
-    model = await _read(documents, path)
-    if model["format"] == "base64":
-        return Content(_version(path, "file"), "file", "base64", model["content"])
-    return await asyncio.to_thread(_content, path, "file", content.untrusted(model["content"]))
-
-
-async def _read(documents: Documents, path: str) -> dict[str, Any]:
-    try:
-        return await documents.files.read(path, "notebook" if is_notebook(path) else "file")
-    except HTTPError:  # it is called a notebook, and is none
-        return await documents.files.read(path, "file")
+    body = await documents.files.body(path, "notebook" if is_notebook(path) else "file")
+    return _content(path, "file", content.untrusted(body))
 
 
 def _content(path: str, kind: str, body: Any) -> Content:
     version = _version(path, kind)
     if isinstance(body, dict):
         return Content(version, "notebook", "json", body)
+    if isinstance(body, bytes):
+        return Content(version, "file", "base64", base64.b64encode(body).decode())
     return Content(version, "file", "text", str(body))
 
 

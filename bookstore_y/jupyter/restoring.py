@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tornado.web import HTTPError
-
 from .. import content
 from ..archive import Archive
 from ..body import Content
@@ -133,16 +131,15 @@ async def _check_file(documents: Documents, document: Document, newest: list[Ver
         return
     archive = documents.running().archive
     kind = document.type or ("notebook" if is_notebook(path) else "file")
-    try:
-        body = await documents.files.content_of(Document(path, kind))
-    except HTTPError:
-        body = None
+    body = await documents.files.body(path, "notebook" if kind == "notebook" else "file")
     known = set()
     for version in newest:
-        held = await archive.read(path, version.version_id)
-        known.add(await asyncio.to_thread(_hash_of, kind, held.content))
+        held = await archive.content(version)
+        known.add(await asyncio.to_thread(_hash_of, kind, body_of(held)))
         if version.kind == "snapshot":
-            known.update((await archive.load_snapshot(document)).facts.file_hashes)
+            room = Document(path, version.type)
+            snapshot = await archive.load_snapshot(room, version.version_id)
+            known.update(snapshot.facts.file_hashes)
     if await asyncio.to_thread(_hash_of, kind, body) not in known:
         raise Conflict(
             f"The file {path} was changed by other means since it was last open, and restoring "
@@ -153,6 +150,8 @@ async def _check_file(documents: Documents, document: Document, newest: list[Ver
 
 def _hash_of(kind: str, body: Any) -> str:
     """A hash of content that is equal for what a document of this kind spells alike."""
+    if isinstance(body, str):
+        body = body.replace("\r\n", "\n")  # as it is in a document
     try:
         return content.hash_of_file(kind, body)
     except (UnsupportedDocument, AttributeError, KeyError, TypeError, ValueError):

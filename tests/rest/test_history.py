@@ -241,6 +241,36 @@ class TestRestoring:
             rest.send("POST", "restore", name, version_id=version.version_id)
             assert rest.disk.file(name).read_bytes() == body
 
+    @pytest.mark.parametrize(
+        ("name", "bodies"),
+        [
+            ("lines.txt", [b"a\r\nb\r\n", b"a\r\nc\r\n"]),
+            ("bytes.bin", [bytes(range(256)) * 9, bytes(range(255)) * 9]),
+            ("damaged.ipynb", [b"{not JSON", b"{not JSON either"]),
+        ],
+    )
+    def test_knows_a_file_that_is_no_notebook(
+        self, rest: RestServer, name: str, bodies: list[bytes]
+    ) -> None:
+        path = f"known/{name}"
+        ids = [rest.archived(path, body).version_id for body in bodies]
+        file = rest.disk.file(path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(bodies[1])
+        rest.send("POST", "restore", path, version_id=ids[0])
+        assert file.read_bytes() == bodies[0]
+        file.write_bytes(bodies[0] + b"changed")
+        answer = rest.ask("POST", "restore", path, json={"version_id": ids[1]})
+        assert answer.status_code == 409
+
+    def test_says_that_a_folder_is_in_the_way(self, rest: RestServer) -> None:
+        version = rest.archived("folder now", b"a file then")
+        rest.disk.file("folder now").mkdir()
+        body = {"version_id": version.version_id}
+        answer = rest.ask("POST", "restore", "folder now", json=body)
+        assert answer.status_code == 400
+        assert "folder now" in answer.json()["message"]
+
     def test_overwrites_nothing_that_no_version_has(self, rest: RestServer) -> None:
         first, _ = _archived(rest, "unarchived.ipynb", "a", "b")
         rest.save("unarchived.ipynb", _saying("not archived yet"))

@@ -52,7 +52,7 @@ class LandingPage(JupyterHandler):
                 "url": url_path_join(self.base_url, "api/bookstore", api),
                 "request": request,
                 "xsrf": self.xsrf_token.decode(),
-                "open": self._opening(),
+                "open": opening(self.base_url, self.default_url),
             },
         )
 
@@ -70,22 +70,6 @@ class LandingPage(JupyterHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         page = _TEMPLATES.get_template(template)
         self.finish(page.render(nonce=nonce, home=self.base_url, **names))
-
-    def _opening(self) -> dict[str, str]:
-        """Addresses that a path is added to in order to open a notebook, and any other file."""
-        start = self.default_url.strip("/")
-        base = self.base_url.strip("/")
-        if base and (start == base or start.startswith(f"{base}/")):
-            start = start[len(base) :].strip("/")
-        if start == "lab" or start.startswith("lab/"):
-            found = {"notebook": "lab/tree/", "file": "lab/tree/"}
-        elif start == "tree" or start.startswith("tree/"):
-            found = {"notebook": "notebooks/", "file": "edit/"}
-        elif not start:  # no user interface is installed
-            found = {"notebook": "files/", "file": "files/"}
-        else:
-            found = {"notebook": f"{start}/", "file": f"{start}/"}
-        return {kind: url_path_join(self.base_url, address) for kind, address in found.items()}
 
 
 class ClonePage(LandingPage):
@@ -118,3 +102,20 @@ class FSClonePage(LandingPage):
         cloning.source_file(documents_of(self), relpath)
         target = relpath.rstrip("/").rpartition("/")[2]
         self.show([("File", relpath)], target, "fs-clone", {"relpath": relpath})
+
+
+def opening(base_url: str, default_url: str) -> dict[str, str]:
+    """Addresses that a path is added to in order to open a notebook, and any other file, in the
+    user interface that `default_url` starts. It may have the base URL in front, or not."""
+    start, base = default_url.strip("/"), base_url.strip("/")
+    if base and (start == base or start.startswith(f"{base}/")):
+        start = start[len(base) :].strip("/")
+    if start == "lab" or start.startswith("lab/"):
+        found = {"notebook": "lab/tree/", "file": "lab/tree/"}
+    elif start == "tree" or start.startswith("tree/"):
+        found = {"notebook": "notebooks/", "file": "edit/"}
+    elif not start:  # no user interface is installed
+        found = {"notebook": "files/", "file": "files/"}
+    else:
+        found = {"notebook": f"{start}/", "file": f"{start}/"}
+    return {kind: url_path_join(base_url, address) for kind, address in found.items()}
