@@ -16,6 +16,8 @@ COMPLETIONS = {
 
 _SETTING = re.compile(r"--([A-Z]\w*\.[a-z]\w*)(?:=(.*))?", re.DOTALL)
 
+_DASHED_ID = re.compile(r"-[^-].{2,}", re.DOTALL)
+
 EPILOG = "exit codes:\n" + "\n".join(f"  {code:<4} {what}" for code, what in EXIT_CODES.items())
 
 
@@ -68,6 +70,12 @@ def add_command(
 def complete(action: argparse.Action, what: str) -> None:
     """Have shells complete an argument as a "file" or a "directory"."""
     action.complete = COMPLETIONS[what]  # type: ignore[attr-defined]
+
+
+def accept_version_ids(parser: argparse.ArgumentParser) -> None:
+    """Let a parser take words like `-NYLxYBc` for what they are: Ceph's version ids may begin
+    with a dash. argparse has this for negative numbers alone."""
+    parser._negative_number_matcher = _DASHED_ID
 
 
 def split_settings(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

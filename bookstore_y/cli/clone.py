@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DocumentNotFound
 from ._errors import ASKED_WRONGLY, NOT_FOUND, CommandError
-from ._options import add_command, complete
+from ._options import accept_version_ids, add_command, complete
 from ._output import Output
 from ._running import with_archive
 from ._text import visible
@@ -55,6 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the file if it is there already"
     )
+    accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import _cells
 from ._errors import DONE
-from ._options import add_command
+from ._options import accept_version_ids, add_command
 from ._output import Output
 from ._running import with_archive
 from ._versions import HELP, choose
@@ -32,6 +32,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "after", metavar="OTHER", nargs="?", default="latest", help="default: latest"
     )
+    accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ._errors import ASKED_WRONGLY, DONE, CommandError
-from ._options import add_command
+from ._options import accept_version_ids, add_command
 from ._output import Output
 from ._running import with_archive
 from ._text import visible
@@ -41,6 +41,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     unlabel.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     unlabel.add_argument("version", metavar="VERSION", help=HELP)
     unlabel.set_defaults(remove=True, text=None)
+    for parser in (label, unlabel):
+        accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ._errors import DONE
-from ._options import add_command
+from ._options import accept_version_ids, add_command
 from ._output import Output
 from ._running import with_archive
 from ._text import visible
@@ -28,6 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     parser.add_argument("--version", metavar="VERSION", default="latest", help=HELP)
+    accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._errors import ASKED_WRONGLY, DONE, CommandError
 from ._live import serving
-from ._options import add_command
+from ._options import accept_version_ids, add_command
 from ._output import Output
 from ._running import with_archive
 from ._text import visible
@@ -43,6 +43,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     where.add_argument(
         "--no-server", action="store_true", help="change the bucket, whatever servers run"
     )
+    accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

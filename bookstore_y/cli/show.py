@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import _cells
 from ._errors import ASKED_WRONGLY, DONE, CommandError
-from ._options import add_command
+from ._options import accept_version_ids, add_command
 from ._output import Output, write
 from ._running import with_archive
 from ._times import HELP, moment
@@ -36,6 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--raw", action="store_true", help="write the bytes of the file, and nothing else"
     )
+    accept_version_ids(parser)
 
 
 def run(args: argparse.Namespace) -> int:

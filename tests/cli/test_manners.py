@@ -85,6 +85,11 @@ class TestExitCodes:
             ["show", "notes.txt", "--at", "2020-01-01"],
             ["restore", "notes.txt", "0000-none"],
             ["undelete", "nowhere.txt"],
+            # Ceph's version ids may begin with a dash.
+            ["show", "notes.txt", "--version", "-NYLxYBcTms13W15Z"],
+            ["diff", "notes.txt", "-NYLxYBcTms13W15Z"],
+            ["label", "notes.txt", "-NYLxYBcTms13W15Z", "text"],
+            ["diff", "notes.txt", "--", "--LxYBcTms13W15Z"],
             ["clone", "published/nowhere.txt"],
             ["clone", "workspace/notes.txt", "--version", "0000-none"],
         ):
