@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import logging
+import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -328,10 +329,8 @@ class Bucket:
         "no such key", and an empty id would mean the current version. No id is over 1,024 bytes
         of UTF-8 (S3 User Guide, "Version IDs")."""
         missing = f"{key!r} in {self.where} has no version {version_id!r}."
-        if version_id is not None and not 0 < len(version_id.encode(errors="replace")) <= 1024:
-            raise VersionNotFound(missing[:200])
-        if version_id is not None and version_id.encode(errors="ignore").decode() != version_id:
-            raise VersionNotFound(missing)
+        if version_id is not None and not _ID.fullmatch(version_id):
+            raise VersionNotFound(missing[:200].encode(errors="replace").decode())
         try:
             yield
         except DocumentNotFound as error:
@@ -527,17 +526,20 @@ class Bucket:
         return ListPage(entries, prefixes, following)
 
     async def beginning(
-        self, key: str, version_id: str, limit: int
+        self, key: str, version_id: str, than: datetime, limit: int
     ) -> tuple[list[ObjectVersion], bool]:
         """Some `limit` versions and delete markers of one key, beginning with one of them, and
-        whether there may be more; none if it is not there."""
+        whether there may be more. If that one is gone, those not later than a moment."""
         found: list[ObjectVersion] = []
+        instead: list[ObjectVersion] = []
         async for entry in self.list_versions(key, first_page=limit):
             if found or entry.version_id == version_id:
                 found.append(entry)
                 if len(found) == limit:
                     return found, True
-        return found, False
+            elif entry.last_modified <= than and len(instead) < limit:
+                instead.append(entry)
+        return found or instead, len(instead) == limit and not found
 
     async def older(
         self,
@@ -689,6 +691,8 @@ class Bucket:
             )
         return BucketError(f"{failed} ({code or status}): {said.rstrip('.')}.")
 
+
+_ID = re.compile(r"[!-~]{1,1024}")
 
 _TAGGING = ("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging")
 

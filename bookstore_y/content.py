@@ -68,7 +68,7 @@ def untrusted(body: Any) -> Any:
 
     What comes from a bucket is trusted by nobody until a user of this server does.
     """
-    if isinstance(body, dict) and "cells" in body:
+    if isinstance(body, dict) and isinstance(body.get("cells"), list):
         return {**body, "cells": [_without_trust(cell) for cell in body["cells"]]}
     return body
 
@@ -125,8 +125,9 @@ def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
 
 
 def _without_trust(cell: Any) -> Any:
-    if isinstance(cell, dict) and "trusted" in cell.get("metadata", {}):
-        metadata = {name: value for name, value in cell["metadata"].items() if name != "trusted"}
+    metadata = cell.get("metadata") if isinstance(cell, dict) else None
+    if isinstance(metadata, dict) and "trusted" in metadata:
+        metadata = {name: value for name, value in metadata.items() if name != "trusted"}
         return {**cell, "metadata": metadata}
     return cell
 

@@ -286,7 +286,9 @@ class History:
                     key, stream.given, stream.than, limit, stream.cursor
                 )
             elif stream.first:
-                entries, stream.more = await self._bucket.beginning(key, stream.first, limit)
+                entries, stream.more = await self._bucket.beginning(
+                    key, stream.first, stream.than, limit
+                )
             else:
                 found = await self._places.listed(stream.place, limit)
                 entries, stream.cursor = found.entries, found.next
@@ -348,7 +350,7 @@ class History:
             return None
         if len(streams) == _STREAMS or any(stream.place == former for stream in streams):
             return None  # it was renamed to and fro, and its list is being read from further up
-        return _Stream(former, facts.parent)
+        return _Stream(former, facts.parent, than=entry.last_modified)
 
 
 def version_at(place: Place, entry: ObjectVersion) -> Version:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bookstore_y.archive import Archive
@@ -47,7 +49,8 @@ async def test_any_text_is_a_label(archive: Archive, second_archive: Archive) ->
         assert (labelled.version_id, labelled.label) == (version_id, label)
         [listed] = (await archive.history("a.md", details=True)).versions
         [elsewhere] = (await second_archive.history("a.md", details=True)).versions
-        assert listed == labelled == elsewhere
+        assert listed == elsewhere
+        assert listed == replace(labelled, last_modified=listed.last_modified)
         assert (await second_archive.find("a.md", version_id)).label == label
 
 
@@ -120,6 +123,7 @@ async def test_other_tags_stay(archive: Archive) -> None:
     assert await archive.bucket.tags("workspace/a.md", version_id) == others
 
 
+@pytest.mark.s3_only("moto", "ceph")  # LocalStack takes any number
 async def test_a_version_with_ten_tags_has_no_room_for_a_label(archive: Archive) -> None:
     version_id = await saved(archive)
     others = {f"tag-{n}": "x" for n in range(10)}
