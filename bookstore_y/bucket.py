@@ -132,7 +132,7 @@ class Bucket:
                     f"There is no {self.where}; create it with versioning on, or set "
                     "c.BookstoreSettings.create_bucket = True."
                 ) from None
-            await self._create()
+            await self.create()
             return
         answer = await self._call(
             "read the versioning of", lambda s3: s3.get_bucket_versioning(Bucket=name)
@@ -143,7 +143,8 @@ class Bucket:
                 "one before; enable it, or set c.BookstoreSettings.allow_unversioned = True."
             )
 
-    async def _create(self) -> None:
+    async def create(self) -> None:
+        """Make the bucket, with versioning on."""
         name, region = self.name, self.settings.s3_region_name
 
         async def create(s3: S3Client) -> None:
@@ -154,13 +155,17 @@ class Bucket:
                 await s3.create_bucket(Bucket=name)
 
         await self._call("create", create)
+        await self.enable_versioning()
+        log.info("Created %s with versioning enabled.", self.where)
+
+    async def enable_versioning(self) -> None:
+        """Have the bucket keep versions from now on."""
         await self._call(
             "enable versioning on",
             lambda s3: s3.put_bucket_versioning(
-                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+                Bucket=self.name, VersioningConfiguration={"Status": "Enabled"}
             ),
         )
-        log.info("Created %s with versioning enabled.", self.where)
 
     async def lifecycle(self) -> list[dict[str, Any]]:
         """The bucket's lifecycle rules, as S3 writes them; none if it has none."""
@@ -243,16 +248,19 @@ class Bucket:
         *,
         content_type: str = "application/zstd",
         if_match: str | None = None,
+        digest: str | None = None,
     ) -> Written:
         """Write a new version of `key`. `metadata` is ASCII, and 2 KB at most in all.
 
         `if_match` is the ETag that the current version must have, or the empty string if there
-        must be none. Raises `PreconditionFailed` when the bucket says it is otherwise.
+        must be none. `digest` is the body's MD5 in base64, by which the server can tell damage;
+        it is made from the body unless it is given. Raises `PreconditionFailed` when the bucket
+        says that the current version is another.
         """
         condition: dict[str, Any] = {}
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        digest = await asyncio.to_thread(_md5, body)
+        said = digest if digest is not None else await asyncio.to_thread(_md5, body)
         try:
             answer = await self._call(
                 f"write {key!r} to",
@@ -263,7 +271,7 @@ class Bucket:
                     Metadata=metadata,
                     ContentType=content_type,
                     # Refused by the server if a bit flips on the way; every S3 server knows it.
-                    ContentMD5=digest,
+                    ContentMD5=said,
                     **condition,
                 ),
             )

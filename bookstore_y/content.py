@@ -18,10 +18,11 @@ HASH_DIGITS = 16
 def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     """The content of `doc` as a contents manager would save it.
 
-    A notebook's is its JSON as a dict, a file's a str. Raises `UnsupportedDocument` for a type
-    that no installed package has registered with jupyter_ydoc.
+    A notebook's is its JSON as a dict, a file's a str, a blob's bytes. Raises
+    `UnsupportedDocument` for a type that no installed package has registered with jupyter_ydoc.
     """
-    return _wrap(type, doc).get()
+    said = _wrap(type, doc).get()
+    return bytes(said) if isinstance(said, bytearray) else said
 
 
 def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:

@@ -42,20 +42,26 @@ def diff_of(before: Content, after: Content) -> Diff:
     """Compare two contents: notebooks cell by cell, texts line by line."""
     if before.type == after.type == "notebook":
         operations = _notebooks(before.content, after.content)
-        return Diff("notebook", before, after, operations, bool(operations))
+        if operations is not None:
+            return Diff("notebook", before, after, operations, bool(operations))
     if "base64" in (before.format, after.format):
         return Diff("binary", before, after, "", before.raw() != after.raw())
     text = "".join(_lines(before, after))
     return Diff("text", before, after, text, bool(text))
 
 
-def _notebooks(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]]:
+def _notebooks(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """nbdime's operations; None if nbdime cannot compare what is no notebook by the schema."""
     import nbformat
     from nbdime.diffing.notebooks import diff_notebooks  # type: ignore[import-untyped]
 
-    nodes = (nbformat.from_dict(notebook) for notebook in (before, after))  # type: ignore[no-untyped-call]
-    found = diff_notebooks(*nodes)
-    operations: list[dict[str, Any]] = json.loads(json.dumps(found))
+    if json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True):
+        return []  # also where there is a NaN in it, which differs from itself
+    try:
+        nodes = (nbformat.from_dict(notebook) for notebook in (before, after))  # type: ignore[no-untyped-call]
+        operations: list[dict[str, Any]] = json.loads(json.dumps(diff_notebooks(*nodes)))
+    except Exception:  # noqa: BLE001 - nbdime raises what it comes upon
+        return None
     return operations
 
 

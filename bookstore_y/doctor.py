@@ -391,18 +391,10 @@ class _Examination:
         bucket, key = self._bucket, self._work.key
         wrong = hashlib.md5(_BODY + b"!", usedforsecurity=False).digest()
         try:
-            answer: Any = await bucket._call(
-                f"write {key!r} to",
-                lambda s3: s3.put_object(
-                    Bucket=bucket.name,
-                    Key=key,
-                    Body=_BODY,
-                    ContentMD5=base64.b64encode(wrong).decode(),
-                ),
-            )
+            written = await bucket.put(key, _BODY, {}, digest=base64.b64encode(wrong).decode())
         except BucketError:
             return Finding("checksums", "ok", "A body that changes on the way is refused.")
-        self._work.version_ids.append(answer.get("VersionId", "null"))
+        self._work.version_ids.append(written.version_id)
         return Finding(
             "checksums",
             "ok",

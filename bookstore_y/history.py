@@ -123,6 +123,7 @@ class History:
         `InvalidToken` when `after` is not what a page of this file gave.
         """
         limit = max(1, min(limit, SCANNED - 1))
+        details = details or which.needs_details
         asked = _asked(path, which.kinds)
         # What a filter keeps back is looked at in large steps.
         step = max(limit, STEP) if which.needs_details else limit
@@ -134,7 +135,7 @@ class History:
             streams, newest = self._resume(after, asked)
         found: list[Version] = []
         taken: list[Version] = []
-        tokens: dict[str, str] = {}
+        tokens: dict[tuple[str, str], str] = {}
         scanned = 0
         ever = after is not None
         following: str | None = None
@@ -150,23 +151,23 @@ class History:
             taken.append(version_at(stream.place, entry))
             scanned += 1
             over = all(stream.over for stream in streams)
-            if which.needs_details or len(taken) == step or scanned == SCANNED:
+            if details or len(taken) == step or scanned == SCANNED:
                 following = None if over else _token(streams, newest, asked)
-                tokens[entry.version_id] = following or ""
+                tokens[entry.key, entry.version_id] = following or ""
             if len(taken) == step or scanned == SCANNED or over:
-                found += await self._pass(taken, which, details or which.needs_details)
+                found += await self._pass(taken, which, details)
                 taken = []
                 if len(found) > limit:
                     found = found[:limit]
-                    following = tokens[found[-1].version_id]
+                    following = tokens[found[-1].key, found[-1].version_id]
                 if len(found) == limit or scanned == SCANNED:
                     return Page(tuple(found), following or None)
         if not ever:
             raise self._never(path)
-        found += await self._pass(taken, which, details or which.needs_details)
+        found += await self._pass(taken, which, details)
         if len(found) > limit:
             found = found[:limit]
-            return Page(tuple(found), tokens[found[-1].version_id] or None)
+            return Page(tuple(found), tokens[found[-1].key, found[-1].version_id] or None)
         return Page(tuple(found), None)
 
     def _resume(self, token: str, asked: list[Any]) -> tuple[list[_Stream], datetime]:

@@ -55,9 +55,9 @@ def difference(diff: Diff) -> Iterator[RenderableType]:
             head = line.startswith("@@")
             yield _signed("@" if head else line[:1] or " ", line if head else line[1:])
     else:
-        from ..client._diff import _notebook_changes
+        from ..client._diff import notebook_changes
 
-        for change in _notebook_changes(diff.before.content, list(diff.diff)):
+        for change in notebook_changes(diff.before.content, list(diff.diff)):
             yield ""
             yield Text(f"── {visible(change.title)}", "bold")
             for sign, line in change.lines:

@@ -15,14 +15,14 @@ _SECONDS = 5.0
 def serving(settings: BookstoreSettings) -> list[JupyterServer]:
     """The servers on this machine whose archive is the one that `settings` name: documents that
     are open there live in their rooms, and the bucket follows."""
-    from ..client._current import _candidates
+    from ..client._current import candidates
     from ..client._errors import ClientError
     from ..client._server import JupyterServer
 
     endpoint = settings.endpoint if settings.s3_endpoint_url else None
     ours = (settings.s3_bucket, endpoint, settings.workspace_prefix)
     found = []
-    for address in _candidates([]):
+    for address in candidates([]):
         server = JupyterServer(address)
         try:
             said = server.ask("GET", "/api/bookstore", timeout=_SECONDS)

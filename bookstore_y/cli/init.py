@@ -108,25 +108,16 @@ async def _init(
             exists = False
             done["created"] = done["versioning_enabled"] = True
             if not args.dry_run:
-                await bucket._create()
+                await bucket.create()
             out.say(f"The {where} {would or 'was '}made, with versioning on.")
         except VersioningNotEnabled:
             done["versioning_enabled"] = True
             if not args.dry_run:
-                await _enable_versioning(bucket)
+                await bucket.enable_versioning()
             out.say(f"Versioning {would or 'was '}enabled on the {where}.")
         done["lifecycle"] = await _lifecycle(bucket, args, out, exists=exists or not args.dry_run)
     settings.create_bucket = asked
     return done
-
-
-async def _enable_versioning(bucket: Bucket) -> None:
-    await bucket._call(
-        "enable versioning on",
-        lambda s3: s3.put_bucket_versioning(
-            Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
-        ),
-    )
 
 
 async def _lifecycle(

@@ -57,7 +57,7 @@ def find_server(url: str | None, token: str | None, **options: Any) -> JupyterSe
     reasons: list[str] = []
     servers = [
         JupyterServer(found if token is None else replace(found, token=token), **options)
-        for found in _candidates(reasons)
+        for found in candidates(reasons)
     ]
     kernel = kernel_id()
     if kernel is not None:
@@ -148,7 +148,7 @@ def _runs(server: JupyterServer, kernel: str) -> tuple[bool, str]:
     return True, ""
 
 
-def _candidates(reasons: list[str]) -> list[Address]:
+def candidates(reasons: list[str]) -> list[Address]:
     """The servers of this user on this machine, the kernel's own first.
 
     What cannot be asked is left out, and `reasons` say why.
@@ -174,7 +174,7 @@ def _candidates(reasons: list[str]) -> list[Address]:
 
 def _known(wanted: Address) -> Address | None:
     """The running server that has this URL, with its token."""
-    for address in _candidates([]):
+    for address in candidates([]):
         if _same_place(address.url, wanted.url):
             return replace(address, url=wanted.url)
     return None

@@ -48,7 +48,7 @@ class RenderedDiff:
         if not self.changed:
             return []
         if self.type == "notebook":
-            return list(_notebook_changes(self.base, self.diff))
+            return list(notebook_changes(self.base, self.diff))
         if self.type == "text":
             return [NotebookChange("", _unified(str(self.diff)))]
         return [NotebookChange("the file is binary, and differs", [])]
@@ -89,7 +89,7 @@ def _unified(diff: str) -> Lines:
     return lines
 
 
-def _notebook_changes(base: dict[str, Any], operations: list[Any]) -> Iterator[NotebookChange]:
+def notebook_changes(base: dict[str, Any], operations: list[Any]) -> Iterator[NotebookChange]:
     from nbdime import patch  # type: ignore[import-untyped]
     from nbdime.diff_utils import to_diffentry_dicts  # type: ignore[import-untyped]
 

@@ -39,9 +39,9 @@ class Documents:
         return self.serverapp.config
 
     def running(self) -> Checkpointer:
-        """The checkpointer. Raises `ConfigurationError` when the server is stopping."""
+        """The checkpointer. Raises `ConfigurationError` when the server is starting."""
         if self.checkpointer is None:
-            raise ConfigurationError("The server is stopping; ask again when it runs.")
+            raise ConfigurationError("The server is starting; ask again in a moment.")
         return self.checkpointer
 
     def document_of(self, type: str, file_id: str) -> Document:

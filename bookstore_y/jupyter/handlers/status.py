@@ -30,7 +30,7 @@ class StatusHandler(BookstoreHandler):
             "endpoint_url": settings.endpoint if settings.s3_endpoint_url else None,
             "workspace_prefix": settings.workspace_prefix,
             "published_prefix": settings.published_prefix,
-            "status": "stopping",
+            "status": "starting",
         }
         if documents.checkpointer is not None:
             answer.update(documents.checkpointer.status())
