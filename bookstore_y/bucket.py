@@ -14,6 +14,7 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -486,14 +487,20 @@ class Bucket:
 
     async def _list(self, prefix: str, first_page: int = 1000) -> AsyncIterator[ObjectVersion]:
         page = await self.page(prefix, limit=first_page)
+        given = 0
         while True:
             for version in page.entries:
                 yield version
+            given += len(page.entries)
             if page.next is None:
                 return
             after, page = page.next, await self.page(prefix, after=page.next)
             if page.next == after:
                 raise self._not_s3(f"list the versions of {prefix!r} in")
+            if not page.entries and first_page < 1000:
+                # LocalStack 4.8 does not find the place again when the key has a plus in it.
+                page = await self.page(prefix)
+                page = replace(page, entries=page.entries[given:])
 
     async def page(
         self,

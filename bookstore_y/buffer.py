@@ -105,6 +105,10 @@ class Held:
     def empty(self) -> bool:
         return self.base is None and not self.rows
 
+    def until(self, seq: int) -> Held:
+        """What was held up to a sequence number."""
+        return Held(self.base, [row for row in self.rows if row.seq <= seq], self.persisted)
+
     def updates(self) -> list[bytes]:
         """Every update held, oldest first, the base before them."""
         head = [] if self.base is None else [self.base.data]
@@ -225,6 +229,11 @@ class Buffer:
         except sqlite3.Error as error:
             raise buffer_file.unusable(self.path, error) from error
         return self._seq, None
+
+    @property
+    def last(self) -> int:
+        """The sequence number of the last update of all."""
+        return self._seq
 
     async def set_metadata(self, seq: int, metadata: bytes) -> None:
         """Attach metadata that was not known when its update was appended."""

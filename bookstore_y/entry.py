@@ -44,6 +44,8 @@ class Entry:
     """Whether the bucket has said what it holds of the document, since it was last opened."""
     origin: str = ""
     """What made the next version, where it is more than a checkpoint."""
+    fence: int | None = None
+    """The sequence number up to which there is to be a version before any later update counts."""
     authors: set[str] = field(default_factory=set)
     error: BookstoreError | None = None
     failing_since: float | None = None

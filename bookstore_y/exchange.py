@@ -56,21 +56,25 @@ class Exchange:
         """Write what is pending as a new version. Without `follow`, under the name that the
         document had before the renames and deletions that the bucket has not followed."""
         cp = self._checkpointer
+        saved: Saved | None = None
         while True:
             if follow:
                 await cp.moves.follow()
             if not entry.pending or (follow and self.is_replaced(entry)):
-                return None
+                return saved
             cp.settings.require_bucket()
             self.note_authors(entry)
             if not entry.asked:
                 held = await cp.buffer.read(entry.id)
                 if held.base is None:
                     await self.ask(entry, held, follow)
+            fence = entry.fence
             async with entry.writing, self._writing:
-                written, saved = await self._write(entry, follow)
+                written, latest = await self._write(entry, follow)
+            saved = latest or saved
             if written:
                 cp.release()
+            if written and fence is None:
                 return saved
 
     async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
@@ -78,17 +82,22 @@ class Exchange:
         cp = self._checkpointer
         started = time.perf_counter()
         counted = entry.pending, entry.pending_bytes
+        fence = entry.fence
         async with self._squashing:
-            held, squashed, fold = await self._squash(entry, await cp.buffer.read(entry.id))
+            held, squashed, fold = await self._squash(entry, fence)
         pending = held.pending
         if not pending:
-            cp.count_persisted(entry, *counted)  # all of them are, whatever was counted
+            if fence is None:
+                cp.count_persisted(entry, *counted)  # all of them are, whatever was counted
+            entry.fence = None
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
         if follow and cp.moves.waiting:
             return False, None
         authors, entry.authors = entry.authors, set()
-        origin, entry.origin = entry.origin, ""
+        origin = ""
+        if fence is None:  # the origin is that of what comes after a fence
+            origin, entry.origin = entry.origin, ""
         saved = None
         if squashed.changed:
             try:
@@ -99,6 +108,7 @@ class Exchange:
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
         await _to_its_end(self._note(entry, held, squashed, fold, saved))
+        entry.fence = None if entry.fence == fence else entry.fence
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
         if saved is not None and written:
@@ -133,7 +143,7 @@ class Exchange:
         async with entry.lock:
             held = await cp.buffer.read(entry.id)
             pending = held.pending
-            if not pending:
+            if not pending or entry.fence is not None:
                 return
             base = held.base.data if held.base else None
             known = [row.data for row in held.rows if row.seq <= held.persisted]
@@ -150,10 +160,13 @@ class Exchange:
         cp = self._checkpointer
         return entry.deleted and cp.entries.get(entry.document) is not entry
 
-    async def _squash(self, entry: Entry, held: Held) -> tuple[Held, Squashed, int]:
-        """Squash what is held, after setting aside what cannot be; with how much to fold."""
+    async def _squash(self, entry: Entry, fence: int | None) -> tuple[Held, Squashed, int]:
+        """Squash what is held, up to the fence, after setting aside what cannot be; with how much
+        to fold."""
         cp = self._checkpointer
         while True:
+            held = await cp.buffer.read(entry.id)
+            held = held if fence is None else held.until(fence)
             fold = _fold_count(held, entry.policy)
             base = held.base.data if held.base else None
             known = [row.data for row in held.rows if row.seq <= held.persisted]
@@ -180,7 +193,6 @@ class Exchange:
                     entry.document,
                     error,
                 )
-                held = await cp.buffer.read(entry.id)
 
     async def _save(
         self,

@@ -464,6 +464,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return None
         return await checkpointer.archive.version(entry.document, saved.version_id)
 
+    async def change(self, how: Callable[[], None], origin: str) -> tuple[Version, bool]:
+        """Change the live document, and write what it then holds as a version of that `origin`.
+
+        What it held at the moment before, to the last keystroke, is a version of its own.
+        Returns the version that is now current, and whether it is new. Raises like
+        `checkpoint`; the document is changed then, and both versions follow when they can.
+        """
+        checkpointer, entry = self._opened()
+        self.capture()
+        entry.fence = checkpointer.buffer.last
+        how()
+        return await self.checkpoint_as(origin)
+
     async def checkpoint_as(self, origin: str) -> tuple[Version, bool]:
         """Write what the live document now holds as a version of that `origin`.
 

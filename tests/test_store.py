@@ -310,6 +310,50 @@ async def test_versions_are_listed_newest_first(config: Config) -> None:
     assert {version.key for version in versions} == {KEY}
 
 
+async def test_what_was_typed_until_a_change_is_a_version_of_its_own(config: Config) -> None:
+    typist = Typist()
+    async with S3YStore(PATH, config=config) as store:
+        await store.write(typist.type("one "))
+        await store.apply_updates(typist.doc)
+        typist.type("two ")  # in the live document, and on its way to the store
+        version, new = await store.change(lambda: typist.text.clear(), "restore:x")
+        later = typist.type("three")
+        await store.write(later)
+        await store.checkpoint()
+        versions = await store.versions()
+        texts = []
+        for each in reversed(versions):
+            old = Typist()
+            await store.apply_version(old.doc, each.version_id)
+            texts.append(str(old))
+
+    assert (new, version.origin) == (True, "restore:x")
+    assert texts == ["one two ", "", "three"]
+    assert [each.origin for each in reversed(versions)] == ["checkpoint", "restore:x", "checkpoint"]
+
+
+async def test_both_versions_of_a_change_follow_when_the_bucket_is_back(
+    config: Config, outage: Outage
+) -> None:
+    typist = Typist()
+    async with S3YStore(PATH, config=config) as store:
+        await store.write(typist.type("one "))
+        await store.apply_updates(typist.doc)
+        outage.begin()
+        with pytest.raises(BucketUnavailable):
+            await store.change(lambda: typist.text.clear(), "restore:x")
+        await store.write(typist.type("two"))
+        outage.end()
+        await store.checkpoint()
+        versions = await store.versions()
+        old = Typist()
+        await store.apply_version(old.doc, versions[1].version_id)
+
+    assert [each.origin for each in versions] == ["restore:x", "checkpoint"]
+    assert str(old) == "one "
+    assert str(typist) == "two"
+
+
 async def test_a_version_is_applied_to_an_empty_document_only(config: Config) -> None:
     typist, old = Typist(), Typist()
     async with S3YStore(PATH, config=config) as store:

@@ -133,11 +133,12 @@ def source_file(documents: Documents, relpath: str) -> Path:
     )
     try:
         given = directory / relpath
-        hidden = any(
-            part.startswith(".") and part != ".." for part in given.relative_to(directory).parts
-        )
         resolved = given.resolve(strict=True)
         inside = resolved.is_relative_to(directory.resolve()) and resolved.is_file()
+        parts = given.relative_to(directory).parts
+        if inside:  # neither by its name nor behind a link
+            parts += resolved.relative_to(directory.resolve()).parts
+        hidden = any(part.startswith(".") and part != ".." for part in parts)
     except (OSError, ValueError, RuntimeError):  # not there, not encodable, a loop of links
         raise outside from None
     if hidden or not inside:

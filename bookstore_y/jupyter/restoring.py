@@ -72,8 +72,8 @@ async def _restore_room(
     else:
         body = _for_room(document, await archive.read(document.path, version_id))
     live = await documents.rooms.live(room)
-    live.set(content.untrusted(body))
-    restored = await room.store.checkpoint_as(f"restore:{version_id}")
+    said = content.untrusted(body)
+    restored = await room.store.change(lambda: live.set(said), f"restore:{version_id}")
     if not await documents.files.exists(document.path):
         # It was deleted under its room, which saves no file that is not there.
         await documents.files.write(document.path, body)

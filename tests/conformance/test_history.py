@@ -235,7 +235,7 @@ async def test_any_name_has_a_history(archive: Archive, s3_clock: Tick) -> None:
             found = ids(await pages(archive, name, limit))
             assert [v for v in found if v in saved[name]] == saved[name]
             assert sorted(found) == sorted(saved[name] + checkpoints[name])
-        for limit in (2, 50):
+        for limit in (1, 2, 50):
             moved = ids(await pages(archive, f"to {name}", limit))
             assert moved == [renamed.version_id, *saved[name]]
         oldest = await archive.read(f"to {name}", saved[name][-1])
