@@ -247,12 +247,7 @@ class S3Checkpoints(AsyncCheckpoints):
 
     async def _create(self, contents_mgr: Any, path: str) -> Checkpoint:
         there = await self._caught_up(path) or path
-        extension = self._extension()
-        if extension is not None and extension.saves is not None and not self._blocking:
-            try:  # the save before it is the same version
-                await extension.saves.settle(path)
-            except BookstoreError as error:
-                raise http_error(error) from error
+        await self._settle(path)  # the save before it is the same version
         model = await _read_file(contents_mgr, path)
         if model["type"] == "directory":
             raise HTTPError(400, f"{path} is a directory, and only files have checkpoints.")
@@ -271,6 +266,7 @@ class S3Checkpoints(AsyncCheckpoints):
     async def _restore(self, contents_mgr: Any, checkpoint_id: str, path: str) -> None:
         there = await self._caught_up(path) or path
         version_id = _version_id(checkpoint_id)
+        await self._settle(path)  # what is replaced stays a version
         old = await self._ask(lambda archive: _read_version(archive, there, version_id))
         extension = self._extension()
         if extension is not None and await self._has_document(extension, there):
@@ -289,6 +285,15 @@ class S3Checkpoints(AsyncCheckpoints):
             kind = "notebook" if is_notebook(path) else "file"
         with saving_as(f"restore:{version_id}"):
             await ensure_async(contents_mgr.save(_model(kind, old), path))
+
+    async def _settle(self, path: str) -> None:
+        """Have the newest save as a version, where saves are archived."""
+        extension = self._extension()
+        if extension is not None and extension.saves is not None and not self._blocking:
+            try:
+                await extension.saves.settle(path)
+            except BookstoreError as error:
+                raise http_error(error) from error
 
     async def _has_document(self, extension: BookstoreExtension, path: str) -> bool:
         """Whether the file has a history of edits, which has to go the same way as the file."""

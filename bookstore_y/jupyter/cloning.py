@@ -164,6 +164,8 @@ async def _write(documents: Documents, target: str, body: Any, *, overwrite: boo
         target = await files.free_path(target)
     elif await files.is_folder(target):
         raise Conflict(f"There is a directory at {target}; choose another target path.")
+    else:  # what is overwritten stays a version
+        await documents.settle(target)
     model = await files.write(target, body)
     if isinstance(body, bytes):
         return {**model, "format": "base64", "content": base64.b64encode(body).decode()}
