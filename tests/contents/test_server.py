@@ -314,6 +314,33 @@ async def test_a_stopping_server_archives_what_an_interval_holds_back(
         assert person.files.bodies("notes.txt") == [b"first", b"last"]
 
 
+@pytest.mark.parametrize("how", ["checkpoint", "clone"])
+async def test_what_is_replaced_was_archived_though_an_interval_held_it_back(
+    new_disk: Callable[[], Disk], moto_server: S3Server, how: str
+) -> None:
+    bucket = make_bucket(moto_server)
+    interval = {"BookstoreContentsArchiver": {"archive_min_interval": 60.0}}
+    async with _newcomer(new_disk(), moto_server, bucket, **interval) as person:
+        person.save("notes.txt", "first").raise_for_status()
+        await person.archived("notes.txt", b"first")
+        checkpoint = person.checkpoint("notes.txt")["id"]
+        person.save("notes.txt", "the work").raise_for_status()
+        if how == "checkpoint":
+            assert person.restore("notes.txt", checkpoint).status_code == 204
+        else:
+            person.http.post(
+                "/api/bookstore/clone",
+                json={
+                    "s3_bucket": bucket,
+                    "s3_key": "workspace/notes.txt",
+                    "target_path": "notes.txt",
+                    "overwrite": True,
+                },
+            ).raise_for_status()
+    bodies = person.files.bodies("notes.txt")
+    assert b"the work" in bodies
+
+
 async def test_without_the_extension_it_says_what_to_enable(new_disk: Callable[[], Disk]) -> None:
     server = {
         "contents_manager_class": ARCHIVER,
