@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -60,8 +61,13 @@ class Directory:
         try:
             check_path(path)
             os.fsencode(path)
-        except (InvalidPath, UnicodeEncodeError) as error:
+        except InvalidPath as error:
             raise Refused(str(error)) from None
+        except UnicodeEncodeError:
+            raise Refused(
+                f"{path!r} cannot be a name here: the locale encodes names of files as "
+                f"{sys.getfilesystemencoding()}; run it in a locale of UTF-8, or with PYTHONUTF8=1."
+            ) from None
         if os.name == "nt" and any(map(_NOT_WINDOWS.fullmatch, path.split("/"))):
             raise Refused(f"Windows allows no file of the name {path!r}.")
         fold = self._fold or str
@@ -181,6 +187,10 @@ def _move(part: Path, target: Path) -> None:
 def _folding(root: Path) -> Callable[[str], str]:
     """What the disk of `root` makes of names: their case, and how Unicode composes them."""
     mark = f".bookstore-{secrets.token_hex(8)}-\u00e9a"
+    try:
+        os.fsencode(mark)
+    except UnicodeEncodeError:  # nor can it encode any name that could be composed otherwise
+        mark = mark.replace("\u00e9", "")
     probe = root / mark
     probe.touch()
     try:

@@ -27,6 +27,9 @@ from .snapshot import decompress, state_vector
 
 _MAGIC = b"SQLite format 3\0"
 
+_SUFFIXES = {".db", ".db3", ".sqlite", ".sqlite3"}
+"""How databases are called; the other stores' are `.jupyter_ystore.db` and `.q_ystore.db`."""
+
 _ROOM = re.compile(r"\.?(?:(?:json|text|base64):)?([A-Za-z0-9_-]+):([^:]+?)(?:\.y)?", re.DOTALL)
 """What jupyter_server_ydoc, now and before, has called a room's store."""
 
@@ -51,9 +54,23 @@ class StoredHistory:
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is an SQLite database."""
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
+    """Whether a file is an SQLite database. Raises `UnusableDatabase` for one that is called so
+    and is none, and for a file that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_MAGIC))
+    except OSError as error:
+        raise UnusableDatabase(
+            f"{path} cannot be read ({error.strerror}); see that you may read it."
+        ) from None
+    if begins != _MAGIC and path.suffix.lower() in _SUFFIXES:
+        what = "is empty" if not begins else "does not begin as one does"
+        raise UnusableDatabase(
+            f"{path} is called as SQLite's databases are, and is none: it {what}. Copy it once "
+            "more from where it was written; to archive it as a file whatever it holds, add "
+            "--as-file."
+        )
+    return begins == _MAGIC
 
 
 def room_of(name: str) -> tuple[str, str] | None:

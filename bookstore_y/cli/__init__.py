@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .. import __version__
 from ..errors import BookstoreError
@@ -27,9 +28,16 @@ from . import (
     undelete,
     versions,
 )
-from ._errors import INTERRUPTED, PIPE_CLOSED, CommandError, exit_code_of
-from ._options import EPILOG, Help, split_settings
-from ._output import Output
+from ._errors import (
+    INTERRUPTED,
+    PIPE_CLOSED,
+    CommandError,
+    OutputLost,
+    WrongUsage,
+    exit_code_of,
+)
+from ._options import EPILOG, PROGRAM, Help, Parser, asks_for_json, split_settings
+from ._output import Output, printing
 
 COMMANDS = (
     doctor,
@@ -56,26 +64,30 @@ arguments and returns the exit code. In the order of `--help`."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `_errors.EXIT_CODES` lists them.
 
-    `argv` is without the program's name; None takes it from `sys.argv`. Wrong usage and
-    `--help` raise `SystemExit`, as argparse does.
+    `argv` is without the program's name; None takes it from `sys.argv`. `--help` and `--version`
+    raise `SystemExit`, as argparse does.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what the encoding lacks is no reason to fail
-            stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if argv is None else list(argv)
+    as_json = asks_for_json(words)
     try:
-        code = _run(sys.argv[1:] if argv is None else list(argv))
-        sys.stdout.flush()
+        _mend_streams()
+        try:
+            return _run(words)
+        finally:
+            with printing():
+                sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    return code
+    except WrongUsage as error:
+        return Output(error.command, as_json=as_json).misused(error)
+    except CommandError as error:
+        return Output("", as_json=as_json).fail(str(error), error.exit_code, type(error).__name__)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    made = argparse.ArgumentParser(
-        prog="jupyter bookstore",
+    made = Parser(
+        prog=PROGRAM,
         description="Jupyter documents and their versions in an S3 bucket.",
         epilog=EPILOG,
         formatter_class=Help,
@@ -88,16 +100,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(argv: list[str]) -> int:
-    try:
-        argv, settings = split_settings(argv)
-    except CommandError as error:
-        parser().error(str(error))
-    args = parser().parse_args(argv)
+    rest, settings = split_settings(argv)
+    args = parser().parse_args(rest)
     args.settings = settings
-    out = Output(args.command, as_json=getattr(args, "json", False))
+    out = Output(args.command, as_json=args.json)
     try:
         return int(args.run(args))
     except (CommandError, BookstoreError) as error:
         return out.fail(str(error), exit_code_of(error), type(error).__name__)
     except KeyboardInterrupt:
         return out.fail("Interrupted.", INTERRUPTED, "Interrupted")
+
+
+def _mend_streams() -> None:
+    """Have streams that can be written to. Raises `OutputLost` for a closed stdout."""
+    if sys.stderr is None:
+        # Who closes it wants no messages.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stdout is None:
+        raise OutputLost(
+            "Standard output is closed, so nothing was done; redirect it to a file, or to "
+            f"{os.devnull} if nobody is to read it."
+        )
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what the encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")

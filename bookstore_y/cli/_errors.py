@@ -32,6 +32,20 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class WrongUsage(CommandError):
+    """Arguments that the parser of `command` ("" for that of all) does not take; `usage` has what
+    it does."""
+
+    def __init__(self, message: str, command: str, usage: str) -> None:
+        super().__init__(message, ASKED_WRONGLY)
+        self.command = command
+        self.usage = usage
+
+
+class OutputLost(CommandError):
+    """Standard output is closed, or takes no more."""
+
+
 def exit_code_of(error: CommandError | BookstoreError) -> int:
     """The exit code that an error means."""
     if isinstance(error, CommandError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from ._errors import EXIT_CODES, CommandError
+from ._errors import EXIT_CODES, CommandError, WrongUsage
 
 COMPLETIONS = {
     "file": {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"},
@@ -18,6 +19,8 @@ _SETTING = re.compile(r"--([A-Z]\w*\.[a-z]\w*)(?:=(.*))?", re.DOTALL)
 
 _DASHED_ID = re.compile(r"-[^-].{2,}", re.DOTALL)
 
+PROGRAM = "jupyter bookstore"
+
 EPILOG = "exit codes:\n" + "\n".join(f"  {code:<4} {what}" for code, what in EXIT_CODES.items())
 
 
@@ -28,6 +31,16 @@ class Help(argparse.HelpFormatter):
         if "\n" in text:
             return "".join(indent + line for line in text.splitlines(keepends=True))
         return super()._fill_text(text, width, indent)
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `WrongUsage` where argparse prints and exits."""
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse calls for arguments that it does not take."""
+        command = self.prog.removeprefix(PROGRAM).strip()
+        sentence = f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        raise WrongUsage(sentence, command, self.format_usage())
 
 
 def add_command(
@@ -78,6 +91,12 @@ def accept_version_ids(parser: argparse.ArgumentParser) -> None:
     parser._negative_number_matcher = _DASHED_ID
 
 
+def asks_for_json(argv: Sequence[str]) -> bool:
+    """Whether `--json` is among the arguments, whatever else is wrong with them."""
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    return any(len(word) > 2 and "--json".startswith(word) for word in options)
+
+
 def split_settings(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Take `--Class.trait=value` out of the arguments, as every Jupyter program understands it.
 
@@ -96,7 +115,7 @@ def split_settings(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]
             rest.append(word)
             continue
         value = match[2] if match[2] is not None else next(words, None)
-        if value is None:
+        if value is None or (match[2] is None and value.startswith("--")):
             raise CommandError(f"{word} has no value; write {word}=VALUE.", 2)
         settings.append((match[1], value))
     return rest, settings

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from ._errors import OutputLost, WrongUsage
+from ._options import PROGRAM
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
 
     from ._progress import Progress
 
@@ -23,7 +26,8 @@ class Output:
 
     For a person: `rich` on stdout, in colour on a terminal alone, at the terminal's width. For a
     program: nothing but one JSON document on stdout. Warnings, errors and progress go to stderr.
-    Strings are printed as they are, without markup; make names visible with `visible`.
+    Strings are printed as they are, without markup; make names visible with `visible`. Whatever
+    prints raises `OutputLost` when stdout takes no more.
     """
 
     def __init__(self, command: str, *, as_json: bool = False) -> None:
@@ -41,7 +45,7 @@ class Output:
     @property
     def is_terminal(self) -> bool:
         """Whether a person reads stdout as it is written."""
-        return not self.as_json and self.console.is_terminal
+        return not self.as_json and self.console.file.isatty()
 
     def document(self, value: Any) -> None:
         """Print the JSON document that `--json` asks for; nothing without it."""
@@ -52,25 +56,32 @@ class Output:
     def say(self, *lines: RenderableType) -> None:
         """Print for a person; nothing with `--json`."""
         if not self.as_json:
-            for line in lines:
-                self.console.print(line, soft_wrap=isinstance(line, str))
+            with printing():
+                for line in lines:
+                    self.console.print(line, soft_wrap=isinstance(line, str))
 
     def warn(self, message: str) -> None:
         """A sentence on stderr, and the command goes on."""
         if self.as_json:
-            sys.stderr.write(json.dumps({"warning": message}) + "\n")
+            self._tell(json.dumps({"warning": message}))
         else:
-            sys.stderr.write(f"jupyter bookstore {self.command}: {message}\n")
+            self._tell(f"{self._name}: {message}")
 
     def fail(self, message: str, exit_code: int, reason: str) -> int:
         """The sentence why the command ends, on stderr. `reason` is the error's kind, for programs.
         Returns the exit code."""
         if self.as_json:
             error = {"message": message, "reason": reason, "exit_code": exit_code}
-            sys.stderr.write(json.dumps({"error": error}) + "\n")
+            self._tell(json.dumps({"error": error}))
         else:
-            sys.stderr.write(f"jupyter bookstore {self.command}: {message}\n")
+            self._tell(f"{self._name}: {message}")
         return exit_code
+
+    def misused(self, error: WrongUsage) -> int:
+        """What the arguments should have been, on stderr. Returns the exit code."""
+        if not self.as_json:
+            self._tell(error.usage.rstrip())
+        return self.fail(str(error), error.exit_code, type(error).__name__)
 
     def progress(self, doing: str, unit: str, total: int | None = None) -> Progress:
         """A progress bar with rates; use it as a context manager. It shows on a terminal alone."""
@@ -78,14 +89,48 @@ class Output:
 
         return Progress(doing, unit, total, shown=not self.as_json)
 
+    @property
+    def _name(self) -> str:
+        return f"{PROGRAM} {self.command}".strip()
+
+    def _tell(self, line: str) -> None:
+        # Where stderr cannot be written either, the exit code is all that is left to tell.
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{line}\n")
+
 
 def write(body: bytes) -> None:
     """Write bytes to stdout, all of them."""
-    sys.stdout.flush()
-    left = memoryview(body)
-    while left:  # without Python's buffer (PYTHONUNBUFFERED) a write may be cut short
-        left = left[sys.stdout.buffer.write(left) or 0 :]
-    sys.stdout.buffer.flush()
+    with printing():
+        sys.stdout.flush()
+        left = memoryview(body)
+        while left:  # without Python's buffer (PYTHONUNBUFFERED) a write may be cut short
+            left = left[sys.stdout.buffer.write(left) or 0 :]
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """While entered, stdout is written to. Raises `OutputLost` when it takes no more, and
+    `BrokenPipeError` when nobody reads it."""
+    try:
+        yield
+    except BrokenPipeError:
+        forget_output()
+        raise
+    except OSError as error:
+        forget_output()
+        raise OutputLost(
+            f"The output cannot be written ({error.strerror}); see where it is redirected to, and "
+            "run it again."
+        ) from None
+
+
+def forget_output() -> None:
+    """Let nothing fail that is written to stdout from now on; Python flushes it when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def console(*, stderr: bool) -> Console:
@@ -97,17 +142,6 @@ def console(*, stderr: bool) -> Console:
             raise BrokenPipeError  # `main` knows what to do
 
     made = Literal(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.is_terminal and not os.environ.get("COLUMNS"):
+    if not made.file.isatty():  # not `is_terminal`, which FORCE_COLOR sets as well
         made.width = _ANY_WIDTH
-    return made
-
-
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """A table without lines, its named columns aligned to the `right`. Cells are plain strings
-    (shown literally) or rich's Text."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made

@@ -22,6 +22,7 @@ from ._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, Embedde
 from ._errors import CommandError
 from ._instructions import instructions
 from ._lab import GRACE, Lab, LabAddress, free_port, port_is_free
+from ._output import printing
 from ._signals import Signals
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ class _Demo:
             (self.root / _SAMPLE).write_bytes(sample)
         lab = self._start_lab(open_browser=not self.args.no_browser)
         if self.args.json:
-            print(json.dumps(self._document(lab), indent=2), flush=True)
+            with printing():
+                print(json.dumps(self._document(lab), indent=2), flush=True)
         else:
             self.say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
         return lab

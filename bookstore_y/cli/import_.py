@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import stat
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from ._config import load_config
 from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
 from ._options import add_command, complete
-from ._output import Output, table
+from ._output import Output
 from ._running import with_archive
 from ._text import number, size, visible
 from .pull import within_workspace
@@ -79,6 +80,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     tree = parser.add_argument_group("for files")
     tree.add_argument(
+        "--as-file", action="store_true", help="archive SOURCE as a file, also if it is a database"
+    )
+    tree.add_argument(
         "--to", default="", metavar="DIR", help="directory of the workspace (default: its top)"
     )
     tree.add_argument(
@@ -95,17 +99,38 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Import. 1 if anything is not in the archive afterwards."""
-    if not args.source.exists():
-        raise CommandError(f"There is no {args.source}; name what exists.", ASKED_WRONGLY)
+    _require_files(args.source)
     return with_archive(args, _import)
+
+
+def _require_files(source: Path) -> None:
+    """Raise `CommandError` unless it is a file or a directory."""
+    try:
+        mode = source.stat().st_mode
+    except FileNotFoundError:
+        raise CommandError(
+            f"There is no {visible(source)}; name what exists.", ASKED_WRONGLY
+        ) from None
+    except OSError as error:
+        raise CommandError(
+            f"{visible(source)} cannot be looked at ({error.strerror}); name another.",
+            ASKED_WRONGLY,
+        ) from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise CommandError(
+            f"{visible(source)} is neither a file nor a directory, so nothing was imported; name "
+            "one.",
+            ASKED_WRONGLY,
+        )
 
 
 async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     from ..ystore_db import is_database
+    from ._rows import Rows
 
     if not args.dry_run:
         await archive.check()
-    from_store = args.source.is_file() and is_database(args.source)
+    from_store = args.source.is_file() and not args.as_file and is_database(args.source)
     one = "document" if from_store else "file"
     done: list[Imported] = []
     counts: Counter[str] = Counter()
@@ -136,10 +161,10 @@ async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> in
     if not counts:
         raise CommandError(f"There is nothing to import in {args.source}.")
     if args.dry_run:
-        rows = table("outcome", "size", "path", right=["size"])
+        rows = Rows("outcome", "size", "path", head="path", right=["size"])
         for imported in done[:_SHOWN]:
             path = visible(imported.path or imported.source)
-            rows.add_row(imported.outcome, size(imported.size), path)
+            rows.add(imported.outcome, size(imported.size), path)
         out.say(rows)
         if len(done) > _SHOWN:
             out.say(f"… and {number(len(done) - _SHOWN, one)} more; --json lists all.")

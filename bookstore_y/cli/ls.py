@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import DONE, NOT_FOUND, CommandError
 from ._options import add_command
-from ._output import Output, table
+from ._output import Output
 from ._running import with_archive
 from ._text import number, size, visible
 from ._times import HELP, local, moment
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _ls(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    from ._rows import Rows
+
     path = args.path.removeprefix("./").strip("/")
     path = "" if path == "." else path
     files = [file async for file in archive.files(path, at=args.at, published=args.published)]
@@ -52,13 +54,13 @@ async def _ls(archive: Archive, args: argparse.Namespace, out: Output) -> int:
             NOT_FOUND,
         )
     out.document({"files": [file.to_dict() for file in files]})
-    rows = table("Written", "Size", "Kinds", "Path", right=["Size"])
+    rows = Rows("Written", "Size", "Kinds", "Path", head="Path", right=["Size"])
     total = 0
     for file in files:
         newest = file.newest
         total += newest.size
         kinds = sorted({version.kind for version in file.versions})
-        rows.add_row(
+        rows.add(
             local(newest.last_modified), size(newest.size), ", ".join(kinds), visible(file.path)
         )
     if files:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..retention import FOREVER, Policy, duration
 from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
 from ._options import add_command
-from ._output import Output, table
+from ._output import Output
 from ._running import output, with_archive
 from ._text import number, size, visible
 from ._times import local
@@ -65,7 +65,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Plan, ask, and remove. 1 if a version could not be removed."""
     asks = not (args.yes or args.dry_run)
-    if asks and (args.json or not sys.stdin.isatty()):
+    if asks and (args.json or sys.stdin is None or not sys.stdin.isatty()):
         raise CommandError(
             "There is nobody to ask, so nothing is removed; look at the plan with --dry-run, and "
             "then add --yes.",
@@ -113,19 +113,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(plan: Plan, out: Output) -> None:
+    from ._rows import Rows
+
     stays = plan.seen - plan.count
     if not plan.count:
         out.say(f"There is nothing to prune: all of {number(plan.seen, 'version')} stay.")
         return
     columns = ("go", "stay", "size", "oldest that goes", "newest that goes", "path", "kind")
-    rows = table(*columns, right=("go", "stay", "size"))
+    rows = Rows(*columns, head="path", right=("go", "stay", "size"))
     largest = sorted(plan.keys, key=lambda key: len(key.going), reverse=True)
     for key in largest[:_SHOWN]:
         times = sorted(entry.last_modified for entry in key.going)
         path = visible(key.place.path)
         span = local(times[0]), local(times[-1])
         kind = key.place.type or key.place.kind
-        rows.add_row(f"{len(key.going):,}", f"{key.stays:,}", size(key.size), *span, path, kind)
+        rows.add(f"{len(key.going):,}", f"{key.stays:,}", size(key.size), *span, path, kind)
     out.say(rows)
     if len(largest) > _SHOWN:
         out.say(f"… and {number(len(largest) - _SHOWN, 'key')} more; --json lists all.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import DONE, FAILED, NOT_FOUND, CommandError
 from ._options import add_command, complete
-from ._output import Output, table
+from ._output import Output
 from ._running import with_archive
 from ._text import number, visible
 from ._times import HELP, local, moment
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     from ..directory import Directory
     from ..pulling import Pulled, Pulling
+    from ._rows import Rows
 
     path = within_workspace(args.path)
     files = archive.files(path, at=args.at, published=args.published)
@@ -94,10 +95,10 @@ async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
             NOT_FOUND,
         )
     if args.dry_run:
-        rows = table("outcome", "version", "path")
+        rows = Rows("outcome", "version", "path", head="path")
         for pulled in done[:_SHOWN]:
             when = local(pulled.version.last_modified)
-            rows.add_row(pulled.outcome, when, visible(pulled.path))
+            rows.add(pulled.outcome, when, visible(pulled.path))
         out.say(rows)
         if len(done) > _SHOWN:
             out.say(f"… and {number(len(done) - _SHOWN, 'file')} more; --json lists all.")

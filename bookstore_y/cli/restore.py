@@ -18,7 +18,6 @@ from ._versions import HELP, choose
 if TYPE_CHECKING:
     from ..archive import Archive
     from ..client._server import JupyterServer
-    from ..version import Version
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,19 +55,32 @@ async def _restore(archive: Archive, args: argparse.Namespace, out: Output) -> i
     server = await asyncio.to_thread(_server, archive, args)
     if server is not None:
         said = await asyncio.to_thread(_over_rest, server, args.path, old.version_id)
-        restored, through = said["version"], server.url
+        restored, changed, through = said["version"], said["changed"], server.url
     else:
-        restored, through = (await archive.restore(args.path, old.version_id)).to_dict(), None
-    out.document({"restored": old.to_dict(), "version": restored, "server": through})
-    out.say(_told(args.path, old, restored))
-    if through is not None:
+        before = await _recent(archive, args.path)
+        restored = (await archive.restore(args.path, old.version_id)).to_dict()
+        changed, through = not await _recent(archive, args.path) <= before, None
+    out.document(
+        {"restored": old.to_dict(), "version": restored, "changed": changed, "server": through}
+    )
+    again = "again" if changed else "already"
+    out.say(
+        f"{visible(args.path)} says {again} what it said on {local(old.last_modified)}: version "
+        f"{visible(restored['version_id'])}."
+    )
+    if changed and through is not None:
         out.say(f"The server at {visible(through)} did it; who has the file open sees it.")
-    else:
+    elif changed:
         out.warn(
             "The bucket was changed. If the file is open in a Jupyter server elsewhere, restore it "
             "there (--server URL): its room knows nothing of this."
         )
     return DONE
+
+
+async def _recent(archive: Archive, path: str) -> set[str]:
+    """The ids of the newest versions, among which there is one more after a change."""
+    return {version.version_id for version in (await archive.history(path, limit=10)).versions}
 
 
 def _server(archive: Archive, args: argparse.Namespace) -> JupyterServer | None:
@@ -104,11 +116,3 @@ def _over_rest(server: JupyterServer, path: str, version_id: str) -> dict[str, A
             f"The server at {server.url} does not let this command in ({error}); give --server "
             "its URL with its token, as `jupyter server list` shows it."
         ) from None
-
-
-def _told(path: str, old: Version, restored: dict[str, Any]) -> str:
-    name = visible(restored["version_id"])
-    then = local(old.last_modified)
-    if restored["version_id"] == old.version_id:
-        return f"{visible(path)} says already what it said on {then}: version {name}."
-    return f"{visible(path)} says again what it said on {then}: version {name}."

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from ..errors import DocumentNotFound
 from ._errors import ASKED_WRONGLY, DONE, CommandError
 from ._options import add_command
-from ._output import Output, table
+from ._output import Output
 from ._running import with_archive
 from ._text import size, visible
 from ._times import HELP, age, local, moment
 from ._versions import ALL_KINDS, kinds, short_ids
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from ..archive import Archive
     from ..version import Version
+    from ._rows import Rows
 
 _PAGE = 999
 """Versions that a page of the history has at most."""
@@ -109,15 +108,17 @@ async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> 
     return DONE
 
 
-def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool) -> Table:
+def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool) -> Rows:
     from rich.text import Text
+
+    from ._rows import Rows
 
     versions = list(versions)
     moved = any(version.path != path for version in versions)
     columns = ["Version", "Written", "", "Size", "Kind"]
     columns += ["Label", "Authors", "Origin"] if detailed else []
     columns += ["Then at"] if moved else []
-    rows = table(*columns, right=["Size"])
+    rows = Rows(*columns, head="Version", right=["Size"])
     short = short_ids(versions)
     for version in versions:
         name = version.version_id if whole else short[version.version_id]
@@ -135,7 +136,7 @@ def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool
                 Text(visible(_origin(version.origin, short, whole=whole)), "dim"),
             ]
         cells += [visible(version.path)] if moved else []
-        rows.add_row(*cells)
+        rows.add(*cells)
     return rows
 
 

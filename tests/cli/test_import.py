@@ -389,6 +389,28 @@ def test_what_is_no_ystore(bookstore: Bookstore, tmp_path: Path) -> None:
     assert bookstore("import", database, "--map", "nothing").code == 2
 
 
+@pytest.mark.parametrize("name", [".jupyter_ystore.db", "x.db", "X.SQLite", "x.sqlite3"])
+@pytest.mark.parametrize("body", [b"", b"SQLite for", b"<html>not found</html>"])
+def test_what_is_called_a_database_and_is_none(
+    bookstore: Bookstore, tmp_path: Path, name: str, body: bytes
+) -> None:
+    (tmp_path / name).write_bytes(body)
+    ran = bookstore("import", tmp_path / name)
+    assert ran.code == 1
+    assert name in ran.err
+    assert "--as-file" in ran.err
+    assert bookstore.json("ls")["files"] == []
+    assert bookstore("import", tmp_path / name, "--as-file").code == 0
+    assert bookstore("show", name, "--raw").out == body.decode()
+
+
+def test_a_database_can_be_archived_as_a_file(bookstore: Bookstore, tmp_path: Path) -> None:
+    database = write_store(tmp_path / "a.db", (f".file:{ID}.y", Room("file", "text").updates))
+    assert bookstore.json("import", database, "--as-file")["counts"] == {"written": 1}
+    bookstore("pull", "a.db", tmp_path / "pulled")
+    assert (tmp_path / "pulled/a.db").read_bytes() == database.read_bytes()
+
+
 def test_dry_run_of_a_store(bookstore: Bookstore, tmp_path: Path) -> None:
     room = Room("file", "text")
     database = write_store(tmp_path / "db", (f".file:{ID}.y", room.updates))
@@ -500,3 +522,14 @@ def test_nothing_to_import(bookstore: Bookstore, tmp_path: Path) -> None:
     assert "nothing to import" in ran.err
     assert bookstore("import", tmp_path / "not there").code == 2
     assert bookstore("import", tmp_path, "--max-size", "many").code == 2
+
+
+def test_what_is_no_file(bookstore: Bookstore, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "pipe", Path(os.devnull)):
+        ran = bookstore("import", source)
+        assert ran.code == 2
+        assert f"{source} is neither a file nor a directory" in ran.err
+    (tmp_path / "file").write_text("")
+    for unusable in (tmp_path / "file/below", tmp_path / ("n" * 300)):
+        assert bookstore("import", unusable).code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -108,6 +109,33 @@ class TestExitCodes:
         assert ran.error()["exit_code"] == 3
         assert "nowhere.txt" in ran.error()["message"]
 
+    def test_what_is_asked_wrongly_is_told_in_json_too(self, jupyter_bookstore: Commands) -> None:
+        for argv in (
+            ["versions", "b.txt", "--limit", "0"],
+            ["versions", "b.txt", "--since", "nonsense"],
+            ["versions"],
+            ["ls", "--no-such-option"],
+            ["prune", "--keep-all", "foo"],
+            ["frobnicate"],
+            [],
+            ["ls", "--BookstoreSettings.s3_bucket"],
+        ):
+            for with_json in ([*argv, "--json"], ["--json", *argv], [*argv, "--js"]):
+                ran = jupyter_bookstore(*with_json)
+                assert (ran.code, ran.out) == (2, ""), with_json
+                error = json.loads(ran.err)["error"]
+                assert error["exit_code"] == 2
+                assert error["message"].endswith(".")
+
+    def test_what_is_asked_wrongly_comes_with_the_usage(self, jupyter_bookstore: Commands) -> None:
+        ran = jupyter_bookstore("versions", "b.txt", "--limit", "0")
+        assert ran.err.startswith("usage: jupyter bookstore versions ")
+        *_, told = ran.err.splitlines()
+        assert told.startswith("jupyter bookstore versions: ")
+        assert "'0' is no whole number" in told
+        # After -- nothing is an option.
+        assert jupyter_bookstore("versions", "b.txt", "--", "--json").err.startswith("usage:")
+
     def test_no_secret_is_in_what_is_said(
         self, jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -148,6 +176,57 @@ def test_a_reader_that_leaves_ends_the_command_quietly(save: Save, options: list
     assert command.wait(30) == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.usefixtures("on_moto")
+class TestOutputThatCannotBeWritten:
+    """One sentence on stderr and exit code 1, whatever the command prints, and how."""
+
+    @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+    @pytest.mark.parametrize(
+        "argv",
+        [["ls"], ["ls", "--json"], ["show", "notes.txt"], ["show", "notes.txt", "--raw"]],
+        ids=" ".join,
+    )
+    def test_a_full_disk(
+        self, save: Save, monkeypatch: pytest.MonkeyPatch, argv: list[str], unbuffered: str
+    ) -> None:
+        save("notes.txt", b"line\n" * 10_000)
+        monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+        code, err = redirected("> /dev/full", *argv)
+        assert code == 1
+        assert err.count("\n") == 1
+        assert "No space left on device" in err
+
+    @pytest.mark.parametrize("argv", [["ls"], ["ls", "--json"], ["show", "notes.txt", "--raw"]])
+    def test_a_closed_one(self, argv: list[str]) -> None:
+        code, err = redirected(">&-", *argv)
+        assert code == 1
+        assert err.count("\n") == 1
+        assert "closed" in err
+
+    def test_with_json_the_sentence_is_in_a_document(self) -> None:
+        for where in ("> /dev/full", ">&-"):
+            _, err = redirected(where, "ls", "--json")
+            assert json.loads(err)["error"]["exit_code"] == 1
+
+    def test_a_closed_or_full_stderr_leaves_the_exit_code(self) -> None:
+        for where in ("2>&-", "2> /dev/full"):
+            assert redirected(where, "ls", "nowhere") == (3, "")
+            assert redirected(where, "frobnicate") == (2, "")
+
+    def test_a_closed_stdin_answers_no_question(self) -> None:
+        code, err = redirected("<&-", "prune")
+        assert code == 2
+        assert "nobody to ask" in err
+
+
+def redirected(where: str, *argv: str) -> tuple[int, str]:
+    """The exit code and stderr of a command that a shell redirects."""
+    shell = ["sh", "-c", f'exec "$0" -m bookstore_y.cli "$@" {where}', sys.executable, *argv]
+    ran = subprocess.run(shell, capture_output=True, text=True, timeout=60, check=False)
+    return ran.returncode, ran.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_ends_with_130_and_one_line(jupyter_home: Path) -> None:
     """The server takes the connection, and never answers."""
@@ -175,6 +254,67 @@ def test_a_pipe_gets_no_colour_and_whole_ids(save: Save) -> None:
     out, err = process("versions", "notes.txt", env={**os.environ}).communicate(timeout=60)
     assert version.version_id in out
     assert "\x1b" not in out + err
+
+
+@pytest.mark.usefixtures("on_moto")
+@pytest.mark.parametrize("forced", ["NO_COLOR", "FORCE_COLOR"])
+def test_a_pipe_is_as_wide_as_what_is_written(
+    jupyter_bookstore: Commands, save: Save, monkeypatch: pytest.MonkeyPatch, forced: str
+) -> None:
+    """COLUMNS tells of the terminal, which some shells and many runners of CI export."""
+    version = save("a name that is longer than forty columns of a terminal.txt", b"text")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv(forced, "1")
+    said = jupyter_bookstore.ok("versions", version.path)
+    assert len(said.splitlines()) == 2
+    assert version.version_id in said
+    assert version.path in jupyter_bookstore.ok("ls")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pseudo terminal")
+@pytest.mark.usefixtures("on_moto")
+def test_a_narrow_terminal_gets_a_block_for_each_version(
+    jupyter_bookstore: Commands, save: Save
+) -> None:
+    first, second = save("notes.txt", b"one"), save("notes.txt", b"two!")
+    jupyter_bookstore.ok("label", "notes.txt", second.version_id, "the good one")
+    lines = on_terminal(44, "versions", "notes.txt", "--details")
+    assert all(len(line) <= 44 for line in lines)
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    assert heads == [second.version_id[:8], first.version_id[:8]]
+    assert "  label the good one" in lines
+    assert "  size 4 B" in lines
+    assert any(line.startswith("  written 2") and line.endswith("just now") for line in lines)
+    table = on_terminal(80, "versions", "notes.txt")
+    assert table[0].split() == ["Version", "Written", "Size", "Kind"]
+    assert len(table) == 3
+
+
+def on_terminal(columns: int, *argv: str) -> list[str]:
+    """The lines that a command writes to a terminal so wide, without their colours."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    command = subprocess.Popen(
+        [sys.executable, "-m", "bookstore_y.cli", *argv],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        while some := os.read(ours, 65536):
+            written += some
+    os.close(ours)
+    assert command.wait(30) == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    return [line.rstrip() for line in plain.splitlines()]
 
 
 def test_the_policy_needs_no_bucket_to_be_there(jupyter_bookstore: Commands) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -18,7 +20,7 @@ from bookstore_y.directory import Directory
 from bookstore_y.keys import Document
 from bookstore_y.pulling import Pulled, Pulling
 
-from ..servers import S3Server, connect
+from ..servers import S3Server, connect, s3_options
 from .command import Bookstore, notebook
 
 
@@ -241,6 +243,22 @@ def test_names_that_the_disk_refuses(bookstore: Bookstore, tmp_path: Path) -> No
     assert "nnn.txt (refused)" in ran.err
     assert "ok.txt (refused)" in ran.err
     assert tree(tmp_path) == {"fine.txt": "fine"}
+
+
+def test_names_that_the_locale_cannot_encode(
+    bookstore: Bookstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookstore.fill(dict.fromkeys(("café.txt", "plain.txt"), "text"))
+    for name, value in s3_options(bookstore.server, bookstore.bucket).items():
+        monkeypatch.setenv(f"JPYNB_{name.upper()}", value)
+    for name, value in (("LC_ALL", "C"), ("PYTHONCOERCECLOCALE", "0"), ("PYTHONUTF8", "0")):
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "bookstore_y.cli", "pull", "/", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "PYTHONUTF8=1" in ran.stderr
+    assert tree(tmp_path) == {"plain.txt": "text"}
 
 
 def test_names_that_are_one_on_the_disk(bookstore: Bookstore, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class JupyterStub:
     def __init__(self, status: dict[str, Any], runtime: Path) -> None:
         self.restored: list[tuple[str, dict[str, Any]]] = []
         self.refuse_with = 0
+        self.changes = True
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,7 +44,8 @@ class JupyterStub:
                     self.send_error(stub.refuse_with)
                     return
                 stub.restored.append((self.path, body))
-                self.answer({"version": {"version_id": "made-by-server"}, "changed": True})
+                version = {"version_id": "made-by-server"}
+                self.answer({"version": version, "changed": stub.changes})
 
             def answer(self, document: dict[str, Any]) -> None:
                 body = json.dumps(document).encode()
@@ -156,9 +158,26 @@ def test_a_server_that_does_not_let_in(
 def test_what_is_restored_already_makes_no_version(
     jupyter_bookstore: Commands, save: Save, on_moto: str
 ) -> None:
-    version_id = save("a.txt", b"first").version_id
-    assert "says already" in jupyter_bookstore.ok("restore", "a.txt", version_id)
-    assert len(jupyter_bookstore.versions("a.txt")) == 1
+    first = save("a.txt", b"first").version_id
+    save("a.txt", b"second")
+    last = save("a.txt", b"first").version_id
+    for version_id in (first, last):
+        ran = jupyter_bookstore("restore", "a.txt", version_id)
+        assert "says already" in ran.out
+        assert ran.err == ""  # nothing is warned of
+        assert not jupyter_bookstore.json("restore", "a.txt", version_id)["changed"]
+    assert len(jupyter_bookstore.versions("a.txt")) == 3
+
+
+def test_what_a_server_has_already_it_did_not_do(
+    jupyter_bookstore: Commands, server: JupyterStub, save: Save
+) -> None:
+    first = save("a.txt", b"first").version_id
+    assert "did it" in jupyter_bookstore.ok("restore", "a.txt", first)
+    server.changes = False
+    said = jupyter_bookstore.ok("restore", "a.txt", first)
+    assert "says already" in said
+    assert "did it" not in said
 
 
 class Histories:
