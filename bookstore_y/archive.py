@@ -323,8 +323,9 @@ class Archive:
         """Write `update` as the document's new version; see `Saving.save`."""
         return await self._saving.save(document, update, facts, parent_etag=parent_etag)
 
-    async def restore(self, path: str | Document, version_id: str) -> Version:
+    async def restore(self, path: str | Document, version: str | Content) -> Version:
         """Make a file say again what one of its versions of any kind says, as a new version.
+        The version is given by its id, or as it was read.
 
         The old content becomes new edits on the current document, so nothing is taken back
         and clients that return merge with it; what was saved of the file follows. For a file
@@ -332,7 +333,8 @@ class Archive:
         `VersionNotFound`, and `UnsupportedDocument` when the document has no type known to
         jupyter_ydoc.
         """
-        return await self._restoring.restore(path, await self.read(path, version_id))
+        old = await self.read(path, version) if isinstance(version, str) else version
+        return await self._restoring.restore(path, old)
 
     async def undelete(self, path: str) -> list[Version]:
         """Bring a deleted file back; see `Restoring.undelete`."""

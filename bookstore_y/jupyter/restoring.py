@@ -28,6 +28,7 @@ async def restore(
     version that is now current, and whether anything changed. Raises `DocumentNotFound`,
     `VersionNotFound`, `Conflict`, `UnsupportedDocument`, and what keeps the bucket from use.
     """
+    documents.rooms.ready(path, type)  # what is just being opened may be waiting for the bucket
     await documents.settle(path)
     room = documents.rooms.ready(path, type)
     if room is not None:
@@ -39,8 +40,9 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
     """Take the deletion of a document back, and write its file if it is not there.
 
     Returns the versions that are current again; none if it was not deleted. Raises
-    `DocumentNotFound` when the bucket never held it.
+    `DocumentNotFound` when the bucket never held it, and `Conflict` while it is being opened.
     """
+    documents.rooms.ready(path)
     await documents.settle(path)  # the deletion may still be on its way to the bucket
     checkpointer = documents.running()
     archive = checkpointer.archive
@@ -49,8 +51,23 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
         await checkpointer.forget(document)
     if not await documents.files.exists(path):
         documents.files.check_target(path)
-        await documents.files.write(path, body_of(await archive.read(path)))
+        room = documents.rooms.ready(path)
+        if room is not None:
+            await room.store.checkpoint_as("checkpoint")  # what was typed since, too
+            await _write_from_room(documents, room, path)
+        else:
+            await documents.files.write(path, body_of(await archive.read(path)))
     return versions
+
+
+async def _write_from_room(documents: Documents, room: OpenRoom, path: str) -> None:
+    """Write the file that was deleted under its room, and send those in the room to a new one:
+    this one is bound to the deleted file, and saves to nothing."""
+    live = await documents.rooms.live(room)
+    documents.rooms.dismiss(room, "The file is back; open it again.")
+    body = await live.aget()
+    await documents.files.write(path, body)
+    await room.store.file_is(await asyncio.to_thread(content.hash_of, body))
 
 
 def body_of(version: Content) -> Any:
@@ -78,8 +95,7 @@ async def _restore_room(
         return version, False
     restored = await room.store.change(lambda: live.set(said), f"restore:{version_id}")
     if not await documents.files.exists(document.path):
-        # It was deleted under its room, which saves no file that is not there.
-        await documents.files.write(document.path, body)
+        await _write_from_room(documents, room, document.path)
     return restored
 
 
@@ -103,15 +119,13 @@ async def _restore_file(
     documents.files.check_target(path)
     target = Document(path, type) if type else path
     document = await archive.resolve(target)
-    old = await archive.find(path, version_id)
-    await archive.read(path, version_id)  # what cannot be read cannot be restored
+    old = await archive.read(path, version_id)
     newest = await _newest(archive, path)
     await _check_file(documents, document, newest)
-    version = await archive.restore(target if old.kind == "snapshot" else path, version_id)
+    version = await archive.restore(target if old.version.kind == "snapshot" else path, old)
     for known in documents.buffered(path):
         await checkpointer.forget(known)
-    restored = await archive.read(path, version.version_id)
-    await documents.files.write(path, body_of(restored))
+    await documents.files.write(path, body_of(await archive.content(version)))
     return version, version.version_id not in {each.version_id for each in newest}
 
 

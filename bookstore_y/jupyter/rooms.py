@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ from ..store import S3YStore
 
 GOING_AWAY = 1001
 """WebSocket close code of a server that shuts down (RFC 6455, 7.4.1)."""
+
+REFUSED = 1003
+"""Close code after which jupyter-collaboration's client shows the reason and lets go of the
+document (its docprovider, `_onConnectionClosed`)."""
 
 
 class Conflict(BookstoreError):
@@ -94,6 +99,13 @@ class Rooms:
     async def live(self, room: OpenRoom) -> Any:
         """The room's own document, of a jupyter_ydoc class. Changing it changes the room."""
         return await self.collaboration.get_document(room_id=room.id, copy=False)
+
+    def dismiss(self, room: OpenRoom, reason: str) -> None:
+        """Take what clients have sent, and close their connections. They show the reason, of up
+        to 49 bytes, and do not come back by themselves."""
+        payload = {"reason": "initialization_error", "reloadable": False, "errorReason": reason}
+        for client in list(room.room.clients):
+            client.close(REFUSED, json.dumps(payload))
 
     def authors_of(self, document: Document) -> set[str]:
         """Names of those who are in the document's rooms now."""

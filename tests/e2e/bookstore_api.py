@@ -44,6 +44,10 @@ class BookstoreAPI:
             "POST", f"/api/bookstore/restore/{quote(path)}", {"version_id": version_id}
         )
 
+    async def undelete(self, path: str) -> Json:
+        """Take the deletion of the document at `path` back."""
+        return await self._ask("POST", f"/api/bookstore/undelete/{quote(path)}")
+
     async def diff(self, path: str, before: str) -> Json:
         """What changed from a version of the document at `path` up to now."""
         return await self._ask("GET", f"/api/bookstore/diff/{quote(path)}?before={quote(before)}")

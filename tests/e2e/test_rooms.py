@@ -174,6 +174,42 @@ async def _mute_server() -> AsyncIterator[str]:
             writer.close()
 
 
+@pytest.mark.parametrize("how", ["undelete", "restore"])
+async def test_what_is_typed_into_a_deleted_document_is_there_when_it_is_back(
+    disk: Disk, config: Config, how: str
+) -> None:
+    """Those who are in it are sent to the room of the new file, and have all they typed there."""
+    async with (
+        JupyterProcess(disk, config) as server,
+        people(["ada", "ben"], PATH) as (ada, ben),
+    ):
+        bookstore = BookstoreAPI(server)
+        await all_connect([ada], server)
+        marks = {ada.mark(0)}
+        await eventually(lambda: all(m in _saved(disk) for m in marks), within=15, what="the save")
+        await _all_archived(server)
+        await _delete(server)
+        typed = {ada.mark(0), ada.mark(0)}
+        await _all_archived(server)
+        if how == "undelete":
+            await bookstore.undelete(PATH)
+            there = marks | typed
+        else:
+            (newest, *_) = await bookstore.snapshots(PATH)
+            await bookstore.restore(PATH, newest["version_id"])
+            there = marks
+        await ada.wait_closed(15)
+        assert ada.close_code == 1003
+        assert "open it again" in ada.close_reason
+        assert all(mark in _saved(disk) for mark in there)
+
+        await all_connect([ben], server)
+        await ben.wait_for_marks(there)
+        more = ben.mark(0)
+        await eventually(lambda: more in _saved(disk), within=15, what="the save")
+        assert not doubled(ben.marks())
+
+
 async def test_a_document_that_is_just_being_opened_is_not_restored(
     disk: Disk, config: Config
 ) -> None:
