@@ -29,6 +29,7 @@ from . import (
     versions,
 )
 from ._errors import (
+    ASKED_WRONGLY,
     INTERRUPTED,
     PIPE_CLOSED,
     CommandError,
@@ -100,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(argv: list[str]) -> int:
+    if not argv:
+        sys.stderr.write(parser().format_help())
+        return ASKED_WRONGLY
     rest, settings = split_settings(argv)
     args = parser().parse_args(rest)
     args.settings = settings

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigurationError
 from ._errors import ASKED_WRONGLY, CommandError
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ def load_settings(args: argparse.Namespace) -> BookstoreSettings:
             "file or on the command line.",
             ASKED_WRONGLY,
         ) from None
+
+
+def require_bucket(settings: BookstoreSettings) -> str:
+    """The name of the bucket, for a command that needs one. Raises `ConfigurationError`."""
+    if not settings.s3_bucket:
+        raise ConfigurationError(
+            "No bucket is configured; name one with --bucket, or for the server as well with "
+            "c.BookstoreSettings.s3_bucket or the environment variable JPYNB_S3_BUCKET."
+        )
+    return settings.require_bucket()
 
 
 def load_config(args: argparse.Namespace) -> Config:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ._errors import EXIT_CODES, CommandError, WrongUsage
 
@@ -32,14 +33,44 @@ class Help(argparse.HelpFormatter):
             return "".join(indent + line for line in text.splitlines(keepends=True))
         return super()._fill_text(text, width, indent)
 
+    def add_argument(self, action: argparse.Action) -> None:
+        """What argparse calls for each argument; it forgets how far commands are indented."""
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length += self._indent_increment
+
 
 class Parser(argparse.ArgumentParser):
-    """Raises `WrongUsage` where argparse prints and exits."""
+    """Raises `WrongUsage` where argparse prints and exits, and has a guess at what is misspelt."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What argparse calls for the arguments of each command; here all are to be known."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._what_of(unknown[0]))
+        return known, unknown
+
+    def _what_of(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"{word!r} is one argument too many; put quotes around what has blanks."
+        close = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return f"there is no option {word}; " + (
+            f"did you mean {close[0]}?" if close else "--help lists them."
+        )
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        close = difflib.get_close_matches(str(value), known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+        raise argparse.ArgumentError(action, f"there is no {value!r}; {hint}")
 
     def error(self, message: str) -> NoReturn:
         """What argparse calls for arguments that it does not take."""
         command = self.prog.removeprefix(PROGRAM).strip()
-        sentence = f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        sentence = f"{message[:1].upper()}{message[1:]}"
+        sentence += "" if sentence.endswith((".", "?")) else "."
         raise WrongUsage(sentence, command, self.format_usage())
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from ._config import load_settings
+from ._config import load_settings, require_bucket
 from ._output import Output
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def with_archive(args: argparse.Namespace, work: Work) -> int:
     Raises `CommandError` for configuration that cannot be used, and what `work` raises.
     """
     settings = load_settings(args)
-    settings.require_bucket()
+    require_bucket(settings)
     out = output(args)
 
     async def run() -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DocumentNotFound
+from ..errors import BookstoreError, DocumentNotFound
 from ._errors import ASKED_WRONGLY, NOT_FOUND, CommandError
 from ._options import accept_version_ids, add_command, complete
 from ._output import Output
@@ -71,8 +72,8 @@ async def _clone(archive: Archive, args: argparse.Namespace, out: Output) -> int
     try:
         fetched = await archive.fetch(key, bucket=bucket, version_id=version_id)
     except DocumentNotFound as error:
-        published = archive.settings.published_prefix
-        hint = f" Did you mean {published}{key}?" if not key.startswith(published) else ""
+        meant = await _meant(archive, key) if bucket == archive.bucket.name else None
+        hint = f" Did you mean {visible(meant)}?" if meant else ""
         raise CommandError(f"{error}{hint}", NOT_FOUND) from None
     name = fetched.version.path.rpartition("/")[2]
     target = args.target / name if args.target.is_dir() else args.target
@@ -99,6 +100,15 @@ def _source(key: str, configured: str) -> tuple[str, str]:
     if not bucket or not key or key.endswith("/"):
         raise CommandError("Name an object: its key, or s3://BUCKET/KEY.", ASKED_WRONGLY)
     return bucket, key
+
+
+async def _meant(archive: Archive, path: str) -> str | None:
+    """The key of what was published or saved under `path`, if there is any."""
+    for prefix in (archive.settings.published_prefix, archive.settings.workspace_prefix):
+        with contextlib.suppress(BookstoreError):  # it is a guess
+            await archive.bucket.head(prefix + path)
+            return prefix + path
+    return None
 
 
 async def _whole_id(archive: Archive, key: str, prefix: str) -> str:

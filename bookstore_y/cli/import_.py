@@ -109,7 +109,7 @@ def _require_files(source: Path) -> None:
         mode = source.stat().st_mode
     except FileNotFoundError:
         raise CommandError(
-            f"There is no {visible(source)}; name what exists.", ASKED_WRONGLY
+            f"There is no file or directory {visible(source)}; name one that exists.", ASKED_WRONGLY
         ) from None
     except OSError as error:
         raise CommandError(
@@ -161,7 +161,7 @@ async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> in
     if not counts:
         raise CommandError(f"There is nothing to import in {args.source}.")
     if args.dry_run:
-        rows = Rows("outcome", "size", "path", head="path", right=["size"])
+        rows = Rows("outcome", "size", "path", head="path", folds={"path": 24}, right=["size"])
         for imported in done[:_SHOWN]:
             path = visible(imported.path or imported.source)
             rows.add(imported.outcome, size(imported.size), path)

@@ -7,7 +7,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from ._config import load_settings
+from ._config import load_settings, require_bucket
 from ._errors import ASKED_WRONGLY, DONE, CommandError
 from ._lifecycle import abort_uploads, difference, expire_noncurrent, merged, same
 from ._options import add_command
@@ -68,6 +68,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Make of the bucket what it should be; 0."""
     settings = load_settings(args)
+    require_bucket(settings)
     out = output(args)
     allowed = policy(settings, prune=args.allow_prune)
     if args.print_policy:

@@ -58,10 +58,10 @@ async def _label(archive: Archive, args: argparse.Namespace, out: Output) -> int
     version = await choose(archive, args.path, args.version)
     if args.remove:
         labelled = await archive.unlabel(args.path, version.version_id)
-        said = "has no label now" if version.label else "had no label"
+        said = "has no label now"
     else:
         labelled = await archive.label(args.path, version.version_id, args.text)
-        said = f"is labelled {visible(labelled.label)}"
+        said = f"is labelled '{visible(labelled.label)}'"
     out.document({"version": labelled.to_dict()})
     out.say(
         f"{visible(args.path)} of {local(version.last_modified)} ({visible(version.version_id)}) "

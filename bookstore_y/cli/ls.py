@@ -11,6 +11,7 @@ from ._output import Output
 from ._running import with_archive
 from ._text import number, size, visible
 from ._times import HELP, local, moment
+from .pull import within_workspace
 
 if TYPE_CHECKING:
     from ..archive import Archive
@@ -43,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
 async def _ls(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     from ._rows import Rows
 
-    path = args.path.removeprefix("./").strip("/")
-    path = "" if path == "." else path
+    path = within_workspace(args.path)
     files = [file async for file in archive.files(path, at=args.at, published=args.published)]
     files.sort(key=lambda file: file.path)
     if path and not files:
@@ -54,7 +54,7 @@ async def _ls(archive: Archive, args: argparse.Namespace, out: Output) -> int:
             NOT_FOUND,
         )
     out.document({"files": [file.to_dict() for file in files]})
-    rows = Rows("Written", "Size", "Kinds", "Path", head="Path", right=["Size"])
+    rows = Rows("Written", "Size", "Kinds", "Path", head="Path", folds={"Path": 24}, right=["Size"])
     total = 0
     for file in files:
         newest = file.newest

@@ -116,11 +116,14 @@ def _show(plan: Plan, out: Output) -> None:
     from ._rows import Rows
 
     stays = plan.seen - plan.count
+    if not plan.seen:
+        out.say("There is nothing to prune: the bucket has no version there.")
+        return
     if not plan.count:
         out.say(f"There is nothing to prune: all of {number(plan.seen, 'version')} stay.")
         return
     columns = ("go", "stay", "size", "oldest that goes", "newest that goes", "path", "kind")
-    rows = Rows(*columns, head="path", right=("go", "stay", "size"))
+    rows = Rows(*columns, head="path", folds={"path": 12}, right=("go", "stay", "size"))
     largest = sorted(plan.keys, key=lambda key: len(key.going), reverse=True)
     for key in largest[:_SHOWN]:
         times = sorted(entry.last_modified for entry in key.going)
@@ -136,11 +139,16 @@ def _show(plan: Plan, out: Output) -> None:
 
 
 def _agreed(plan: Plan) -> bool:
-    question = f"Remove {number(plan.count, 'version')} for good? [y/N] "
+    # On stderr, since stdout may be redirected: `input` would ask there.
+    sys.stderr.write(f"Remove {number(plan.count, 'version')} for good? [y/N] ")
+    sys.stderr.flush()
+    answer = ""
     try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # after Ctrl-D and Ctrl-C
+            sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _document(

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._errors import DONE, FAILED, NOT_FOUND, CommandError
+from ._errors import ASKED_WRONGLY, DONE, FAILED, NOT_FOUND, CommandError
 from ._options import add_command, complete
 from ._output import Output
 from ._running import with_archive
@@ -53,7 +53,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Pull. 1 if a file was not pulled, `NOT_FOUND` if there is none."""
     if args.directory.exists() and not args.directory.is_dir():
-        raise CommandError(f"{args.directory} is not a directory; name another.", 2)
+        raise CommandError(f"{args.directory} is not a directory; name another.", ASKED_WRONGLY)
     return with_archive(args, _pull)
 
 
@@ -95,7 +95,7 @@ async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
             NOT_FOUND,
         )
     if args.dry_run:
-        rows = Rows("outcome", "version", "path", head="path")
+        rows = Rows("outcome", "version", "path", head="path", folds={"path": 24})
         for pulled in done[:_SHOWN]:
             when = local(pulled.version.last_modified)
             rows.add(pulled.outcome, when, visible(pulled.path))
@@ -111,6 +111,15 @@ async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
 
 
 def within_workspace(path: str) -> str:
-    """The path that an argument names; `/`, `.` and nothing name the whole workspace."""
+    """The path that an argument names; `/`, `.` and nothing name the whole workspace. Raises
+    `CommandError` for what is no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise CommandError(
+            f"The path {visible(path)} is not encodable as UTF-8; see that the locale is that of "
+            "the terminal.",
+            ASKED_WRONGLY,
+        ) from None
     path = path.removeprefix("./").strip("/")
     return "" if path == "." else path

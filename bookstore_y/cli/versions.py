@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _PAGE = 999
 """Versions that a page of the history has at most."""
 
+_FOLDS = {"Label": 12, "Authors": 12, "Origin": 12, "Then at": 12}
+"""Columns of text, and how narrow they may become."""
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the parser of this command."""
@@ -118,7 +121,7 @@ def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool
     columns = ["Version", "Written", "", "Size", "Kind"]
     columns += ["Label", "Authors", "Origin"] if detailed else []
     columns += ["Then at"] if moved else []
-    rows = Rows(*columns, head="Version", right=["Size"])
+    rows = Rows(*columns, head="Version", folds=_FOLDS, right=["Size"])
     short = short_ids(versions)
     for version in versions:
         name = version.version_id if whole else short[version.version_id]

@@ -524,6 +524,17 @@ def test_nothing_to_import(bookstore: Bookstore, tmp_path: Path) -> None:
     assert bookstore("import", tmp_path, "--max-size", "many").code == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read it")
+def test_what_may_not_be_read(bookstore: Bookstore, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked/a").write_text("")
+    (tmp_path / "a.db").write_text("")
+    (tmp_path / "locked").chmod(0)
+    (tmp_path / "a.db").chmod(0)
+    assert "Permission denied" in bookstore("import", tmp_path / "locked/a").err
+    assert "Permission denied" in bookstore("import", tmp_path / "a.db").err
+
+
 def test_what_is_no_file(bookstore: Bookstore, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for source in (tmp_path / "pipe", Path(os.devnull)):

@@ -136,6 +136,29 @@ class TestExitCodes:
         # After -- nothing is an option.
         assert jupyter_bookstore("versions", "b.txt", "--", "--json").err.startswith("usage:")
 
+    @pytest.mark.parametrize(
+        ("argv", "hint"),
+        [
+            (["vresions"], "did you mean versions?"),
+            (["versions", "b.txt", "--labeled"], "did you mean --labelled?"),
+            (["versions", "b.txt", "--kind", "saves"], "did you mean save?"),
+            (["completion", "fish"], "there are bash, zsh, tcsh."),
+            (["label", "b.txt", "latest", "good", "one"], "quotes"),
+            (["ls", "--frobnicate"], "--help"),
+        ],
+    )
+    def test_what_is_misspelt_is_guessed(
+        self, jupyter_bookstore: Commands, argv: list[str], hint: str
+    ) -> None:
+        ran = jupyter_bookstore(*argv)
+        assert ran.code == 2
+        assert hint in ran.err
+
+    def test_no_command_at_all_gets_the_help(self, jupyter_bookstore: Commands) -> None:
+        ran = jupyter_bookstore()
+        assert (ran.code, ran.out) == (2, "")
+        assert "check settings, credentials and bucket" in ran.err
+
     def test_no_secret_is_in_what_is_said(
         self, jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -143,6 +166,16 @@ class TestExitCodes:
         for argv in (["doctor"], ["doctor", "--json"], ["ls", "--bucket", "not-there-at-all"]):
             ran = jupyter_bookstore(*argv)
             assert "tell-nobody" not in ran.out + ran.err
+
+
+def test_a_bucket_that_nobody_named(
+    jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JPYNB_S3_BUCKET", raising=False)
+    for argv in (["ls"], ["init"], ["init", "--print-policy"], ["pull", "/"]):
+        ran = jupyter_bookstore(*argv)
+        assert ran.code == 2
+        assert "--bucket" in ran.err
 
 
 @pytest.mark.usefixtures("on_moto")
@@ -268,7 +301,9 @@ def test_a_pipe_is_as_wide_as_what_is_written(
     said = jupyter_bookstore.ok("versions", version.path)
     assert len(said.splitlines()) == 2
     assert version.version_id in said
-    assert version.path in jupyter_bookstore.ok("ls")
+    listed = jupyter_bookstore.ok("ls")
+    assert version.path in listed
+    assert [line.rstrip() for line in listed.splitlines()] == listed.splitlines()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a pseudo terminal")
