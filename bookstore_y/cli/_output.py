@@ -56,9 +56,12 @@ class Output:
     def say(self, *lines: RenderableType) -> None:
         """Print for a person; nothing with `--json`."""
         if not self.as_json:
+            from rich.text import Text
+
             with printing():
                 for line in lines:
-                    self.console.print(line, soft_wrap=isinstance(line, str))
+                    # A line that is copied from the terminal has no ends where there were none.
+                    self.console.print(line, soft_wrap=isinstance(line, (str, Text)))
 
     def warn(self, message: str) -> None:
         """A sentence on stderr, and the command goes on."""

@@ -325,6 +325,17 @@ def test_a_narrow_terminal_gets_a_block_for_each_version(
     assert len(table) == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a pseudo terminal")
+@pytest.mark.usefixtures("on_moto")
+def test_a_terminal_wraps_what_is_shown_and_the_command_does_not(save: Save) -> None:
+    """So that a line which is copied is one."""
+    words = " ".join(["many"] * 40)
+    first = save("a.py", f"# {words}\n".encode()).version_id
+    save("a.py", f"# {words} more\n".encode())
+    assert f"# {words} more" in on_terminal(60, "show", "a.py")
+    assert f"+ # {words} more" in on_terminal(60, "diff", "a.py", first)
+
+
 def on_terminal(columns: int, *argv: str) -> list[str]:
     """The lines that a command writes to a terminal so wide, without their colours."""
     import fcntl
