@@ -8,11 +8,11 @@ bin := .venv/bin
 
 # `make` runs a recipe's line in a shell. `exec` puts the command in that shell's place, so that
 # Ctrl-C and SIGTERM reach it and nothing in between.
-.PHONY: help demo test torture lint typecheck docs dist clean
+.PHONY: help demo test torture bench bench-quick lint typecheck docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 demo: .venv/installed-demo ## JupyterLab with real-time collaboration on an embedded S3
 	@PATH="$(CURDIR)/$(bin):$$PATH" exec $(bin)/jupyter bookstore demo $(ARGS)
@@ -22,6 +22,12 @@ test: .venv/installed-test ## the tests that can run on this machine, slow ones 
 
 torture: .venv/installed-test ## hold what is promised of updates against kills, outages and faults
 	@exec $(bin)/python -m tests.torture $(ARGS)
+
+bench: .venv/installed-bench ## measure against other stores and the floor: a quarter of an hour
+	@$(bin)/python -m benchmarks --json benchmarks/results.json $(ARGS) && exec $(bin)/python -m benchmarks.report
+
+bench-quick: .venv/installed-bench ## the same, small and few: under a minute
+	@exec $(bin)/python -m benchmarks --quick $(ARGS)
 
 lint: .venv/installed-dev ## ruff: rules and formatting
 	@$(bin)/ruff check . && exec $(bin)/ruff format --check .

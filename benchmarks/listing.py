@@ -1,52 +1,41 @@
-"""The history of a document of 10,000 versions, against the bare requests that it needs.
-
-Run it with `python benchmarks/listing.py`. The first page is compared with one
-`list_object_versions` on the same client; the page with all details, over a network that delays
-every request, with one `head_object` over the same network. All is measured in one run, taking
-turns. The S3 server (moto, or the one at `--endpoint-url`) and the network are processes of their
-own.
-"""
+"""The history of a document of 10,000 versions, against the bare requests that it needs."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import os
-import statistics
-import time
-from collections.abc import Awaitable, Callable
-
-from pull import delayed, s3_server, settings
+from collections.abc import AsyncIterator
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.concurrency import each, listed
 from bookstore_y.keys import Document
-from bookstore_y.objects import StoredObject
 
-ROUNDS = 9
+from .bench import Bench
+from .measure import Figure, Stopwatch, in_turns
+from .servers import delayed
+
 DOCUMENT = Document("long.ipynb", "notebook")
+LATENCY = 0.03
+PAGE = 50
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--versions", type=int, default=10_000)
-    parser.add_argument("--latency", type=float, default=0.03, help="seconds a request (0.03)")
-    parser.add_argument("--endpoint-url", help="a server other than moto; key pair from the chain")
-    args = parser.parse_args()
-    with s3_server(args.endpoint_url) as url, delayed(url, args.latency) as far_url:
-        near, far = settings(url, not args.endpoint_url), settings(far_url, not args.endpoint_url)
-        far.s3_bucket = near.s3_bucket
-        asyncio.run(fill(near, args.versions))
-        print(f"{args.versions:,} versions; medians of {ROUNDS} rounds, with the spread")
-        asyncio.run(near_by(near))
-        asyncio.run(far_away(far, args.latency))
+async def figures(bench: Bench) -> AsyncIterator[Figure]:
+    """The first page near by; and with all details, over a network that delays every request."""
+    count = bench.pick(10_000, 500)
+    near = await bench.bucket()
+    await fill(near, count)
+    async for figure in near_by(bench, near, count):
+        yield figure
+    with delayed(bench.s3, LATENCY) as far_s3:
+        yield await far_away(bench, far(near, far_s3), count)
+
+
+def far(near: BookstoreSettings, s3: dict[str, str]) -> BookstoreSettings:
+    """The same bucket by another way."""
+    return BookstoreSettings(**s3, s3_bucket=near.s3_bucket)
 
 
 async def fill(settings: BookstoreSettings, count: int) -> None:
     """Write the versions."""
     async with Archive(settings) as archive:
-        await archive.check()
         key = archive.key(DOCUMENT)
 
         async def put(number: int) -> None:
@@ -57,75 +46,51 @@ async def fill(settings: BookstoreSettings, count: int) -> None:
             pass
 
 
-async def near_by(settings: BookstoreSettings) -> None:
+async def near_by(bench: Bench, settings: BookstoreSettings, count: int) -> AsyncIterator[Figure]:
     """The first page against the bare request, of as many versions and of as many as S3 gives."""
     async with Archive(settings) as archive:
         key = archive.key(DOCUMENT)
 
-        async def page() -> None:
-            found = await archive.history("long.ipynb")
-            expect(len(found.versions) == 50)
+        async def page() -> float:
+            with Stopwatch() as watch:
+                found = await archive.history(DOCUMENT.path)
+            assert len(found.versions) == PAGE
+            return watch.seconds
 
-        async def bare() -> None:
+        async def bare(most: int) -> float:
             async with archive.bucket._connected().client() as s3:
-                await s3.list_object_versions(Bucket=settings.s3_bucket, Prefix=key, MaxKeys=50)
+                with Stopwatch() as watch:
+                    await s3.list_object_versions(
+                        Bucket=settings.s3_bucket, Prefix=key, MaxKeys=most
+                    )
+            return watch.seconds
 
-        async def bare_thousand() -> None:
-            async with archive.bucket._connected().client() as s3:
-                await s3.list_object_versions(Bucket=settings.s3_bucket, Prefix=key)
-
-        took = await in_turns(page, bare, bare_thousand)
-        show("first page of 50", took[0], "one list_object_versions of 50", took[1], 3)
-        show("first page of 50", took[0], "one list_object_versions of 1,000", took[2], 3)
+        values = await in_turns(bench.rounds(9), page, lambda: bare(PAGE), lambda: bare(1000))
+    what = f"first page of {count:,} versions"
+    of = "one `list_object_versions` of"
+    yield Figure("listing", what, "s", values[0], values[1], f"{of} {PAGE}", at_most=3)
+    yield Figure("listing-1000", what, "s", values[0], values[2], f"{of} 1,000", at_most=3)
 
 
-async def far_away(settings: BookstoreSettings, latency: float) -> None:
+async def far_away(bench: Bench, settings: BookstoreSettings, count: int) -> Figure:
     """The first page with all details, nothing of which is known, against one bare HEAD."""
     async with Archive(settings) as archive:
-        key = archive.key(DOCUMENT)
 
-        async def page() -> None:
+        async def page() -> float:
             archive._details._facts.clear()
-            found = await archive.history("long.ipynb", details=True)
-            expect(len(found.versions) == 50)
-            expect(all(version.authors for version in found.versions))
+            with Stopwatch() as watch:
+                found = await archive.history(DOCUMENT.path, details=True)
+            assert len(found.versions) == PAGE
+            assert all(version.authors for version in found.versions)
+            return watch.seconds
 
-        async def head() -> None:
-            found: StoredObject = await archive.bucket.head(key)
-            expect(bool(found.metadata))
+        async def head() -> float:
+            with Stopwatch() as watch:
+                found = await archive.bucket.head(archive.key(DOCUMENT))
+            assert found.metadata
+            return watch.seconds
 
-        took = await in_turns(page, head)
-        far = f", {latency * 1000:.0f} ms away"
-        show(f"first page with details{far}", took[0], "one head_object", took[1], 5)
-
-
-async def in_turns(*calls: Callable[[], Awaitable[None]]) -> list[list[float]]:
-    """Seconds that each call takes in each round."""
-    took: list[list[float]] = [[] for _ in calls]
-    for number in range(ROUNDS + 1):
-        for call, times in zip(calls, took, strict=True):
-            started = time.perf_counter()
-            await call()
-            if number:  # the first opens connections
-                times.append(time.perf_counter() - started)
-    return took
-
-
-def expect(true: bool) -> None:
-    """Stop if a call did not do what it is measured for."""
-    if not true:
-        raise SystemExit("The listing was not as it was written.")
-
-
-def show(what: str, took: list[float], of: str, bare: list[float], reach: float) -> None:
-    """Print a ratio of medians."""
-    ours, theirs = statistics.median(took), statistics.median(bare)
-    print(
-        f"{what}: {ours * 1000:.1f} ms ({min(took) * 1000:.1f} to {max(took) * 1000:.1f}); "
-        f"{of}: {theirs * 1000:.1f} ms; {ours / theirs:.2f} times (to reach: under {reach})"
-    )
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    main()
+        values = await in_turns(bench.rounds(9), page, head)
+    what = f"the same with details, {LATENCY * 1000:.0f} ms away"
+    of = "one `head_object`"
+    return Figure("listing-details", what, "s", values[0], values[1], of, at_most=5)

@@ -1,0 +1,1 @@
+"""How fast bookstore_y is, against other stores and against the floor: `python -m benchmarks`."""

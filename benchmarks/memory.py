@@ -1,0 +1,98 @@
+"""What documents take that nobody has typed in for long."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import psutil  # type: ignore[import-untyped]
+from pycrdt import Doc
+
+from bookstore_y import S3YStore
+
+from . import traces
+from .bench import Bench
+from .measure import Figure
+from .rooms import checkpointer_of, entry_of, room
+
+AT_ONCE = 16
+
+
+async def figures(bench: Bench) -> AsyncIterator[Figure]:
+    """Documents that were written to, archived and evicted: with their rooms closed and open."""
+    count = bench.pick(10_000, 300)
+    for is_open in (False, True):
+        yield await evicted(bench, count if not is_open else count // 10, is_open=is_open)
+
+
+async def evicted(bench: Bench, count: int, *, is_open: bool) -> Figure:
+    """Python's memory for each, and SQLite's; the process's own growth as a note."""
+    updates = traces.text(20).updates
+    config = await bench.config()
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(S3YStore("host.txt", config=config))
+        checkpointer = checkpointer_of(host)
+        names = iter(range(10**9))
+
+        async def opened() -> None:
+            store = await stack.enter_async_context(room(f"{next(names)}.txt", Doc(), config))
+            for update in updates:
+                await store.write(update)
+            await checkpointer.checkpoint(entry_of(store))
+
+        async def closed() -> None:
+            async with room(f"{next(names)}.txt", Doc(), config) as store:
+                for update in updates:
+                    await store.write(update)
+
+        async def make(count: int) -> None:
+            if is_open:  # in this task, which leaves them again
+                for _ in range(count):
+                    await opened()
+            else:
+                await _all(closed, count)
+            await _evict(host)
+
+        await make(AT_ONCE * 4)
+        tracemalloc.start()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0], checkpointer.buffer.size(), _resident()
+        await make(count)
+        gc.collect()
+        after = tracemalloc.get_traced_memory()[0], checkpointer.buffer.size(), _resident()
+        tracemalloc.stop()
+    python, sqlite, resident = ((b - a) / count for a, b in zip(before, after, strict=True))
+    which = "with their rooms open" if is_open else "with their rooms closed"
+    note = f"Python {python:,.0f} B, SQLite {sqlite:,.0f} B; resident memory {resident:,.0f} B"
+    return Figure(
+        "memory-open" if is_open else "memory",
+        f"{count:,} idle evicted documents, {which}: memory each",
+        "B",
+        [max(0.0, python + sqlite)],
+        at_most=None if is_open else 1000,
+        note=note,
+    )
+
+
+async def _all(one: Callable[[], Awaitable[None]], count: int) -> None:
+    left = iter(range(count))
+
+    async def worker() -> None:
+        for _ in left:
+            await one()
+
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+
+
+async def _evict(host: S3YStore) -> None:
+    """What is idle leaves the buffer now, as it does when its `document_ttl` is over."""
+    checkpointer = checkpointer_of(host)
+    for entry in list(checkpointer.entries.values()):
+        await checkpointer._evict(entry)
+
+
+def _resident() -> int:
+    return int(psutil.Process().memory_info().rss)
