@@ -116,6 +116,15 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Waiting(Held):
+    """What is pending of one document, with how much is held besides its base."""
+
+    count: int
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True)
 class Known:
     """A document that the buffer held when it was opened."""
 
@@ -420,6 +429,24 @@ class Buffer:
                 [Row(*row) for row in rows],
                 persisted[0] if persisted else 0,
             )
+
+        return await self._run(run)
+
+    async def read_pending(self, document: int) -> Waiting:
+        """What is pending of one document. Sees every `append` that returned before."""
+
+        def run(db: sqlite3.Connection) -> Waiting:
+            persisted, count, size = db.execute(
+                "SELECT persisted, count(seq), coalesce(sum(length(data)), 0) FROM documents "
+                "LEFT JOIN updates ON documents.id = document WHERE id = ?",
+                (document,),
+            ).fetchone()
+            rows = db.execute(
+                "SELECT seq, data, metadata, timestamp FROM updates WHERE document = ? "
+                "AND seq > ? ORDER BY seq",
+                (document, persisted or 0),
+            )
+            return Waiting(None, [Row(*row) for row in rows], persisted or 0, count, size)
 
         return await self._run(run)
 

@@ -539,7 +539,7 @@ class Checkpointer:
                 del self.entries[entry.document]
             # With a room open, its next update builds on what the bucket has.
             entry.asked = False
-            entry.evicted = True
+            entry.evicted, entry.archived = True, None
             if entry.facts.whole:
                 entry.facts.whole = False
                 await self.set_facts(entry)

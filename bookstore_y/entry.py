@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .buffer import Facts
 from .errors import BookstoreError
 from .keys import Document
+from .live import Live
+from .snapshot import Footprint
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ class Entry:
     """Whether the updates at hand build on what only the bucket has."""
     deleted: bool = False
     """Whether its file was deleted; a new file of that name is another document."""
-    whole: list[Callable[[], bytes]] = field(default_factory=list)
-    """Each gives the whole state of a live document, as one update."""
     users: int = 0
     """Stores that have it open."""
-    live: list[Callable[[bytes], None]] = field(default_factory=list)
-    """Each takes an update that another writer made into a live document."""
+    live: list[Live] = field(default_factory=list)
+    """Those of them that have handed it out."""
+    archived: tuple[Live, Footprint] | None = None
+    """The footprint of what the bucket has, and a live document that has all of that. None where
+    it is not known of any."""

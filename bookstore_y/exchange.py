@@ -24,11 +24,14 @@ from .errors import (
     SnapshotError,
     VersionNotFound,
 )
+from .live import Live
 from .snapshot import (
     EMPTY_UPDATE,
+    Footprint,
     Squashed,
     advance,
     condense,
+    grown,
     lineage_of,
     squash,
     state_vector,
@@ -84,7 +87,12 @@ class Exchange:
         counted = entry.pending, entry.pending_bytes
         fence = entry.fence
         async with self._squashing:
-            held, squashed, fold = await self._squash(entry, fence)
+            taken = await self._of_live(entry)
+            if taken is not None:
+                (live, held, squashed), fold = taken, 0
+            else:
+                live = None
+                held, squashed, fold = await self._squash(entry, fence)
         pending = held.pending
         if not pending:
             if fence is None:
@@ -108,6 +116,10 @@ class Exchange:
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
         await _to_its_end(self._note(entry, held, squashed, fold, saved))
+        if squashed.complete and not (saved is not None and saved.merged):
+            live = live or await self._covering(entry, squashed.footprint)
+            if live is not None:
+                entry.archived = live, squashed.footprint
         entry.fence = None if entry.fence == fence else entry.fence
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
@@ -130,12 +142,26 @@ class Exchange:
         elif fold:
             row = held.rows[fold - 1]
             base = Row(row.seq, squashed.base, row.metadata, row.timestamp)
+        entry.archived = None
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.journal.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
-        entry.state = squashed.state
+        entry.state = squashed.footprint.state
         if saved is not None:
             self._deliver(entry, saved.merged)
+
+    async def _covering(self, entry: Entry, archived: Footprint) -> Live | None:
+        """A live document that has all of what was archived, and will have: they only grow."""
+        for live in entry.live:
+            if not live.is_ready():
+                continue
+            try:
+                seen = live.footprint()
+            except CorruptSnapshot:
+                continue
+            if await asyncio.to_thread(seen.covers, archived):
+                return live
+        return None
 
     async def condense(self, entry: Entry) -> None:
         """Squash what the buffer holds of a document: what is pending, and what is not."""
@@ -160,6 +186,28 @@ class Exchange:
         cp = self._checkpointer
         return entry.deleted and cp.entries.get(entry.document) is not entry
 
+    async def _of_live(self, entry: Entry) -> tuple[Live, Held, Squashed] | None:
+        """What is pending, from a live document, which spares decoding what is archived. None if
+        there is none that has it all, or if updates are to be folded."""
+        if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
+            return None
+        live, before = entry.archived
+        held = await self._checkpointer.buffer.read_pending(entry.id)
+        recent = held.count <= entry.policy.history_updates and (
+            held.size <= entry.policy.history_bytes
+        )
+        # Others may have written meanwhile, and the document may have been closed.
+        still = entry.archived == (live, before) and live in entry.live and live.is_ready()
+        if not (held.rows and recent and still) or entry.fence is not None:
+            return None
+        pending = [row.data for row in held.rows]
+        try:
+            after, whole = live.footprint(), live.whole()  # in one go: it must not change between
+            squashed = await asyncio.to_thread(grown, before, after, whole, pending)
+        except CorruptSnapshot:
+            return None  # with the rest, each is looked at by itself
+        return None if squashed is None else (live, held, squashed)
+
     async def _squash(self, entry: Entry, fence: int | None) -> tuple[Held, Squashed, int]:
         """Squash what is held, up to the fence, after setting aside what cannot be; with how much
         to fold."""
@@ -172,7 +220,8 @@ class Exchange:
             known = [row.data for row in held.rows if row.seq <= held.persisted]
             pending = [row.data for row in held.pending]
             if not pending:
-                return held, Squashed(EMPTY_UPDATE, entry.state, False, EMPTY_UPDATE), 0
+                nothing = Footprint(entry.state, EMPTY_UPDATE)
+                return held, Squashed(EMPTY_UPDATE, nothing, False, EMPTY_UPDATE), 0
             try:
                 return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
             except CorruptSnapshot as error:
@@ -281,6 +330,7 @@ class Exchange:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
         next checkpoint would write over what it does not hold."""
         async with entry.writing:
+            entry.archived = None
             await self._set_base(entry, snapshot, base)
         entry.asked, entry.evicted = True, False
         entry.looked_at = asyncio.get_running_loop().time()
@@ -304,18 +354,18 @@ class Exchange:
         """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
         been overwritten by what cannot be read."""
         cp = self._checkpointer
-        if not (entry.evicted and entry.whole):
+        if not (entry.evicted and entry.live):
             return False
-        entry.evicted = False
+        entry.evicted, entry.archived = False, None
         entry.facts.version_id = entry.facts.etag = ""
-        for whole in entry.whole:
-            cp.append(entry, whole(), b"", time.time())
+        for live in entry.live:
+            cp.append(entry, live.whole(), b"", time.time())
         return True
 
     def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
         for update in updates:
-            for deliver in entry.live:
-                deliver(update)
+            for live in entry.live:
+                live.deliver(update)
 
     def note_authors(self, entry: Entry) -> None:
         """Those who are in the document's rooms now have a part in its next version."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +25,48 @@ EMPTY_UPDATE = b"\x00\x00"
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a document has seen: Yjs calls it a snapshot, and documents of equal ones are equal.
+
+    Their encodings may differ all the same, since they list clients, and split ranges, in no fixed
+    order.
+    """
+
+    state: bytes
+    """The state vector."""
+    deletions: bytes
+    """The deletions, as an update without structs."""
+
+    def same(self, other: Footprint) -> bool:
+        """Whether both are of equal documents."""
+        if self == other:
+            return True
+        # A client of whom nothing is there may be listed.
+        clocks = [{c: n for c, n in _clocks(each.state) if n} for each in (self, other)]
+        return clocks[0] == clocks[1] and _ranges(self.deletions) == _ranges(other.deletions)
+
+    def covers(self, other: Footprint) -> bool:
+        """Whether a document of this footprint has all that one of the other has."""
+        clocks = dict(_clocks(self.state))
+        if any(clocks.get(client, 0) < clock for client, clock in _clocks(other.state)):
+            return False
+        return _within(_ranges(other.deletions), _ranges(self.deletions))
+
+
+@dataclass(frozen=True)
 class Squashed:
-    """What `advance` made of a base and the updates since."""
+    """A document as its next snapshot has it."""
 
     update: bytes
     """The whole document, as one update."""
-    state: bytes
-    """Its state vector."""
+    footprint: Footprint
     changed: bool
     """Whether the pending updates added anything to the persisted ones."""
     base: bytes
     """The base with the updates to be folded into it; the given one when there are none."""
+    complete: bool = True
+    """Whether the footprint tells of all that is in it; it does not of updates that wait for
+    others."""
 
 
 def advance(
@@ -56,23 +89,48 @@ def advance(
         _apply(doc, base)
     older = [] if base is None else [base]
     folded = base or EMPTY_UPDATE
-    before = (b"", b"")
+    before = Footprint(b"", b"")
 
     for index in range(len(updates) + 1):
         if fold and index == fold:
-            folded = _encode(doc, [*older, *updates[:fold]])
+            folded, _ = _encode(doc, [*older, *updates[:fold]])
         if index == len(persisted):
-            before = _footprint(doc)
+            before = footprint_of(doc)
         if index < len(updates):
             _apply(doc, updates[index])
 
-    state = doc.get_state()
+    after = footprint_of(doc)
     changed = (
         (base is None and not persisted)
-        or not _same_footprint(before, _footprint(doc))
-        or bool(_not_integrated(pending, state))
+        or not before.same(after)
+        or bool(_not_integrated(pending, after.state))
     )
-    return Squashed(_encode(doc, [*older, *updates]), state, changed, folded)
+    whole, complete = _encode(doc, [*older, *updates])
+    return Squashed(whole, after, changed, folded, complete)
+
+
+def grown(
+    before: Footprint, after: Footprint, whole: bytes, pending: Sequence[bytes]
+) -> Squashed | None:
+    """What `advance` would make, from a live document that has applied all that is persisted.
+
+    `before` is the footprint of what is persisted, `after` and `whole` are the document's now. None
+    when it has not all of `pending`. Raises `CorruptSnapshot` when it cannot be read again.
+    """
+    clocks = dict(_clocks(after.state))
+    deleted: list[_Range] = []
+    for update in pending:
+        rest = _Varints(missing(update, after.state))
+        if rest.next():  # clients with structs beyond the state vector
+            return None
+        deleted += _deletions(rest)
+    if any(start + length > clocks.get(client, 0) for client, start, length in deleted):
+        return None
+    if deleted and not _within(_joined(deleted), _ranges(after.deletions)):
+        return None
+    if not _reads_as(state_vector(whole), after.state):
+        raise CorruptSnapshot(_UNREADABLE)
+    return Squashed(whole, after, not before.same(after), EMPTY_UPDATE)
 
 
 def condense(
@@ -86,7 +144,8 @@ def condense(
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     for update in older:
         _apply(doc, update)
-    whole, before = _encode(doc, older), doc.get_state()
+    whole, _ = _encode(doc, older)
+    before = doc.get_state()
     for update in pending:
         _apply(doc, update)
     waiting = _not_integrated(pending, doc.get_state())
@@ -103,7 +162,7 @@ def squash(updates: Sequence[bytes]) -> bytes:
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     for update in updates:
         _apply(doc, update)
-    return _encode(doc, updates)
+    return _encode(doc, updates)[0]
 
 
 def missing(update: bytes, state: bytes) -> bytes:
@@ -123,6 +182,12 @@ def update_of(doc: pycrdt.Doc[Any], state: bytes = b"\x00") -> bytes:
     what pycrdt takes in, but cannot encode."""
     with _guarded():
         return doc.get_update(state)
+
+
+def footprint_of(doc: pycrdt.Doc[Any]) -> Footprint:
+    """What a live document has seen. Raises like `update_of`."""
+    state = doc.get_state()
+    return Footprint(state, update_of(doc, state))
 
 
 def lineage_of(first_state: bytes) -> str:
@@ -265,22 +330,28 @@ def _not_an_update(error: BaseException) -> CorruptSnapshot:
     )
 
 
-def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> bytes:
+_UNREADABLE = "The updates make no document that can be read again; they were kept as they are."
+
+
+def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> tuple[bytes, bool]:
+    """The document with those of `updates` that wait for others, and whether none does."""
     state = doc.get_state()
     waiting = _not_integrated(updates, state)
     whole = _merged(update_of(doc), waiting)
     # Some updates decode, and yet what comes of them does not: never is that to be a snapshot.
     readable = state_vector(whole)
     if waiting:
-        fresh: pycrdt.Doc[Any] = pycrdt.Doc()
-        _apply(fresh, whole)
-        readable = fresh.get_state()
+        # What was integrated may wait with them when they come as one; it is there all the same.
+        _apply(pycrdt.Doc(), whole)
+    if not _reads_as(readable, state):
+        raise CorruptSnapshot(_UNREADABLE)
+    return whole, not waiting
+
+
+def _reads_as(readable: bytes, state: bytes) -> bool:
+    """Whether what is read again has all that was written, by their state vectors."""
     known = dict(_clocks(readable))
-    if any(known.get(client, 0) < clock for client, clock in _clocks(state)):
-        raise CorruptSnapshot(
-            "The updates make no document that can be read again; they were kept as they are."
-        )
-    return whole
+    return all(known.get(client, 0) >= clock for client, clock in _clocks(state))
 
 
 def _merged(update: bytes, waiting: Sequence[bytes]) -> bytes:
@@ -304,31 +375,6 @@ def _is_integrated(update: bytes, state: bytes, known: dict[int, int]) -> bool:
     return all(start + length <= known.get(client, 0) for client, start, length in _deletions(rest))
 
 
-def _footprint(doc: pycrdt.Doc[Any]) -> tuple[bytes, bytes]:
-    """State vector and deletions: what Yjs calls a snapshot, and equal when documents are."""
-    state = doc.get_state()
-    return state, doc.get_update(state)
-
-
-def _same_footprint(one: tuple[bytes, bytes], other: tuple[bytes, bytes]) -> bool:
-    if one == other:
-        return True
-
-    # The encodings list clients, and split ranges, in no fixed order.
-    def normal(footprint: tuple[bytes, bytes]) -> tuple[dict[int, int], list[tuple[int, int, int]]]:
-        rest = _Varints(footprint[1])
-        rest.next()
-        merged: list[tuple[int, int, int]] = []
-        for client, start, length in sorted(_deletions(rest)):
-            if merged and merged[-1][0] == client and sum(merged[-1][1:]) == start:
-                length += merged[-1][2]
-                start = merged.pop()[1]
-            merged.append((client, start, length))
-        return dict(_clocks(footprint[0])), merged
-
-    return normal(one) == normal(other)
-
-
 def _clocks(state: bytes) -> Iterator[tuple[int, int]]:
     # A state vector: count, then (client, clock) pairs (y-protocols, PROTOCOL.md).
     numbers = _Varints(state)
@@ -336,12 +382,49 @@ def _clocks(state: bytes) -> Iterator[tuple[int, int]]:
         yield numbers.next(), numbers.next()
 
 
-def _deletions(numbers: _Varints) -> Iterator[tuple[int, int, int]]:
+_Range = tuple[int, int, int]
+"""Client, first clock, and number of clocks."""
+
+
+def _deletions(numbers: _Varints) -> Iterator[_Range]:
     # A delete set: clients, each with its ranges of (clock, length) (Yjs, DeleteSet.js).
     for _ in range(numbers.next()):
         client = numbers.next()
         for _ in range(numbers.next()):
             yield client, numbers.next(), numbers.next()
+
+
+def _ranges(deletions: bytes) -> dict[int, list[tuple[int, int]]]:
+    """The deletions of an update without structs, as `_joined` gives them."""
+    rest = _Varints(deletions)
+    rest.next()
+    return _joined(_deletions(rest))
+
+
+def _joined(deleted: Iterable[_Range]) -> dict[int, list[tuple[int, int]]]:
+    """By client: the first clocks of ranges, ascending and apart, with the clocks behind them."""
+    joined: dict[int, list[tuple[int, int]]] = {}
+    for client, start, length in sorted(deleted):
+        ranges = joined.setdefault(client, [])
+        if ranges and ranges[-1][1] >= start:
+            start, end = ranges[-1][0], max(ranges.pop()[1], start + length)
+        else:
+            end = start + length
+        ranges.append((start, end))
+    return joined
+
+
+def _within(
+    inner: dict[int, list[tuple[int, int]]], outer: dict[int, list[tuple[int, int]]]
+) -> bool:
+    """Whether every range of `inner` lies in one of `outer`."""
+    for client, ranges in inner.items():
+        around = outer.get(client, [])
+        for start, end in ranges:
+            at = bisect_right(around, (start, math.inf)) - 1
+            if at < 0 or around[at][1] < end:
+                return False
+    return True
 
 
 class _Varints:

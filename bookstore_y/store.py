@@ -34,9 +34,10 @@ from .errors import (
     UpdateBufferError,
 )
 from .keys import Document
+from .live import Live
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
-from .snapshot import EMPTY_UPDATE, apply, lineage_of, missing, squash, state_vector, update_of
+from .snapshot import apply, lineage_of, missing, squash, state_vector, update_of
 from .version import Version
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
@@ -152,7 +153,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._checkpointer: Checkpointer | None = None
         self._entry: Entry | None = None
         self._failure: BookstoreError | None = None
-        self._ydoc: Doc[Any] | None = None
+        self._live: Live | None = None
         self._loaded: bytes | None = None
         self._ready = False
         self._rtc = RTC_PATH.fullmatch(path)
@@ -234,7 +235,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         try:
             if checkpointer is not None and entry is not None:
                 self._detach(entry)
-                self._ydoc = None
+                self._live = None
                 try:
                     await checkpointer.checkpoint(entry)
                 except asyncio.CancelledError:
@@ -275,8 +276,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             entry.facts.file_id = file_id
         self._file_id = file_id
         self._checkpointer, self._entry = checkpointer, entry
-        if self._ydoc is not None:
-            self._attach(entry, self._ydoc)
+        if self._live is not None:
+            entry.live.append(self._live)
 
     def _room_closed(self) -> None:
         """The room has stopped; nothing can be awaited any more."""
@@ -284,11 +285,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._checkpointer = self._entry = None
         if checkpointer is None or entry is None:
             return
-        ready = self._ready or (host is not None and host.is_ready(self))
-        if self._ydoc is not None and ready:
+        if self._live is not None and self._is_ready():
             # Updates may still have been on their way from the document to `write`. A room that
             # failed before it was ready has nobody's edits, and maybe half of its file's.
-            self._take(checkpointer, entry, self._ydoc)
+            self._take(checkpointer, entry, self._live)
         self._detach(entry)
         checkpointer.close(entry)
         checkpointer.leave()
@@ -300,39 +300,34 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     def capture(self) -> None:
         """Take in now what the live document of a ready room holds beyond what was written."""
         self._ready = True
-        if self._checkpointer is not None and self._entry is not None and self._ydoc is not None:
-            self._take(self._checkpointer, self._entry, self._ydoc)
+        if self._checkpointer is not None and self._entry is not None and self._live is not None:
+            self._take(self._checkpointer, self._entry, self._live)
 
     def last_capture(self) -> Callable[[], None]:
         """What takes in the live document of a ready room, also when the room is closed by then:
         messages that had arrived may reach it that late."""
-        checkpointer, entry, ydoc = self._checkpointer, self._entry, self._ydoc
+        checkpointer, entry, live = self._checkpointer, self._entry, self._live
 
         def capture() -> None:
-            if checkpointer is not None and entry is not None and ydoc is not None:
-                self._take(checkpointer, entry, ydoc)
+            if checkpointer is not None and entry is not None and live is not None:
+                self._take(checkpointer, entry, live)
 
         return capture
 
-    def _take(self, checkpointer: Checkpointer, entry: Entry, ydoc: Doc[Any]) -> None:
+    def _take(self, checkpointer: Checkpointer, entry: Entry, live: Live) -> None:
         try:
-            checkpointer.capture(entry, update_of(ydoc, entry.state))
+            checkpointer.capture(entry, update_of(live.ydoc, entry.state))
         except CorruptSnapshot as error:  # every update of it went through `write`
             self.log.error(  # noqa: TRY400 - the sentence is what counts
                 "The live document of %s cannot be encoded. %s", entry.document, error
             )
 
     def _detach(self, entry: Entry) -> None:
-        if self._deliver in entry.live:
-            entry.live.remove(self._deliver)
-            entry.whole.remove(self._whole)
+        if self._live in entry.live:
+            entry.live.remove(self._live)
 
-    def _deliver(self, update: bytes) -> None:
-        if self._ydoc is not None:
-            self._ydoc.apply_update(update)
-
-    def _whole(self) -> bytes:
-        return EMPTY_UPDATE if self._ydoc is None else update_of(self._ydoc)
+    def _is_ready(self) -> bool:
+        return self._ready or (host is not None and host.is_ready(self))
 
     def buffer_options(self) -> BufferOptions:
         """Where the configuration has the buffer."""
@@ -405,7 +400,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """Apply all that is stored to `ydoc`. Raises like `read`.
 
         From then on what other writers add to the document in the bucket is applied to `ydoc`,
-        too, whenever a checkpoint finds it.
+        too, whenever a checkpoint finds it; and a checkpoint may write what `ydoc` holds, rather
+        than decode the updates that it was made of.
         """
         self._loaded = None
         self._ready = False
@@ -427,10 +423,11 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._loaded = ydoc.get_state()
 
     def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:
-        self._ydoc = ydoc
-        if self._deliver not in entry.live:
-            entry.live.append(self._deliver)
-            entry.whole.append(self._whole)
+        if self._live is None or self._live.ydoc is not ydoc:
+            self._detach(entry)
+            self._live = Live(ydoc, self._is_ready)
+        if self._live not in entry.live:
+            entry.live.append(self._live)
 
     async def _held(self) -> Held:
         checkpointer, entry = self._opened()

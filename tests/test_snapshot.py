@@ -17,10 +17,13 @@ from bookstore_y.snapshot import (
     advance,
     compress,
     decompress,
+    footprint_of,
+    grown,
     lineage_of,
     missing,
     squash,
     state_vector,
+    update_of,
 )
 
 MAX_SIZE = 1_000_000
@@ -225,7 +228,7 @@ def test_any_split_and_any_fold_give_the_same_document(
     made = advance(base, updates[start:middle], updates[middle:], fold)
 
     assert content([made.update]) == content(updates)
-    assert clocks(made.update) == bytes(sorted(made.state)) == clocks(squash(updates))
+    assert clocks(made.update) == bytes(sorted(made.footprint.state)) == clocks(squash(updates))
     assert content([made.base]) == content(updates[: start + fold])
     assert content([made.base, *updates[start + fold :]]) == content(updates)
 
@@ -497,3 +500,68 @@ def test_a_frame_that_says_it_is_smaller_than_it_is_is_refused() -> None:
 
     with pytest.raises(CorruptSnapshot):
         decompress(bytes(frame), MAX_SIZE)
+
+
+# -- grown ------------------------------------------------------------------------------------
+
+
+@given(histories, st.data())
+def test_a_live_document_gives_what_squashing_would(
+    updates: list[bytes], data: st.DataObject
+) -> None:
+    known = data.draw(st.integers(1, len(updates)), "persisted")
+    arrived = data.draw(st.integers(known, len(updates)), "in the live document")
+    live = document(updates[:arrived])
+    before = footprint_of(document(updates[:known]))
+
+    made = grown(before, footprint_of(live), update_of(live), updates[known:])
+
+    if does_something(updates[:arrived], updates[arrived:]):
+        assert made is None  # what it has not seen is pending, and would not be in it
+    else:
+        assert made is not None
+        assert content([made.update]) == content(updates)
+        assert made.footprint.same(footprint_of(document(updates)))
+        assert made.changed == does_something(updates[:known], updates[known:])
+
+
+def test_a_live_document_that_has_not_seen_a_deletion_is_not_used() -> None:
+    updates: list[bytes] = []
+    client = Client(1, updates)
+    client.text += "secret"
+    live = document(updates)
+    del client.text[2:4]
+    before = footprint_of(live)
+
+    assert grown(before, before, update_of(live), updates[1:]) is None
+    live.apply_update(updates[1])
+    made = grown(before, footprint_of(live), update_of(live), updates[1:])
+    assert made is not None
+    assert made.changed
+
+
+def test_what_cannot_be_read_again_is_refused() -> None:
+    live = document([text_update()])
+
+    with pytest.raises(CorruptSnapshot, match="read again"):
+        grown(footprint_of(Doc()), footprint_of(live), EMPTY_UPDATE, [])
+
+
+@given(histories, st.data())
+def test_a_footprint_covers_those_that_have_seen_no_more(
+    updates: list[bytes], data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(0, len(updates)))
+    first, second = document(updates[:count]), document(updates[:count])
+    for edited in (first, second):
+        if data.draw(st.booleans()):
+            edited.get("text", type=Text).insert(0, "new")
+        written = str(edited.get("text", type=Text))
+        if data.draw(st.booleans()) and len(written) > 2 and written[:3].isascii():
+            del edited.get("text", type=Text)[1:2]
+    union = document([update_of(first), update_of(second)])
+
+    assert footprint_of(union).covers(footprint_of(first))
+    assert footprint_of(union).covers(footprint_of(second))
+    covers = footprint_of(first).covers(footprint_of(second))
+    assert covers == footprint_of(first).same(footprint_of(union))
