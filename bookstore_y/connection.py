@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 
+_BROKEN = (ConnectionError, aiohttp.ClientError)
+
+
 class _NoEchoes(logging.Filter):
     """Keeps aiohttp's second report of a connection that broke out of the log.
 
@@ -36,7 +39,7 @@ class _NoEchoes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        echo = isinstance(error, (ConnectionError, aiohttp.ClientError))
+        echo = isinstance(error, _BROKEN)
         return not (echo and "ClientRequest.write_bytes" in record.getMessage())
 
 
