@@ -7,16 +7,19 @@ takes `moto_server` or `moto_bucket` runs once.
 
 from __future__ import annotations
 
+import faulthandler
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
+import botocore.loaders
+import botocore.session
 import pytest
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, checkpointer
 
-from . import yjs
+from . import workers, yjs
 from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
 from .support import Outage, Reader, config_for
 
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 _SERVERS = pytest.StashKey[Servers]()
 _CHOSEN = pytest.StashKey[list[str]]()
 _HEADER = pytest.StashKey[str]()
+_STDERR = pytest.StashKey[int]()
+
+_TO_END_SECONDS = 60.0
+"""What a test may take to end after its time-out, fixtures included."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,9 +60,31 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"--s3: no server {', '.join(map(repr, unknown))}; there are {', '.join(NAMES)}"
             )
     others = [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
+    config.stash[_STDERR] = os.dup(2)  # before pytest captures it
     config.stash[_SERVERS] = servers
     config.stash[_CHOSEN] = chosen
     config.stash[_HEADER] = ", ".join(chosen) + (f" ({'; '.join(others)})" if others else "")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End the process if a test goes on after its time-out, as one that waits for a thread may.
+
+    A worker that ended is replaced, and its test has failed.
+    """
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(
+        seconds + _TO_END_SECONDS, exit=True, file=item.config.stash[_STDERR]
+    )
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    os.close(config.stash[_STDERR])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -68,6 +97,43 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if only := metafunc.definition.get_closest_marker("s3_only"):
             chosen = [name for name in chosen if name in only.args]
         metafunc.parametrize("s3_server", chosen, indirect=True, scope="session")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Install the servers that `--s3` names: once, before the workers start and the clock runs."""
+    config = session.config
+    if config.option.collectonly or _is_worker(config):
+        return
+    for name in config.stash[_CHOSEN]:
+        try:
+            config.stash[_SERVERS].install(name)
+        except ServerError as error:
+            raise pytest.UsageError(f"--s3: {error}") from error
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _is_worker(config):
+        items[:] = workers.longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: much of the time the tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> workers.Units | None:
+    """By units, unless `--dist` says otherwise."""
+    if config.getvalue("dist") != "load":
+        return None
+    config.option.loadscopereorder = False  # they come in order
+    return workers.Units(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,6 +150,15 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         # A test may end while a room's last flush is under way; that is not to be kept for anyone.
         checkpointer._open.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> Iterator[None]:
+    """Nearly every test has a client of its own, and each would read megabytes of JSON."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda *args: loader)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def test_what_was_once_found(what: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
     reason="atheris is not installed; install the extra `fuzz` (pip install -e .[fuzz])",

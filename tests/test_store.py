@@ -489,7 +489,9 @@ async def test_detached_what_the_buffer_holds_is_found(config: Config, outage: O
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"\x00", b"garbage", b"\xff" * 50, Typist().type("cut off")[:-3]]
+    "garbage",
+    [b"", b"\x00", b"garbage", b"\xff" * 50, Typist().type("cut off")[:-3]],
+    ids=["empty", "a null", "words", "all ones", "an update cut off"],
 )
 async def test_garbage_is_refused_and_leaves_the_rest_working(
     config: Config, reader: Reader, garbage: bytes

@@ -509,7 +509,7 @@ def world(
 
 
 QUICKLY = settings(
-    max_examples=40,
+    max_examples=20,
     stateful_step_count=25,
     derandomize=True,
     deadline=None,
@@ -518,11 +518,13 @@ QUICKLY = settings(
 )
 
 
+@pytest.mark.timeout(600)
 def test_no_acknowledged_update_is_ever_lost(world: World) -> None:
     run_state_machine_as_test(machine_in(world), settings=QUICKLY)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_no_acknowledged_update_is_ever_lost_in_runs_never_tried_before(world: World) -> None:
     thoroughly = settings(
         QUICKLY, max_examples=80, stateful_step_count=30, derandomize=False, print_blob=True

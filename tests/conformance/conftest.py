@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import botocore.loaders
-import botocore.session
 import pytest
 import pytest_asyncio
 
@@ -21,15 +19,6 @@ from ..servers import S3Server, s3_options
 
 Configure = Callable[..., BookstoreSettings]
 Tick = Callable[[], Awaitable[None]]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _models_read_once() -> Iterator[None]:
-    """Every bucket has a client of its own here, and each would read megabytes of JSON."""
-    loader = botocore.loaders.create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", lambda *args: loader)
-        yield
 
 
 @pytest.fixture

@@ -780,10 +780,12 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def truth(client: S3Client, bucket: str, kind: str, path: str) -> list[tuple[datetime, str]]:
-    """The history of a path by the listing of the whole bucket: times and version ids. The key's
-    own versions, and where a rename began a run of them, those of the former key before it."""
+    """The history of a path by the listing of its whole directory: times and version ids. The
+    key's own versions, and where a rename began a run of them, those of the former key before it.
+    """
     suffix = ".file.y.zst" if kind == "snapshot" else ""
-    listing = client.list_object_versions(Bucket=bucket)
+    directory = path.rpartition("/")[0]
+    listing = client.list_object_versions(Bucket=bucket, Prefix=f"workspace/{directory}/")
     entries = sorted(
         (entry["LastModified"], entry["Key"], entry["VersionId"], "ETag" in entry)
         for entry in [*listing.get("Versions", []), *listing.get("DeleteMarkers", [])]

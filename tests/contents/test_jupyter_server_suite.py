@@ -18,7 +18,7 @@ import pytest
 
 from ..servers import S3Server
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 NEEDED = ["pytest-jupyter", "pytest-timeout", "pytest-console-scripts", "flaky"]
 """What those tests need besides what this project's own tests do."""

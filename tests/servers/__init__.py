@@ -21,8 +21,8 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
-    from moto.server import ThreadedMotoServer
     from types_boto3_s3.client import S3Client
+    from werkzeug.serving import BaseWSGIServer
 
 _HERE = Path(__file__).parent
 
@@ -89,6 +89,7 @@ def make_bucket(server: S3Server, name: str | None = None, *, versioned: bool = 
     client.create_bucket(Bucket=name)
     if versioned:
         client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    client.close()
     return name
 
 
@@ -127,7 +128,7 @@ class Moto(Provider):
     name = "moto"
 
     def __init__(self) -> None:
-        self._server: ThreadedMotoServer | None = None
+        self._server: BaseWSGIServer | None = None
 
     def missing(self) -> str | None:
         return None
@@ -136,15 +137,13 @@ class Moto(Provider):
         return
 
     def start(self) -> S3Server:
-        from moto.server import ThreadedMotoServer
+        from .quick_moto import serve
 
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
-        self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        self._server.start()
-        host, port = self._server.get_host_and_port()
+        self._server = serve()
         return S3Server(
             name=self.name,
-            endpoint_url=f"http://{host}:{port}",
+            endpoint_url=f"http://127.0.0.1:{self._server.server_port}",
             access_key="moto",
             secret_key="moto-secret",
             conditional_writes=True,
@@ -152,7 +151,8 @@ class Moto(Provider):
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.stop()
+            self._server.shutdown()
+            self._server.server_close()
             self._server = None
 
 
@@ -249,6 +249,14 @@ class Servers:
         """Why that server cannot start on this machine as it is; None if it can."""
         return self._providers[name].missing()
 
+    def install(self, name: str) -> None:
+        """Install that server, where it cannot start as it is.
+
+        Raises `ServerError` if that cannot be done.
+        """
+        if self.missing(name) is not None:
+            self._providers[name].install()
+
     def get(self, name: str) -> S3Server:
         """That server, running; it is installed and started as need be.
 
@@ -257,11 +265,9 @@ class Servers:
         if name in self._failed:
             raise self._failed[name]
         if name not in self._running:
-            provider = self._providers[name]
             try:
-                if provider.missing() is not None:
-                    provider.install()
-                self._running[name] = provider.start()
+                self.install(name)
+                self._running[name] = self._providers[name].start()
             except ServerError as error:
                 self._failed[name] = error
                 raise
