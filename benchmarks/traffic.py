@@ -46,6 +46,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
             opening_new = counted.copy()
             counted.clear()
             for update in trace.updates:
+                doc.apply_update(update)
                 await store.write(update)
                 await asyncio.sleep(pause)
             await checkpointer.flush(60)
