@@ -487,6 +487,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         version_id = entry.facts.version_id
         return await checkpointer.archive.version(entry.document, version_id), saved is not None
 
+    async def undeleted(self) -> None:
+        """The document's deletion was taken back: what was typed since goes on top of it."""
+        checkpointer, entry = self._opened()
+        entry.deleted = entry.facts.deleted = False
+        await checkpointer.set_facts(entry)
+        self.capture()
+        await checkpointer.checkpoint(entry)
+
     async def versions(self) -> list[Version]:
         """The document's versions in the bucket, newest first; none is no error."""
         checkpointer, entry = self._opened()

@@ -53,7 +53,7 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
         documents.files.check_target(path)
         room = documents.rooms.ready(path)
         if room is not None:
-            await room.store.checkpoint_as("checkpoint")  # what was typed since, too
+            await room.store.undeleted()
             await _write_from_room(documents, room, path)
         else:
             await documents.files.write(path, body_of(await archive.read(path)))
