@@ -14,7 +14,7 @@ from pycrdt import Doc
 from bookstore_y import S3YStore
 
 from . import floors, traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .measure import Figure, Stopwatch
 from .rooms import entry_of, room
 
@@ -32,7 +32,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
     seconds = bench.pick(60.0, 5.0)
     delay = bench.pick(30.0, 2.0)
     settings = await bench.bucket()
-    config = config_of(settings, checkpoint_max_delay=delay)
+    config = bench.config_of(settings, checkpoint_max_delay=delay)
     updates = traces.text(int(seconds / PERIOD) + 1).updates
     async with AsyncExitStack() as stack:
         rooms: list[tuple[S3YStore, Doc[Any]]] = []

@@ -12,7 +12,7 @@ from pycrdt.store import BaseYStore
 from bookstore_y import S3YStore
 
 from . import floors, peers, traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .checkpoints import SIZES, document, readable
 from .measure import Figure, Stopwatch, in_turns
 from .rooms import checkpointer_of, room
@@ -34,7 +34,7 @@ async def of_edits(bench: Bench, edits: int) -> AsyncIterator[Figure]:
     file = peers.FileYStore(str(bench.directory() / "notebook.y"))
     settings = await bench.bucket()
     async with (
-        S3YStore("host.txt", config=config_of(settings)) as host,
+        S3YStore("host.txt", config=bench.config_of(settings)) as host,
         floors.bare_s3(settings) as s3,
         file,
         peers.MemoryStore("notebook.ipynb") as sqlite,
@@ -75,7 +75,7 @@ async def of_size(bench: Bench, size: int) -> Figure:
     settings = await bench.bucket()
     trace = document(size)
     async with (
-        S3YStore("host.txt", config=config_of(settings)) as host,
+        S3YStore("host.txt", config=bench.config_of(settings)) as host,
         floors.bare_s3(settings) as s3,
     ):
         await fill(host, "document", trace)
