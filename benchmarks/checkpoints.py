@@ -68,7 +68,7 @@ async def of_age(bench: Bench) -> Figure:
     async with AsyncExitStack() as stack:
         documents = []
         for name, count in (("young", few), ("old", many)):
-            trace = document(100_000)
+            trace = document(32 << 10)
             store = await stack.enter_async_context(room(name, trace.doc, config))
             await store.write(trace.doc.get_update())
             progress = trace.doc.get("progress", type=Map)

@@ -24,7 +24,7 @@ AT_ONCE = 16
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """Documents that were written to, archived and evicted: with their rooms closed and open."""
-    count = bench.pick(10_000, 300)
+    count = bench.pick(10_000, 200)
     for is_open in (False, True):
         yield await evicted(bench, count if not is_open else count // 10, is_open=is_open)
 

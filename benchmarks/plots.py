@@ -144,7 +144,7 @@ def compression(points: list[dict[str, Any]], path: Path) -> Path:
             axes.set_xlabel("milliseconds (logarithmic)")
             axes.margins(0.12, 0.15)
         panels[0].set_ylabel("% of the update's size")
-        panels[-1].legend(fontsize=8)
+        panels[0].legend(fontsize=8, loc="upper right")
     return path
 
 

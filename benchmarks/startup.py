@@ -23,7 +23,7 @@ YDOC = "import jupyter_server.serverapp, jupyter_server_ydoc.app, pycrdt.store"
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """In fresh interpreters, and in fresh servers."""
-    rounds = bench.rounds(9)
+    rounds = bench.pick(9, 1)
     package = await in_turns(rounds, lambda: imported("import bookstore_y"))
     what = "`import bookstore_y`"
     yield Figure("import", what, "s", package[0], at_most=0.1)

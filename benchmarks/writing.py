@@ -61,9 +61,7 @@ async def in_memory(bench: Bench, updates: list[bytes]) -> AsyncIterator[Figure]
     yield Figure(
         "write-memory-floor", what, "1/s", values[0], values[1], "plain sqlite3 `INSERT`", 0.35
     )
-    yield Figure(
-        "write-memory-qystore", what, "1/s", values[0], values[3], "QYStore's checkpoints", 40
-    )
+    yield Figure("write-memory-qystore", what, "1/s", values[0], values[3], "QYStore's checkpoints")
 
 
 async def many_documents(bench: Bench, updates: list[bytes]) -> Figure:
