@@ -18,7 +18,7 @@ demo: .venv/installed-demo ## JupyterLab with real-time collaboration on an embe
 	@PATH="$(CURDIR)/$(bin):$$PATH" exec $(bin)/jupyter bookstore demo $(ARGS)
 
 test: .venv/installed-test ## the tests that can run on this machine, slow ones apart
-	@exec $(bin)/pytest $(ARGS)
+	@exec $(bin)/pytest --numprocesses auto $(ARGS)
 
 torture: .venv/installed-test ## hold what is promised of updates against kills, outages and faults
 	@exec $(bin)/python -m tests.torture $(ARGS)

@@ -57,6 +57,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+_AT_ONCE = timedelta(seconds=1)
+"""By how much the times of one key's versions may be out of order, where several writers put at
+the same time."""
+
+
 class _NothingSaid(BucketError):
     """The answer was a status alone."""
 
@@ -572,7 +577,7 @@ class Bucket:
         """
         page = await self.page(key, after=cursor or (key, given[-1]), limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
-        if entries and not entries[0].is_latest and entries[0].last_modified <= than:
+        if entries and not entries[0].is_latest and entries[0].last_modified <= than + _AT_ONCE:
             following = page.next if len(entries) == len(page.entries) else None
             # Within one moment, markers come apart from versions, so some may come again.
             new = [entry for entry in entries if entry.version_id not in given]
@@ -582,14 +587,20 @@ class Bucket:
         # LocalStack 4.8 begins at the start when the key has a space in it, and says that there is
         # nothing when it has a plus; other servers answer as they like to an id that is gone.
         found: list[ObjectVersion] = []
+        instead: list[ObjectVersion] = []
         passed = False
         async for entry in self.list_versions(key):
-            if passed or (entry.last_modified <= than and entry.version_id not in given):
+            if passed:
                 found.append(entry)
                 if len(found) > limit:
                     return found[:limit], None, True
-            passed = passed or entry.version_id == given[-1]
-        return found, None, False
+            elif entry.version_id == given[-1]:
+                passed = True
+            elif entry.last_modified <= than and entry.version_id not in given:
+                instead = [*instead, entry] if len(instead) <= limit else instead
+        if not passed:  # it is gone: by time, then
+            found = instead
+        return found[:limit], None, len(found) > limit
 
     async def _is_there(self, key: str, version_id: str) -> bool:
         """Whether a key has a version or delete marker of that id."""
