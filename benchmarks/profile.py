@@ -7,7 +7,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,9 @@ async def checkpointing(bench: Bench, size: int) -> AsyncIterator[Work]:
 async def opening(bench: Bench, size: int) -> AsyncIterator[Work]:
     """Opening a document that is in the bucket alone."""
     trace = document(size)
-    async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(S3YStore("host.txt", config=await bench.config()))
-        await fill(host, "document", trace)
+    config = await bench.config()
+    await fill(config, "document", trace)
+    async with S3YStore("host.txt", config=config) as host:
         yield lambda: opened(host, "document", None)
 
 

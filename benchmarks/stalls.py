@@ -55,10 +55,10 @@ async def while_checkpointing(bench: Bench, size: int) -> Figure:
 async def while_opening(bench: Bench, size: int) -> Figure:
     """Opening, against one bare `apply_update`."""
     trace = traces.executed_notebook(size)
-    settings = await bench.bucket()
+    config = await bench.config()
     update = trace.doc.get_update()
-    async with S3YStore("host.txt", config=bench.config_of(settings)) as host:
-        await fill(host, "large.ipynb", trace)
+    await fill(config, "large.ipynb", trace)
+    async with S3YStore("host.txt", config=config) as host:
 
         async def ours() -> float:
             doc: Doc[Any] = Doc()
