@@ -22,7 +22,7 @@ async def figures(bench: Bench) -> AsyncIterator[Curve]:
         "typed notebook": traces.typed_notebook(edits),
         "executed notebook": traces.executed_notebook(size),
     }
-    levels = bench.pick(range(1, 20), range(1, 8, 3))
+    levels = bench.pick(range(1, 20), (1, 3, 9))
     points: list[dict[str, Any]] = []
     for name, trace in inputs.items():
         update = trace.doc.get_update()

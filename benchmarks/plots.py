@@ -144,7 +144,8 @@ def compression(points: list[dict[str, Any]], path: Path) -> Path:
             axes.set_xlabel("milliseconds (logarithmic)")
             axes.margins(0.12, 0.15)
         panels[0].set_ylabel("% of the update's size")
-        panels[0].legend(fontsize=8, loc="upper right")
+        lines, labels = panels[0].get_legend_handles_labels()
+        panels[0].figure.legend(lines, labels, loc="outside lower center", ncols=2)
     return path
 
 
