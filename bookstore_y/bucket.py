@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import re
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +20,6 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -33,7 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from .connection import Connection, code_of, connections
+from .connection import Connection, code_of, connections, is_aiohttps
 from .errors import (
     AccessDenied,
     BucketError,
@@ -60,6 +60,17 @@ log = logging.getLogger(__name__)
 _AT_ONCE = timedelta(seconds=1)
 """By how much the times of one key's versions may be out of order, where several writers put at
 the same time."""
+
+
+class _BrokeOff(OSError):
+    """A body was shorter than announced."""
+
+
+def _broke_off(error: BaseException | None) -> bool:
+    """Whether the body of an answer broke off, as aiohttp or we have noticed."""
+    aiohttp = sys.modules.get("aiohttp")
+    noticed = aiohttp is not None and isinstance(error, aiohttp.ClientPayloadError)
+    return noticed or isinstance(error, _BrokeOff)
 
 
 class _NothingSaid(BucketError):
@@ -266,7 +277,7 @@ class Bucket:
         condition: dict[str, Any] = {}
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        said = digest if digest is not None else await asyncio.to_thread(_md5, body)
+        said = digest if digest is not None else await asyncio.to_thread(md5, body)
         try:
             answer = await self._call(
                 f"write {key!r} to",
@@ -308,7 +319,7 @@ class Bucket:
             async with answer["Body"] as stream:
                 body = await stream.read()
             if len(body) != size:
-                raise aiohttp.ClientPayloadError(f"{len(body)} of {size} bytes arrived")
+                raise _BrokeOff(f"{len(body)} of {size} bytes arrived")
             return StoredObject(
                 key=key,
                 body=body,
@@ -327,7 +338,7 @@ class Bucket:
                 with self._about(key, version_id):
                     return await self._call(f"read {key!r} from", read)
             except BucketUnavailable as error:
-                broke_off = isinstance(error.__cause__, aiohttp.ClientPayloadError)
+                broke_off = _broke_off(error.__cause__)
                 if not broke_off or attempt + 1 == self.settings.max_attempts:
                     raise
         raise AssertionError("unreachable: max_attempts is at least 1")
@@ -651,7 +662,10 @@ class Bucket:
             ) from error
         except ResponseParserError as error:
             raise self._not_s3(what) from error
-        except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except Exception as error:
+            away = (BotoCoreError, asyncio.TimeoutError, OSError)
+            if not (isinstance(error, away) or is_aiohttps(error)):
+                raise
             raise BucketUnavailable(
                 f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
                 "endpoint URL and the network."
@@ -731,5 +745,6 @@ _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
 _conditional: dict[tuple[Any, ...], bool] = {}
 
 
-def _md5(body: bytes) -> str:
+def md5(body: bytes) -> str:
+    """What Content-MD5 says of a body, in base64 (RFC 1864)."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

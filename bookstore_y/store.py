@@ -375,11 +375,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         checkpointer, entry = self._opened()
         state_vector(data)
         self._ready = True
-        metadata: Any = b"" if self.metadata_callback is None else self.metadata_callback()
-        later = isawaitable(metadata)
-        seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
-        if later:
-            await checkpointer.buffer.set_metadata(seq, await metadata)
+        if self.metadata_callback is None:
+            _, durable = checkpointer.append(entry, data, b"", time.time())
+        else:
+            metadata: Any = self.metadata_callback()
+            later = isawaitable(metadata)
+            seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
+            if later:
+                await checkpointer.buffer.set_metadata(seq, await metadata)
         if durable is not None:
             await durable
 

@@ -161,9 +161,15 @@ async def test_the_history_in_the_buffer_stays_within_its_bounds(
         for number in range(40):
             await store.write(typist.type(f" {number}"))
             await store.checkpoint()
-        held = [update async for update, _, _ in store.read()]
-        assert len(held) <= 11
-        assert text_of(held) == str(typist) == await reader.text(PATH)
+
+        async def held() -> list[bytes]:
+            return [update async for update, _, _ in store.read()]
+
+        async def bounded() -> bool:
+            return len(await held()) <= 11
+
+        await until(bounded, "the oldest updates to be folded into the base")
+        assert text_of(await held()) == str(typist) == await reader.text(PATH)
 
 
 async def test_after_an_eviction_it_goes_on(config: Config, reader: Reader) -> None:
