@@ -111,7 +111,9 @@ class Exchange:
                 entry.origin = entry.origin or origin
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
-        await _to_its_end(self._note(entry, held, squashed, saved))
+        await _to_its_end(self._note(entry, held, saved))
+        if live is None:  # which may hold what is on its way to the buffer, and may not arrive
+            entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
             live = live or await self._covering(entry, squashed.footprint)
             if live is not None:
@@ -125,9 +127,7 @@ class Exchange:
             cp.last_checkpoint = time.time()
         return True, saved
 
-    async def _note(
-        self, entry: Entry, held: Held, squashed: Squashed, saved: Saved | None
-    ) -> None:
+    async def _note(self, entry: Entry, held: Held, saved: Saved | None) -> None:
         cp = self._checkpointer
         pending = held.pending
         last = pending[-1].seq
@@ -139,7 +139,6 @@ class Exchange:
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.journal.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
-        entry.state = squashed.footprint.state
         if saved is not None:
             self._deliver(entry, saved.merged)
 
@@ -193,6 +192,7 @@ class Exchange:
             last = rows[-1]
             folded = Row(last.seq, base, last.metadata, last.timestamp)
             await cp.buffer.mark_persisted(entry.id, last.seq, entry.facts, folded)
+            entry.state = await aside(len(base), state_vector, base)
 
     def _bound(self, entry: Entry, count: int, size: int) -> None:
         if _are_too_many(count, size, entry.policy):
