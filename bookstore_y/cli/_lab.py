@@ -1,4 +1,4 @@
-"""JupyterLab with real-time collaboration on S3YStore, away from the user's own configuration."""
+"""JupyterLab with real-time collaboration and all of bookstore_y, away from the user's configuration."""
 
 from __future__ import annotations
 
@@ -159,7 +159,9 @@ def _write_config(
             "port_retries": 0,
             "root_dir": str(root),
             "jpserver_extensions": {"bookstore_y.jupyter": True},
+            "contents_manager_class": "bookstore_y.BookstoreContentsArchiver",
         },
+        "ContentsManager": {"checkpoints_class": "bookstore_y.S3Checkpoints"},
         "LabApp": {"default_url": _lab_path(notebook)},
         "YDocExtension": {"ystore_class": "bookstore_y.S3YStore"},
         **settings,

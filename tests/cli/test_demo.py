@@ -122,10 +122,16 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 def get(url: str, token: str = "") -> tuple[int, bytes]:
+    return ask("GET", url, token)
+
+
+def ask(method: str, url: str, token: str = "", body: object = None) -> tuple[int, bytes]:
     headers = {"Authorization": f"token {token}"} if token else {}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
     try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        with opener.open(request, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -229,6 +235,25 @@ def test_a_program_is_told_where_it_runs_in_one_document(start: Callable[..., De
     assert where["bucket"] == "notebooks"
     demo.process.send_signal(signal.SIGINT)
     assert demo.exit_code() == 0
+
+
+@pytest.mark.e2e
+def test_a_save_is_a_version_and_a_checkpoint(start: Callable[..., Demo]) -> None:
+    demo = start("--no-browser", "--json")
+    demo.read_until("\n}\n")
+    where = json.loads(demo.printed[demo.printed.index("{") :])
+    base, token = where["base_url"], where["token"]
+    model = {"type": "file", "format": "text", "content": "saved"}
+    assert ask("PUT", f"{base}/api/contents/notes.txt", token, model)[0] == 201
+
+    def versions() -> list[dict[str, str]]:
+        status, body = get(f"{base}/api/bookstore/versions/notes.txt", token)
+        return json.loads(body)["versions"] if status == 200 else []
+
+    wait_until(versions, "the version of the save")
+    assert [version["kind"] for version in versions()] == ["save"]
+    checkpoints = json.loads(get(f"{base}/api/contents/notes.txt/checkpoints", token)[1])
+    assert [checkpoint["id"] for checkpoint in checkpoints] == [versions()[0]["version_id"]]
 
 
 def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_it(
