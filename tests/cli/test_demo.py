@@ -233,8 +233,44 @@ def test_a_program_is_told_where_it_runs_in_one_document(start: Callable[..., De
     where = json.loads(demo.printed[demo.printed.index("{") :])
     assert get(f"{where['base_url']}/api/status", where["token"])[0] == 200
     assert where["bucket"] == "notebooks"
+    environment = where["environment"]
+    assert environment["JPYNB_S3_ENDPOINT_URL"] == where["endpoint_url"]
+    assert environment["JPYNB_S3_BUCKET"] == "notebooks"
+    assert environment["JPYNB_S3_ACCESS_KEY_ID"]
+    assert environment["JPYNB_S3_SECRET_ACCESS_KEY"]
+    assert list(Path(environment["JUPYTER_RUNTIME_DIR"]).glob("jpserver-*.json"))
     demo.process.send_signal(signal.SIGINT)
     assert demo.exit_code() == 0
+
+
+@pytest.mark.e2e
+def test_a_second_terminal_finds_the_bucket_the_prefix_and_the_server(
+    start: Callable[..., Demo], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "home" / ".jupyter" / "jupyter_server_config.py"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text("c.BookstoreSettings.s3_bucket = 'of-the-user'")
+    demo = start("--no-browser", "--workspace-prefix=team/a")
+    demo.read_until("Ctrl-C stops everything")
+    exports = demo.find(r"\n(export (?:.*\\\n)+.*\n)jupyter bookstore versions sample\.ipynb\n")
+
+    def jupyter_bookstore(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", f"{exports}jupyter bookstore {command} --json"],
+            env={"HOME": str(tmp_path / "home"), "PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    lab, token = demo.find(r"(http://127\.0\.0\.1:\d+)/lab/"), demo.find(r"\?token=(\w+)")
+    sample = json.loads(get(f"{lab}/api/contents/sample.ipynb", token)[1])
+    assert ask("PUT", f"{lab}/api/contents/sample.ipynb", token, sample)[0] == 200
+    wait_until(lambda: not jupyter_bookstore("versions sample.ipynb").returncode, "a version")
+    restored = jupyter_bookstore("restore sample.ipynb latest")
+    assert restored.returncode == 0, restored.stderr
+    assert json.loads(restored.stdout)["server"].rstrip("/") == lab
 
 
 @pytest.mark.e2e
@@ -306,6 +342,7 @@ def test_a_real_server_and_the_users_own_directory(
         assert get(f"{lab}/api/contents/text.md", token)[0] == 200
         assert demo.find(r"Snapshots +(\S+)").startswith("team/a/")
         assert "the-secret" not in demo.printed
+        assert f"JPYNB_S3_ENDPOINT_URL=http://{host}:{port} " in demo.printed
         everything = "".join(demo.processes().values())
         assert "the-secret" not in everything
         assert "_embedded_s3" not in everything
