@@ -46,7 +46,7 @@ async def _undelete(archive: Archive, args: argparse.Namespace, out: Output) -> 
         )
     if versions:
         out.say(
-            "No disk of a running server has it by this; `jupyter bookstore pull` writes it into "
-            "a directory."
+            "It is not on the disk of a running server by this; `jupyter bookstore pull` writes it "
+            "into a directory."
         )
     return DONE
