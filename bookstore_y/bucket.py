@@ -68,9 +68,8 @@ class _BrokeOff(OSError):
 
 def _broke_off(error: BaseException | None) -> bool:
     """Whether the body of an answer broke off, as aiohttp or we have noticed."""
-    aiohttp = sys.modules.get("aiohttp")
-    noticed = aiohttp is not None and isinstance(error, aiohttp.ClientPayloadError)
-    return noticed or isinstance(error, _BrokeOff)
+    noticed = getattr(sys.modules.get("aiohttp"), "ClientPayloadError", ())
+    return isinstance(error, (_BrokeOff, noticed) if noticed else _BrokeOff)
 
 
 class _NothingSaid(BucketError):

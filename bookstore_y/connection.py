@@ -36,14 +36,17 @@ class _NoEchoes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if error is None:
+            return True
         echo = isinstance(error, ConnectionError) or is_aiohttps(error)
         return not (echo and "ClientRequest.write_bytes" in record.getMessage())
 
 
 def is_aiohttps(error: BaseException | None) -> bool:
     """Whether it is one of aiohttp's errors, which need not have been imported."""
-    aiohttp = sys.modules.get("aiohttp")
-    return aiohttp is not None and isinstance(error, aiohttp.ClientError)
+    # Another thread may be importing it.
+    known = getattr(sys.modules.get("aiohttp"), "ClientError", ())
+    return isinstance(error, known)
 
 
 logging.getLogger("asyncio").addFilter(_NoEchoes())
