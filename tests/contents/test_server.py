@@ -218,12 +218,17 @@ async def test_what_a_live_room_saves_is_by_those_who_are_in_it(
 # -- checkpoints ---------------------------------------------------------------------------------
 
 
-def test_checkpoints_over_http(person: Person) -> None:
+async def test_checkpoints_over_http(person: Person) -> None:
     path = "work/checked.ipynb"
     person.save(path, notebook("old"))
+    # A synchronous contents manager cannot wait for the archiver, which may be writing the same.
+    await eventually(lambda: person.files.bodies(path), within=20, what="the save in the bucket")
     made = person.checkpoint(path)
     assert made in person.checkpoints(path)
     person.save(path, notebook("new"))
+    await eventually(
+        lambda: len(person.files.bodies(path)) == 2, within=20, what="the save in the bucket"
+    )
     assert person.checkpoint(path)["id"] == person.checkpoints(path)[-1]["id"] != made["id"]
     assert person.restore(path, made["id"]).status_code == 204
     saved = person.http.get(f"/api/contents/{path}").json()["content"]

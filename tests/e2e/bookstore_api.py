@@ -34,6 +34,11 @@ class BookstoreAPI:
                 return versions
             after = page["next"]
 
+    async def version(self, path: str, version_id: str) -> Json:
+        """One version of the document at `path`, and its contents model."""
+        query = f"version_id={quote(version_id)}"
+        return await self._ask("GET", f"/api/bookstore/version/{quote(path)}?{query}")
+
     async def snapshots(self, path: str) -> list[Json]:
         """The versions that are snapshots of the collaborative document, newest first."""
         return [version for version in await self.versions(path) if version["kind"] == "snapshot"]

@@ -362,18 +362,18 @@ class TestRestoring:
             await all_connect([ada], server)
             found = []
             for text in ("# the first state\n", "# the second state\n"):
-                known = len(await bookstore.versions(PATH))
                 ada.insert(0, 0, text)
 
-                async def more(known: int = known) -> bool:
-                    status = await _status(server)
+                async def says(text: str = text) -> dict[str, Any] | None:
+                    newest = next(iter(await bookstore.versions(PATH)), None)
+                    if newest is None:
+                        return None
+                    held = await bookstore.version(PATH, newest["version_id"])
                     return (
-                        len(await bookstore.versions(PATH)) > known
-                        and not status["pending_updates"]
+                        newest if text in held["model"]["content"]["cells"][0]["source"] else None
                     )
 
-                await eventually(more, within=15, what=f"a version with {text!r}")
-                found.append((await bookstore.versions(PATH))[0])
+                found.append(await eventually(says, within=15, what=f"a version with {text!r}"))
             await ada.disconnect()
         await eventually(
             lambda: f"Deleting file {PATH}" in server.log_text(),
