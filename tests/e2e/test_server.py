@@ -369,9 +369,8 @@ class TestRestoring:
                     if newest is None:
                         return None
                     held = await bookstore.version(PATH, newest["version_id"])
-                    return (
-                        newest if text in held["model"]["content"]["cells"][0]["source"] else None
-                    )
+                    source = held["model"]["content"]["cells"][0]["source"]
+                    return newest if text in source else None
 
                 found.append(await eventually(says, within=15, what=f"a version with {text!r}"))
             await ada.disconnect()
