@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import logging
 import re
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from .connection import Connection, code_of, connections, is_aiohttps
+from .connection import Connection, and_aiohttps, code_of, connections
 from .errors import (
     AccessDenied,
     BucketError,
@@ -64,12 +63,6 @@ the same time."""
 
 class _BrokeOff(OSError):
     """A body was shorter than announced."""
-
-
-def _broke_off(error: BaseException | None) -> bool:
-    """Whether the body of an answer broke off, as aiohttp or we have noticed."""
-    noticed = getattr(sys.modules.get("aiohttp"), "ClientPayloadError", ())
-    return isinstance(error, (_BrokeOff, noticed) if noticed else _BrokeOff)
 
 
 class _NothingSaid(BucketError):
@@ -337,7 +330,8 @@ class Bucket:
                 with self._about(key, version_id):
                     return await self._call(f"read {key!r} from", read)
             except BucketUnavailable as error:
-                broke_off = _broke_off(error.__cause__)
+                noticed = and_aiohttps("ClientPayloadError", _BrokeOff)
+                broke_off = isinstance(error.__cause__, noticed)
                 if not broke_off or attempt + 1 == self.settings.max_attempts:
                     raise
         raise AssertionError("unreachable: max_attempts is at least 1")
@@ -607,7 +601,7 @@ class Bucket:
             elif entry.version_id == given[-1]:
                 passed = True
             elif entry.last_modified <= than and entry.version_id not in given:
-                instead = [*instead, entry] if len(instead) <= limit else instead
+                instead.append(entry)
         if not passed:  # it is gone: by time, then
             found = instead
         return found[:limit], None, len(found) > limit
@@ -661,10 +655,7 @@ class Bucket:
             ) from error
         except ResponseParserError as error:
             raise self._not_s3(what) from error
-        except Exception as error:
-            away = (BotoCoreError, asyncio.TimeoutError, OSError)
-            if not (isinstance(error, away) or is_aiohttps(error)):
-                raise
+        except and_aiohttps("ClientError", BotoCoreError, asyncio.TimeoutError, OSError) as error:
             raise BucketUnavailable(
                 f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
                 "endpoint URL and the network."

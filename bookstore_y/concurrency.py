@@ -15,6 +15,7 @@ P = ParamSpec("P")
 _OVER = object()
 
 _FEW = 64 * 1024
+"""Bytes."""
 
 
 async def each(

@@ -38,15 +38,15 @@ class _NoEchoes(logging.Filter):
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if error is None:
             return True
-        echo = isinstance(error, ConnectionError) or is_aiohttps(error)
+        echo = isinstance(error, and_aiohttps("ClientError", ConnectionError))
         return not (echo and "ClientRequest.write_bytes" in record.getMessage())
 
 
-def is_aiohttps(error: BaseException | None) -> bool:
-    """Whether it is one of aiohttp's errors, which need not have been imported."""
-    # Another thread may be importing it.
-    known = getattr(sys.modules.get("aiohttp"), "ClientError", ())
-    return isinstance(error, known)
+def and_aiohttps(name: str, *errors: type[BaseException]) -> tuple[type[BaseException], ...]:
+    """The errors and one of aiohttp's, for `except` and `isinstance`; without it while aiohttp,
+    which is slow to import, has not been, or is just being imported by another thread."""
+    error = getattr(sys.modules.get("aiohttp"), name, None)
+    return errors if error is None else (*errors, error)
 
 
 logging.getLogger("asyncio").addFilter(_NoEchoes())

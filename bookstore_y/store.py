@@ -277,7 +277,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._file_id = file_id
         self._checkpointer, self._entry = checkpointer, entry
         if self._live is not None:
-            entry.live.append(self._live)
+            self._attach(entry, self._live.ydoc)
 
     def _room_closed(self) -> None:
         """The room has stopped; nothing can be awaited any more."""

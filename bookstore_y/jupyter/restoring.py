@@ -87,13 +87,13 @@ async def _restore_room(
         update = await archive.load(document, version_id)
         body = await asyncio.to_thread(content.of_update, document.type, update)
     else:
-        body = _for_room(document, await archive.read(document.path, version_id))
+        body = _for_room(document, await archive.content(old))
     live = await documents.rooms.live(room)
     said = content.untrusted(body)
     there = await documents.files.exists(document.path)
-    if there and await asyncio.to_thread(content.hash_of, await live.aget()) == content.hash_of(
-        said
-    ):
+    held = await live.aget()
+    same = await asyncio.to_thread(lambda: content.hash_of(held) == content.hash_of(said))
+    if there and same:
         version, _ = await room.store.checkpoint_as("checkpoint")
         return version, False
     restored = await room.store.change(lambda: live.set(said), f"restore:{version_id}")
