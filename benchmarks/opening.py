@@ -16,7 +16,7 @@ from . import floors, peers, traces
 from .bench import Bench
 from .checkpoints import SIZES, document, readable
 from .measure import Figure, Stopwatch, in_turns
-from .rooms import checkpointer_of, room
+from .rooms import checkpointer_of, hosted, room
 
 FLOOR = "one bare GET + zstd + `apply_update`"
 
@@ -109,10 +109,10 @@ async def fill(config: Config, path: str, trace: traces.Trace) -> None:
 
 
 async def opened(host: S3YStore, path: str, content: Any) -> float:
-    """Seconds to open a document in a process that has others open."""
+    """Seconds to open a document in a server that has others open."""
     doc: Doc[Any] = Doc()
     store = S3YStore(path, config=host.config)
-    with Stopwatch() as watch:
+    with hosted(host.config), Stopwatch() as watch:
         await store.__aenter__()
         await store.apply_updates(doc)
     await store.__aexit__(None, None, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from pycrdt import Doc
@@ -11,6 +12,7 @@ from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
+from bookstore_y import store as stores
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry
 
@@ -25,6 +27,17 @@ async def room(path: str, doc: Doc[Any], config: Config) -> AsyncIterator[S3YSto
         with contextlib.suppress(YDocNotFound):
             await store.apply_updates(doc)
         yield store
+
+
+@contextlib.contextmanager
+def hosted(config: Config) -> Iterator[None]:
+    """As in a Jupyter server, whose extension has read the configuration already."""
+    host: Any = SimpleNamespace(settings=BookstoreSettings(config=config))
+    stores.host = host
+    try:
+        yield
+    finally:
+        stores.host = None
 
 
 def checkpointer_of(store: S3YStore) -> Checkpointer:

@@ -14,7 +14,7 @@ from . import peers, traces
 from .bench import Bench
 from .floors import Inserts
 from .measure import Figure, Stopwatch, in_turns
-from .rooms import checkpointer_of
+from .rooms import checkpointer_of, room
 
 FEW = 2_000
 """Updates for the peers, which are slow."""
@@ -22,11 +22,11 @@ FEW = 2_000
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """Acknowledged writes a second, one after another unless said otherwise."""
-    updates = traces.text(bench.pick(20_000, 4_000)).updates
-    async for figure in in_memory(bench, updates):
+    trace = traces.text(bench.pick(20_000, 4_000))
+    async for figure in in_memory(bench, trace.updates):
         yield figure
-    yield await many_documents(bench, updates)
-    yield await on_disk(bench, updates)
+    yield await many_documents(bench, trace.updates)
+    yield await on_disk(bench, trace)
 
 
 async def in_memory(bench: Bench, updates: list[bytes]) -> AsyncIterator[Figure]:
@@ -90,18 +90,19 @@ async def many_documents(bench: Bench, updates: list[bytes]) -> Figure:
     return Figure("write-many", what, "1/s", values[0], values[1], of, at_most=1.3)
 
 
-async def on_disk(bench: Bench, updates: list[bytes]) -> Figure:
-    """50 writers of one document, each of whom waits until its update is durable.
+async def on_disk(bench: Bench, trace: traces.Trace) -> Figure:
+    """50 writers of one open document, each of whom waits until its update is durable.
 
     Of one, since SQLiteYStore has a connection for each: 50 connections to one file lock each
     other out, and what they then drop would count as written.
     """
     writers = 50
+    updates = trace.updates
     few = updates[: bench.pick(FEW, 200)]
 
     async def ours() -> float:
         path = str(bench.directory() / "buffer.db")
-        async with S3YStore("one.txt", config=await bench.config(db_path=path)) as store:
+        async with room("one.txt", trace.doc, await bench.config(db_path=path)) as store:
             return await concurrently(store, writers, updates)
 
     async def sqlite() -> float:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 import logging
 import re
 import uuid
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 _AT_ONCE = timedelta(seconds=1)
 """By how much the times of one key's versions may be out of order, where several writers put at
 the same time."""
+
+_LARGE = 1 << 20
+"""Bytes of a body."""
 
 
 class _BrokeOff(OSError):
@@ -276,7 +280,8 @@ class Bucket:
                 lambda s3: s3.put_object(
                     Bucket=self.name,
                     Key=key,
-                    Body=body,
+                    # A stream goes out in pieces; the event loop stands still for bytes.
+                    Body=io.BytesIO(body) if len(body) > _LARGE else body,
                     Metadata=metadata,
                     ContentType=content_type,
                     # Refused by the server if a bit flips on the way; every S3 server knows it.

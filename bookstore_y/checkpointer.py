@@ -12,7 +12,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -345,19 +345,41 @@ class Checkpointer:
         entry.last_activity = self._now()
         held = await self.buffer.read(entry.id)
         if not entry.asked and not (is_whole(entry, held) and self.health.error is not None):
-            async with entry.lock:
-                try:
-                    held = await self.exchange.ask(entry, await self.buffer.read(entry.id))
-                except (BucketError, ConfigurationError):
-                    held = await self.buffer.read(entry.id)
-                    if not is_whole(entry, held):
-                        raise
+            held = await self._find(entry)
             self._arm(entry)
         if held.empty:
             raise DocumentNotFound(
                 f"{entry.document} is neither in the buffer nor in {self.archive.bucket.where}."
             )
         return held
+
+    async def _find(self, entry: Entry) -> Held:
+        with contextlib.ExitStack() as locked:
+            await entry.lock.acquire()
+            locked.callback(entry.lock.release)
+            held = await self.buffer.read(entry.id)
+            if entry.asked:
+                return held
+            try:
+                held, taking_in = await self.exchange.find(entry, held)
+            except (BucketError, ConfigurationError):
+                held = await self.buffer.read(entry.id)
+                if not is_whole(entry, held):
+                    raise
+                return held
+            if taking_in is not None:
+                # Who opens a document need not wait until the buffer has all of it, too; whatever
+                # else is to be done with it waits for the lock.
+                task = self.spawn(self._taken_in(taking_in))
+                kept = locked.pop_all()
+                task.add_done_callback(lambda _: kept.close())
+            return held
+
+    async def _taken_in(self, taking_in: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await taking_in()
+        except UpdateBufferError as error:  # the next checkpoint tries it again, and says so
+            self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
 
     def capture(self, entry: Entry, update: bytes) -> None:
         """Take in what a closing room's document holds beyond `entry.state`."""

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from botocore.config import Config
 from botocore.exceptions import ClientError, DataNotFoundError, NoCredentialsError
+from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 
 from .settings import BookstoreSettings
@@ -101,8 +102,14 @@ class Connection:
 
     async def _open(self, stack: AsyncExitStack) -> S3Client:
         settings = self._settings
+        is_aws = _is_aws(settings.s3_endpoint_url)
         # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
-        checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
+        checksums: Any = "when_supported" if is_aws else "when_required"
+        s3_options: Any = {"addressing_style": "path" if settings.s3_endpoint_url else "auto"}
+        if not is_aws:
+            # What is sent over plain http is hashed in the event loop otherwise, besides its MD5;
+            # over https botocore never does.
+            s3_options["payload_signing_enabled"] = False
         # Slow to import, so that a server starts sooner without it.
         aioboto3: Any = await asyncio.to_thread(import_module, "aioboto3")
         session = aioboto3.Session(
@@ -120,7 +127,7 @@ class Connection:
             retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
             request_checksum_calculation=checksums,
             response_checksum_validation=checksums,
-            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+            s3=s3_options,
         )
         region = session.region_name or ("us-east-1" if settings.s3_endpoint_url else None)
         client: S3Client = await stack.enter_async_context(
@@ -131,6 +138,9 @@ class Connection:
                 config=config,
             )
         )
+        # With a stream as the body botocore asks the server first whether to send it (RFC 9110,
+        # 10.1.1), and then waits for ever where a server or a proxy does not know of that.
+        client.meta.events.unregister("before-call.s3", add_expect_header)
         return client
 
     async def close(self) -> None:

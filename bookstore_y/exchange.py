@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import buffer, metrics
+from . import metrics
 from .buffer import Held, Row
 from .concurrency import aside
 from .entry import Entry, Policy
@@ -289,6 +290,16 @@ class Exchange:
 
     async def ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
         """Have the buffer hold what the bucket has of a document."""
+        held, taking_in = await self.find(entry, held, follow)
+        if taking_in is not None:
+            await _to_its_end(taking_in())
+        return held
+
+    async def find(
+        self, entry: Entry, held: Held, follow: bool = True
+    ) -> tuple[Held, Callable[[], Coroutine[Any, Any, None]] | None]:
+        """All that the buffer and the bucket have of a document; and what is to be done, with the
+        entry's lock held, for the buffer to hold all of it, where it does not."""
         cp = self._checkpointer
         if follow:
             await cp.moves.follow()
@@ -297,22 +308,22 @@ class Exchange:
             known = held.base is not None and facts.version_id
             if known and await cp.archive.is_current(entry.document, facts.version_id):
                 entry.asked = True
-                return held
+                return held, None
             snapshot = await cp.archive.load_snapshot(entry.document)
         except DocumentNotFound:
             entry.asked = True
             if self._take_whole(entry):
-                return await cp.buffer.read(entry.id)
+                return await cp.buffer.read(entry.id), None
             if not (entry.evicted or facts.whole or facts.version_id):
                 facts.whole = True  # it begins here
                 await cp.set_facts(entry)
             entry.evicted = False
-            return held
+            return held, None
         except SnapshotError:
             if not self._take_whole(entry):
                 raise
             entry.asked = True
-            return await cp.buffer.read(entry.id)
+            return await cp.buffer.read(entry.id), None
         except (BucketError, ConfigurationError) as error:
             cp.health.note(error)
             raise
@@ -322,22 +333,28 @@ class Exchange:
             # it was begun while the bucket was away.
             if is_whole(entry, held) or not facts.version_id:
                 entry.asked = True
-                return held
+                return held, None
             with contextlib.suppress(VersionNotFound, DocumentNotFound):  # expired, say
                 own = await cp.archive.load_snapshot(entry.document, facts.version_id)
                 at = own.last_modified.timestamp()
                 await cp.buffer.set_base(entry.id, own.update, at, facts)
             entry.asked, entry.evicted = True, False
-            return await cp.buffer.read(entry.id)
-        base = snapshot.update
+            return await cp.buffer.read(entry.id), None
+        base, state = snapshot.update, snapshot.state
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
-        await _to_its_end(self._take_in(entry, snapshot, base))
-        # What was written just now is not read again: it may be large.
+            state = await aside(len(base), state_vector, base)
         rows = await cp.buffer.read(entry.id, base=False)
-        return replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
+        whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
+        # Of the document, whatever becomes of the buffer; the version is noted with its content.
+        entry.state = state
+        facts.lineage = theirs.lineage
+        facts.learn_of_file(theirs.file_id, theirs.file_hashes)
+        return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
 
-    async def _take_in(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
+    async def _take_in(
+        self, entry: Entry, behind: list[Live], snapshot: Snapshot, base: bytes
+    ) -> None:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
         next checkpoint would write over what it does not hold."""
         async with entry.writing:
@@ -345,21 +362,16 @@ class Exchange:
             await self._set_base(entry, snapshot, base)
         entry.asked, entry.evicted = True, False
         entry.looked_at = time.monotonic()
-        entry.state = await aside(len(base), state_vector, base)
-        # After an eviction, others may have written what the live document does not have.
-        self._deliver(entry, [snapshot.update])
+        # After an eviction, others may have written what these do not have.
+        for live in behind:
+            live.deliver(snapshot.update)
 
     async def _set_base(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
-        def learn(facts: buffer.Facts) -> None:
-            facts.lineage = snapshot.facts.lineage
-            facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
-            facts.learn_of_file(snapshot.facts.file_id, snapshot.facts.file_hashes)
-
-        known = replace(entry.facts)
-        learn(known)
+        version_id, etag = snapshot.version_id, snapshot.etag
+        known = replace(entry.facts, version_id=version_id, etag=etag)
         at = snapshot.last_modified.timestamp()
         await self._checkpointer.buffer.set_base(entry.id, base, at, known)
-        learn(entry.facts)  # which may know of a save by now that was begun meanwhile
+        entry.facts.version_id, entry.facts.etag = version_id, etag
 
     def _take_whole(self, entry: Entry) -> bool:
         """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has

@@ -10,7 +10,7 @@ from .concurrency import aside
 from .errors import BucketUnavailable, DocumentNotFound, SnapshotError, VersionNotFound
 from .objects import StoredObject
 from .settings import BookstoreSettings
-from .snapshot import decompress, lineage_of
+from .snapshot import EMPTY_STATE, lineage_of, opened, size_of
 from .version import Facts, Snapshot
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,7 @@ class Reading:
         while True:
             stored = await self._bucket.get(key, version_id, max_size=limit)
             try:
-                # Text comes to several times the size of its frame.
-                return await aside(8 * len(stored.body), _open, stored, limit)
+                return await aside(size_of(stored.body), _open, stored, limit)
             except SnapshotError:
                 if stored.body in arrived:
                     raise
@@ -58,12 +57,17 @@ class Reading:
         except (DocumentNotFound, VersionNotFound):
             return None
         facts = Facts.from_metadata(stored.metadata)
-        return Snapshot(b"", stored.version_id, stored.etag, stored.last_modified, facts)
+        return _snapshot(b"", EMPTY_STATE, stored, facts)
 
 
 def _open(stored: StoredObject, max_size: int) -> Snapshot:
-    update = decompress(stored.body, max_size)
+    update, state = opened(stored.body, max_size)
     facts = Facts.from_metadata(stored.metadata)
     if not facts.lineage:
         facts = replace(facts, lineage=lineage_of(update))
-    return Snapshot(update, stored.version_id, stored.etag, stored.last_modified, facts)
+    return _snapshot(update, state, stored, facts)
+
+
+def _snapshot(update: bytes, state: bytes, stored: StoredObject, facts: Facts) -> Snapshot:
+    at = stored.last_modified
+    return Snapshot(update, state, stored.version_id, stored.etag, at, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -153,12 +154,12 @@ class BookstoreSettings(LoggingConfigurable):
 
         It holds the credentials, so it must never be shown.
         """
-        values = (getattr(self, name) for name in sorted(self.trait_names(config=True)))
+        values = (getattr(self, name) for name in _names())
         return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
     def for_bucket(self, name: str) -> BookstoreSettings:
         """The same for another bucket."""
-        traits = {trait: getattr(self, trait) for trait in self.trait_names(config=True)}
+        traits = {trait: getattr(self, trait) for trait in _names()}
         return BookstoreSettings(**{**traits, "s3_bucket": name})
 
     def may_clone_from(self, bucket: str) -> bool:
@@ -167,3 +168,9 @@ class BookstoreSettings(LoggingConfigurable):
 
     def __repr__(self) -> str:
         return f"<BookstoreSettings bucket={self.s3_bucket!r} at {self.endpoint}>"
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """Of all options. Each save asks for the identity, and traitlets looks for them anew."""
+    return tuple(sorted(BookstoreSettings.class_trait_names(config=True)))

@@ -20,6 +20,7 @@ import zstandard
 from .errors import CorruptSnapshot, DocumentTooLarge
 
 EMPTY_UPDATE = b"\x00\x00"
+EMPTY_STATE = b"\x00"
 """No structs and no deletions, in the Yjs v1 encoding."""
 
 
@@ -179,8 +180,22 @@ def compress(update: bytes, level: int = 3) -> bytes:
     return compressor.compress(update)
 
 
+def size_of(frame: bytes) -> int:
+    """Bytes of the update in a zstd frame, as far as it says; else as many as are likely."""
+    try:
+        declared = zstandard.frame_content_size(frame)
+    except zstandard.ZstdError:
+        declared = -1
+    return declared if declared >= 0 else 8 * len(frame)
+
+
 def decompress(frame: bytes, max_size: int) -> bytes:
-    """The update in a zstd frame that any program may have written.
+    """The update in a zstd frame that any program may have written. Raises like `opened`."""
+    return opened(frame, max_size)[0]
+
+
+def opened(frame: bytes, max_size: int) -> tuple[bytes, bytes]:
+    """The update in a zstd frame that any program may have written, and its state vector.
 
     Raises `DocumentTooLarge` when it would be over `max_size` bytes, before making them, and
     `CorruptSnapshot` when `frame` is not one whole zstd frame of one Yjs v1 update.
@@ -202,8 +217,7 @@ def decompress(frame: bytes, max_size: int) -> bytes:
         raise CorruptSnapshot(
             f"The object is not one whole zstd frame ({error}); restore an earlier version."
         ) from None
-    state_vector(update)
-    return update
+    return update, state_vector(update)
 
 
 def _decompress_unsized(frame: bytes, max_size: int) -> bytes:

@@ -142,9 +142,11 @@ def version_of(
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot as it was loaded. `update` is one Yjs v1 update that holds the document."""
+    """A snapshot as it was loaded. `update` is one Yjs v1 update that holds the document, and
+    `state` its state vector."""
 
     update: bytes
+    state: bytes
     version_id: str
     etag: str
     last_modified: datetime

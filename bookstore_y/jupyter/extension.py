@@ -24,6 +24,10 @@ from .handlers import routes
 PATIENCE = 3.0
 """Seconds for which a stopping server tries to archive before it writes a recovery file."""
 
+SETTLING = 1.0
+"""Seconds after the start at which the bucket is looked for, unless a document is opened before:
+to load the S3 client takes half a second of the time in which the server could answer."""
+
 STATE_EVENTS = "https://schema.jupyter.org/bookstore_y/state/v1"
 STATE_SCHEMA = Path(__file__).with_name("state.v1.yaml")
 STATE_FIELDS = (
@@ -84,7 +88,6 @@ class BookstoreExtension(ExtensionApp):
         self.documents.checkpointer = checkpointer
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
-        # The server answers while the bucket is looked for.
         self._checking = asyncio.create_task(self._check(checkpointer))
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
@@ -105,6 +108,7 @@ class BookstoreExtension(ExtensionApp):
         return manager if isinstance(manager, BookstoreContentsMixin) else None
 
     async def _check(self, checkpointer: Checkpointer) -> bool:
+        await asyncio.sleep(SETTLING)
         works = await checkpointer.health.check()
         if works:
             settings = self.documents.settings
