@@ -1,4 +1,4 @@
-"""The history of a document of 10,000 versions, against the bare requests that it needs."""
+"""The history of a document of many versions, against the bare requests that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = 50
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """The first page near by; and with all details, over a network that delays every request."""
-    count = bench.pick(10_000, 200)
+    count = bench.pick(1_000, 200)
     near = await bench.bucket()
     await fill(near, count)
     async for figure in near_by(bench, near, count):

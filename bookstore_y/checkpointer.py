@@ -50,6 +50,10 @@ State = dict[str, Any]
 TAKE_UP_PAUSE = 60.0
 """Seconds between looking for what other processes have left behind, at least."""
 
+_SPREAD = 0.1
+_GOLDEN = 0.618033988749895
+"""Multiples of it, taken modulo 1, are spread evenly, however many there are (Weyl's sequence)."""
+
 
 class Checkpointer:
     """The documents of one buffer on their way to one bucket.
@@ -505,9 +509,10 @@ class Checkpointer:
         if entry.pending >= policy.interval or self.buffer.refused is not None:
             due = 0.0
         else:
-            due = min(
-                entry.first_pending + policy.max_delay, entry.last_activity + policy.idle_delay
-            )
+            # Documents that are opened together would all come due together; by their ids they
+            # are spread evenly over the last tenth of the delay.
+            patience = policy.max_delay * (1 - _SPREAD * (entry.id * _GOLDEN % 1))
+            due = min(entry.first_pending + patience, entry.last_activity + policy.idle_delay)
         if self.health.error is not None and entry.attempts:
             return math.inf  # the bucket is watched, and all that waits for it starts then
         return max(due, entry.retry_at)

@@ -177,16 +177,16 @@ class Writer:
             else:
                 _settle(futures, error=self._failed(error))
         else:
-            self._note_size()
             if self.durable or self.refused is None:
                 _settle(futures, None)
             else:
                 self._parked += appended
+            self._note_size()
 
     def _note_size(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-            self.size = pages * self._db.execute("PRAGMA page_size").fetchone()[0]
+            sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+            self.size = self._db.execute(sql).fetchone()[0]
 
     def _go_on_in_memory(self, error: sqlite3.Error) -> None:
         """The disk refuses to take more: what it has is copied, and kept for the next start."""
