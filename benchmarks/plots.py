@@ -105,7 +105,9 @@ def sizes(figures: list[dict[str, Any]], path: Path) -> Path:
                 )
             axes.set(xscale="log", yscale="log", title=title, xlabel="size of the document")
             axes.set_xticks(
-                [each["size"] for each in points], [_readable(each["size"]) for each in points]
+                [each["size"] for each in points],
+                [_readable(each["size"]) for each in points],
+                fontsize="x-small",
             )
             axes.minorticks_off()
             axes.yaxis.set_major_formatter("{x:g}")

@@ -26,6 +26,7 @@ def run(*command: str) -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.s3_only("moto")
 def test_a_quick_run_measures_every_figure_and_makes_a_page_of_them(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     result, page = tmp_path / "result.json", tmp_path / "performance.md"
     run("benchmarks", "--quick", "--json", str(result))
     known = json.loads(result.read_text())
@@ -33,7 +34,6 @@ def test_a_quick_run_measures_every_figure_and_makes_a_page_of_them(tmp_path: Pa
     assert known["curves"]
     assert all(figure["ours"] for figure in known["figures"])
 
-    pytest.importorskip("matplotlib")
     shutil.copy(ROOT / "docs" / "performance.md", page)
     plots = tmp_path / "plots"
     run("benchmarks.report", str(result), "--page", str(page), "--plots", str(plots))
