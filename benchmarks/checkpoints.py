@@ -63,7 +63,7 @@ async def of_size(bench: Bench, size: int) -> Figure:
 
 async def of_age(bench: Bench) -> Figure:
     """Two documents that say as much: one was written to often, the other seldom."""
-    few, many = 1_000, bench.pick(1_000_000, 20_000)
+    few, many = 1_000, bench.pick(1_000_000, 5_000)
     config = await bench.config()
     async with AsyncExitStack() as stack:
         documents = []

@@ -29,8 +29,8 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
     checkpoints come due within the same half second as well.
     """
     count = bench.pick(500, 50)
-    seconds = bench.pick(60.0, 5.0)
-    delay = bench.pick(30.0, 2.0)
+    seconds = bench.pick(60.0, 3.0)
+    delay = bench.pick(30.0, 1.0)
     settings = await bench.bucket()
     config = bench.config_of(settings, checkpoint_max_delay=delay)
     updates = traces.text(int(seconds / PERIOD) + 1).updates

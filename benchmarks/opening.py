@@ -23,7 +23,7 @@ FLOOR = "one bare GET + zstd + `apply_update`"
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """Of many edits, against the floor and the other stores; and by size, against the floor."""
-    async for figure in of_edits(bench, bench.pick(10_000, 2_000)):
+    async for figure in of_edits(bench, bench.pick(10_000, 1_000)):
         yield figure
     for size in bench.pick(SIZES, SIZES[:3]):
         yield await of_size(bench, size)

@@ -30,7 +30,7 @@ from .servers import delayed
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """Notebooks a second."""
-    count = bench.pick(1000, 30)
+    count = bench.pick(1000, 20)
     near = await bench.bucket()
     then = await fill(near, count)
     with delayed(bench.s3, LATENCY) as s3:
