@@ -194,7 +194,7 @@ function SessionRow(
   const { model, wording } = services;
   const trans = wording.trans;
   const id = sessionId(session);
-  const span = `${wording.time(session.start)} – ${wording.time(session.end)}`;
+  const span = wording.span(session.start, session.end);
   const count = trans._n('%1 version', '%1 versions', session.versions.length);
   const size = wording.size(session.versions[0]!.size);
   return (

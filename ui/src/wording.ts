@@ -22,7 +22,8 @@ export class Wording {
       month: 'long'
     });
     this._dayOfYear = new Intl.DateTimeFormat(locale, { dateStyle: 'long' });
-    this._number = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
+    this._tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+    this._whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   }
 
   private readonly _relative: Intl.RelativeTimeFormat;
@@ -31,11 +32,18 @@ export class Wording {
   private readonly _moment: Intl.DateTimeFormat;
   private readonly _day: Intl.DateTimeFormat;
   private readonly _dayOfYear: Intl.DateTimeFormat;
-  private readonly _number: Intl.NumberFormat;
+  private readonly _tenths: Intl.NumberFormat;
+  private readonly _whole: Intl.NumberFormat;
 
   /** The hour and minute. */
   time(date: Date): string {
     return this._time.format(date);
+  }
+
+  /** "10:02 – 10:34"; one time if both are in one minute. */
+  span(start: Date, end: Date): string {
+    const [from, to] = [this.time(start), this.time(end)];
+    return from === to ? to : `${from} – ${to}`;
   }
 
   /** Date and time to the second. */
@@ -75,7 +83,8 @@ export class Wording {
   /** "5.1 kB". */
   size(bytes: number): string {
     const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
-    return `${this._number.format(bytes / 1000 ** power)} ${SIZES[power]}`;
+    const value = bytes / 1000 ** power;
+    return `${(value < 10 ? this._tenths : this._whole).format(value)} ${SIZES[power]}`;
   }
 
   /** What made a version. */
