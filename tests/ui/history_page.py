@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -20,7 +19,7 @@ AXE = UI / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = os.environ.get("UI_SHOTS")
 """A directory for the pictures that the documentation shows; without it they are not kept."""
 
-_LOADED = 60_000.0
+_LOADED = 30_000.0
 _SEEN = 20_000.0
 """Milliseconds, as Playwright counts."""
 
@@ -44,6 +43,8 @@ class HistoryPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.errors: list[str] = []
+        """What no one caught in the page."""
 
     @classmethod
     async def open(
@@ -62,13 +63,19 @@ class HistoryPage:
         )
         await context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = await context.new_page()
-        await page.route("**/api/me?*", lambda route: _named(route, person))
-        where = f"lab/workspaces/{quote(person)}/tree" if app == "lab" else "notebooks"
-        await page.goto(
-            f"{server.url}/{where}/{quote(path)}?token={server.token}", timeout=_LOADED
-        )
-        await page.locator(".jp-Cell, .jp-FileEditor .cm-content").first.wait_for(timeout=_LOADED)
-        return cls(page)
+        await page.route(re.compile(r"/api/me(\?|$)"), lambda route: _named(route, person))
+        where = f"lab/workspaces/{person.split()[0].lower()}/tree" if app == "lab" else "notebooks"
+        await page.goto(f"{server.url}/{where}/{quote(path)}?token={server.token}", timeout=_LOADED)
+        opened = cls(page)
+        page.on("pageerror", lambda error: opened.errors.append(str(error)))
+        try:
+            await page.locator(".jp-Cell, .jp-FileEditor .cm-content").first.wait_for(
+                timeout=_LOADED
+            )
+        except BaseException:
+            await opened.shoot("not-loaded")
+            raise
+        return opened
 
     async def open_panel(self) -> None:
         """Open the panel by its keyboard shortcut, and wait until it says something."""
@@ -128,9 +135,10 @@ class HistoryPage:
             selector,
         )
         return [
-            f"{each['id']}: {json.dumps([n['html'][:200] + ' ' + n['failureSummary'] for n in each['nodes']])}"
+            f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
             for each in found
             if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
         ]
 
     async def shoot(self, name: str, *, of: Locator | None = None) -> None:

@@ -62,9 +62,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         # What lands is shown without being asked for.
         shown = await cleo.rows.count()
         await typed(ada, 1, LATER)
-        await eventually(
-            lambda: _more(cleo, shown), within=20, what="the new version to be shown"
-        )
+        await eventually(lambda: _more(cleo, shown), within=20, what="the new version to be shown")
         await cleo.version(0).click()
         await cleo.shoot("panel")
 
@@ -117,7 +115,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await labelled.click(button="right")
         await cleo.page.locator(".lm-Menu").get_by_text("Clone as New Notebook").click()
         await expect(cleo.message("Cloned as")).to_be_visible(timeout=SEEN)
-        clones = [file for file in server.disk.root.glob("tides-*.ipynb")]
+        clones = list(server.disk.root.glob("tides-*.ipynb"))
         assert len(clones) == 1
         text = "\n".join(sources(json.loads(clones[0].read_text())))
         assert SECOND in text
@@ -135,9 +133,7 @@ async def _holding(
     for row in await page.rows.all():
         version_id = await row.get_attribute("data-version-id")
         assert version_id is not None
-        answer = await api._ask(
-            "GET", f"/api/bookstore/version/{PATH}?version_id={version_id}"
-        )
+        answer = await api._ask("GET", f"/api/bookstore/version/{PATH}?version_id={version_id}")
         text = "\n".join(sources(answer["model"]["content"]))
         if all(each in text for each in texts) and not any(each in text for each in without):
             return version_id

@@ -29,13 +29,13 @@ export interface IViewers {
   translator: ITranslator;
 }
 
-/** Show a version in a tab of its own. */
+/** Show a version in a tab of its own; by default one of the current document. */
 export async function look(
   services: IServices,
   viewers: IViewers,
-  version: IVersion
+  version: IVersion,
+  path: string = services.model.path!
 ): Promise<void> {
-  const path = services.model.path!;
   await show(services, `bookstore-look-${version.version_id}`, async () => {
     const [{ viewOf }, found] = await Promise.all([
       import('./look'),

@@ -9,7 +9,6 @@ import {
   historyIcon,
   refreshIcon,
   shareIcon,
-  tagIcon,
   undoIcon
 } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
@@ -122,7 +121,6 @@ export function addCommands(
   add(CommandIDs.label, {
     label: version => (version?.label ? trans.__('Change Label…') : trans.__('Label Version…')),
     caption: trans.__('Give the version a name'),
-    icon: tagIcon,
     run: (actions, version) => actions.label(services, version)
   });
   add(CommandIDs.publish, {

@@ -5,6 +5,7 @@ import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import { ILauncher } from '@jupyterlab/launcher';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -15,6 +16,7 @@ import { historyIcon } from '@jupyterlab/ui-components';
 import { Api } from './api';
 import { addCommands } from './commands';
 import { CurrentDocument } from './current';
+import { addGallery } from './gallerytab';
 import { CommandIDs, DOMAIN, PACKAGE, PANEL_ID } from './ids';
 import { keepCurrent } from './live';
 import { HistoryModel } from './model';
@@ -36,7 +38,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     ILayoutRestorer,
     ICommandPalette,
     ISettingRegistry,
-    IStatusBar
+    IStatusBar,
+    ILauncher
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -49,7 +52,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     settings: ISettingRegistry | null,
-    statusBar: IStatusBar | null
+    statusBar: IStatusBar | null,
+    launcher: ILauncher | null
   ) => {
     const translator = anyTranslator ?? nullTranslator;
     const trans = translator.load(DOMAIN);
@@ -64,7 +68,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       sessionGap: 15,
       lastRestore: null
     };
-    addCommands(services, { rendermime, editors, notebooks, translator }, palette);
+    const viewers = { rendermime, editors, notebooks, translator };
+    addCommands(services, viewers, palette);
+    addGallery(services, viewers, palette, launcher);
 
     const sidebar = new HistorySidebar(services);
     sidebar.id = PANEL_ID;

@@ -41,13 +41,16 @@ export async function viewOf(
   const bar = new PastBar(
     version.label ? trans.__('“%1”, %2', version.label, when) : when,
     [by, trans.__('A past version of %1, read-only.', nameOf(path))].filter(Boolean).join(' · '),
-    [
-      { label: trans.__('Compare'), onClick: run(CommandIDs.compareNow) },
-      { label: trans.__('Restore…'), onClick: run(CommandIDs.restore) }
-    ]
+    // Of a document that is not the current one there is nothing to compare with or restore.
+    services.model.path === path
+      ? [
+          { label: trans.__('Compare'), onClick: run(CommandIDs.compareNow) },
+          { label: trans.__('Restore…'), onClick: run(CommandIDs.restore) }
+        ]
+      : []
   );
   widget.contentHeader.addWidget(bar);
-  widget.title.label = `${nameOf(path)} · ${when}`;
+  widget.title.label = `${nameOf(path)} · ${wording.brief(timeOf(version), new Date())}`;
   widget.title.icon = historyIcon;
   widget.title.caption = trans.__('%1 as it was on %2', path, wording.exact(timeOf(version)));
   widget.title.closable = true;

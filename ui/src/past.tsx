@@ -24,7 +24,7 @@ export class PastBar extends ReactWidget {
     return (
       <>
         <historyIcon.react tag="span" className="jp-BookstorePast-icon" stylesheet="menuItem" />
-        <span className="jp-BookstorePast-text">
+        <span className="jp-BookstorePast-text" title={`${this._title} ${this._text}`}>
           <strong>{this._title}</strong> <span>{this._text}</span>
         </span>
         {this._actions.map(action => (

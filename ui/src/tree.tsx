@@ -4,8 +4,7 @@ import {
   LabIcon,
   caretDownIcon,
   caretRightIcon,
-  ellipsesIcon,
-  tagIcon
+  ellipsesIcon
 } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import React, { useEffect, useRef, useState } from 'react';
@@ -196,7 +195,6 @@ function SessionRow(
   const id = sessionId(session);
   const span = wording.span(session.start, session.end);
   const count = trans._n('%1 version', '%1 versions', session.versions.length);
-  const size = wording.size(session.versions[0]!.size);
   return (
     <div
       role="treeitem"
@@ -221,13 +219,11 @@ function SessionRow(
       <div className="jp-BookstoreHistory-lines">
         <div className="jp-BookstoreHistory-line">
           <span className="jp-BookstoreHistory-time">{span}</span>
-          <span className="jp-BookstoreHistory-ago">{wording.ago(session.end, now)}</span>
+          <span className="jp-BookstoreHistory-end">{wording.ago(session.end, now)}</span>
         </div>
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           <Authors names={session.authors} services={services} />
-          <span>
-            {count} · {size}
-          </span>
+          <span className="jp-BookstoreHistory-end">{count}</span>
         </div>
       </div>
     </div>
@@ -290,22 +286,17 @@ function VersionRow(
       <div className="jp-BookstoreHistory-lines">
         {version.label && (
           <div className="jp-BookstoreHistory-label">
-            <tagIcon.react tag="span" stylesheet="menuItem" />
-            <span>{version.label}</span>
+            {version.label}
           </div>
         )}
         <div className="jp-BookstoreHistory-line">
           <span className="jp-BookstoreHistory-time">{wording.time(time)}</span>
-          {props.isNewest && (
-            <span className="jp-BookstoreHistory-newest">{trans.__('newest')}</span>
-          )}
-          <span className="jp-BookstoreHistory-ago">{wording.ago(time, now)}</span>
+          <span className="jp-BookstoreHistory-made">{wording.made(version)}</span>
+          <span className="jp-BookstoreHistory-end">{wording.ago(time, now)}</span>
         </div>
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           <Authors names={version.authors} services={services} />
-          <span>
-            {wording.made(version)} · {wording.size(version.size)}
-          </span>
+          <span className="jp-BookstoreHistory-end">{wording.size(version.size)}</span>
         </div>
         {selected && (
           <div className="jp-BookstoreHistory-actions">

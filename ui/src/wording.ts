@@ -16,6 +16,12 @@ export class Wording {
     this._time = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
     this._exact = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' });
     this._moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
+    this._brief = new Intl.DateTimeFormat(locale, {
+      day: 'numeric',
+      month: 'short',
+      hour: 'numeric',
+      minute: '2-digit'
+    });
     this._day = new Intl.DateTimeFormat(locale, {
       weekday: 'long',
       day: 'numeric',
@@ -30,6 +36,7 @@ export class Wording {
   private readonly _time: Intl.DateTimeFormat;
   private readonly _exact: Intl.DateTimeFormat;
   private readonly _moment: Intl.DateTimeFormat;
+  private readonly _brief: Intl.DateTimeFormat;
   private readonly _day: Intl.DateTimeFormat;
   private readonly _dayOfYear: Intl.DateTimeFormat;
   private readonly _tenths: Intl.NumberFormat;
@@ -54,6 +61,11 @@ export class Wording {
   /** Date and time to the minute. */
   moment(date: Date): string {
     return this._moment.format(date);
+  }
+
+  /** The time; of another day the date, too, without its year. */
+  brief(date: Date, now: Date): string {
+    return dayOf(date) === dayOf(now) ? this.time(date) : this._brief.format(date);
   }
 
   /** "2 minutes ago". */

@@ -8,7 +8,7 @@ from .base import http_error
 from .clone import CloneHandler, FSCloneHandler
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
-from .landing import ClonePage, FSClonePage
+from .landing import ClonePage, FSClonePage, GalleryPage
 from .publish import PublishHandler
 from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
@@ -36,6 +36,7 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (r"/api/bookstore/published/?", PublishedHandler),
         (r"/api/bookstore/clone/*", CloneHandler),
         (r"/api/bookstore/fs-clone/*", FSCloneHandler),
+        (r"/bookstore/?", GalleryPage),
         (r"/bookstore/clone/*", ClonePage),
         (r"/bookstore/fs-clone/*", FSClonePage),
     ]
