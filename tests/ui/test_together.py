@@ -102,7 +102,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
             await expect(page.notebook).not_to_contain_text(LATER, timeout=SEEN)
         await expect(cleo.panel.get_by_text("Restored").first).to_be_visible(timeout=SEEN)
         await cleo.shoot("restored")
-        await cleo.page.get_by_role("button", name="Undo", exact=True).click()
+        await cleo.message("says again").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
 
         # Publish and clone.

@@ -17,6 +17,7 @@ import { NotebookDiffWidget } from 'nbdime/lib/diff/widget';
 import type { IViewers } from './actions';
 import type { IDiff, IVersion } from './api';
 import { timeOf } from './grouping';
+import { foldUnchanged } from './folding';
 import { CommandIDs } from './ids';
 import { PastBar } from './past';
 import type { IServices } from './services';
@@ -74,10 +75,10 @@ export async function viewOf(
     });
     const root = new Panel();
     root.addClass('nbdime-root');
-    root.addClass('jp-mod-hideunchanged');
     root.addWidget(view);
     content.addWidget(root);
     await view.init();
+    foldUnchanged(root.node, trans);
   } else if (diff.type === 'text') {
     content.addWidget(new Widget({ node: textDiff(diff.diff as string, trans) }));
   } else {
