@@ -131,8 +131,9 @@ function Body(props: {
           </button>
         </div>
       )}
-      <HistoryTree {...props} versions={shown} now={now} />
-      {!shown.length && !model.hasMore && (
+      {shown.length || model.hasMore ? (
+        <HistoryTree {...props} versions={shown} now={now} />
+      ) : (
         <Message
           title={trans.__('No version matches')}
           text={trans.__('Nothing here goes with “%1”.', model.filter)}
