@@ -67,7 +67,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.shoot("panel")
 
         # A name for the version before.
-        both = await _holding(api, cleo, [FIRST, SECOND], [LATER])
+        both = await _holding(api, cleo, [FIRST, SECOND], ["gauges l"])
         await cleo.rows.locator(f"xpath=self::*[@data-version-id='{both}']").click(button="right")
         await cleo.shoot("menu")
         await cleo.page.locator(".lm-Menu").get_by_text("Label Version…", exact=True).click()
@@ -92,7 +92,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.page.get_by_role("button", name="Compare", exact=True).first.click()
         compare = cleo.page.locator(".jp-BookstoreCompare-tab")
         await expect(compare).to_contain_text(LATER, timeout=SEEN)
-        await expect(compare.locator(".cm-merge-pane, .jp-Cell-diff").first).to_be_visible()
+        await expect(compare.locator(".cm-merge-2pane").first).to_be_visible()
         await cleo.shoot("compare")
 
         # Restore, and undo it.

@@ -20,10 +20,32 @@ export class HistoryView extends ReactWidget {
     this.addClass('jp-BookstoreHistory');
   }
 
-  /** Move the focus into the list. */
+  /** Move the focus into the list, as soon as there is one. */
   focus(): void {
-    const target = this.node.querySelector<HTMLElement>('[role=treeitem][tabindex="0"]');
-    (target ?? this.node.querySelector<HTMLElement>('button, input'))?.focus();
+    const { model } = this._services;
+    if (model.state !== 'loading') {
+      this._focusFirst();
+      return;
+    }
+    this.node.tabIndex = -1;
+    this.node.focus();
+    const onChanged = (): void => {
+      if (model.state !== 'loading') {
+        model.changed.disconnect(onChanged);
+        // Who has gone on meanwhile is not called back.
+        requestAnimationFrame(() => {
+          if (document.activeElement === this.node) {
+            this._focusFirst();
+          }
+        });
+      }
+    };
+    model.changed.connect(onChanged);
+  }
+
+  private _focusFirst(): void {
+    const item = this.node.querySelector<HTMLElement>('[role=treeitem][tabindex="0"]');
+    (item ?? this.node.querySelector<HTMLElement>('input, button'))?.focus();
   }
 
   protected render(): JSX.Element {
