@@ -154,7 +154,7 @@ async function bringBack(
     services.app.commands.notifyCommandChanged();
     void model.refresh();
     Notification.success(said(changed), {
-      autoClose: undoable ? 15_000 : 5_000,
+      autoClose: undoable ? 60_000 : 5_000,
       actions: undoable
         ? [{ label: trans.__('Undo'), callback: () => void undoRestore(services) }]
         : []
