@@ -180,6 +180,4 @@ class HistoryPage:
 
     def message(self, text: str) -> Locator:
         """A notification."""
-        return self.page.locator(".jp-toast-message, .Toastify__toast").filter(
-            has_text=re.compile(re.escape(text))
-        )
+        return self.page.locator(".Toastify__toast").filter(has_text=text)

@@ -74,9 +74,11 @@ async def test_a_notebook_with_500_versions(
         print("loaded", loaded, "opened in", time.perf_counter() - before)
         await expect(page.panel.get_by_role("group", name="Today")).to_be_visible()
         await expect(page.panel.get_by_role("group", name="Yesterday")).to_be_visible()
-        await page.panel.get_by_text("Ada Lovelace").or_(
-            page.panel.get_by_text("Ben Okri")
-        ).first.wait_for(timeout=SEEN)
+        await (
+            page.panel.get_by_text("Ada Lovelace")
+            .or_(page.panel.get_by_text("Ben Okri"))
+            .first.wait_for(timeout=SEEN)
+        )
         await page.panel.get_by_role("treeitem").first.click()
         await page.version(0).click()
         await page.shoot("long")
@@ -119,9 +121,7 @@ async def test_a_notebook_with_500_versions(
         assert page.errors == []
 
 
-async def test_by_keyboard_alone(
-    serve: Serve, moto_server: S3Server, moto_bucket: str
-) -> None:
+async def test_by_keyboard_alone(serve: Serve, moto_server: S3Server, moto_bucket: str) -> None:
     count = _history(moto_server, moto_bucket, days=3, each=3)
     files = {PATH: _with(f"Reading {count - 1}")}
     async with (
@@ -217,17 +217,13 @@ async def test_no_bucket_is_configured(serve: Serve, moto_server: S3Server) -> N
         page = await HistoryPage.open(browser, server, PATH, "Ada Lovelace")
         await expect(page.status).to_contain_text("not configured", timeout=SEEN)
         await page.open_panel()
-        await expect(page.panel.get_by_text("Nothing is archived here")).to_be_visible(
-            timeout=SEEN
-        )
+        await expect(page.panel.get_by_text("Nothing is archived here")).to_be_visible(timeout=SEEN)
         await expect(page.panel).to_contain_text("c.BookstoreSettings.s3_bucket")
         await page.shoot("not-configured")
         assert await page.violations() == []
 
 
-async def test_a_text_that_is_new(
-    serve: Serve, moto_server: S3Server, moto_bucket: str
-) -> None:
+async def test_a_text_that_is_new(serve: Serve, moto_server: S3Server, moto_bucket: str) -> None:
     files = {"levels.py": "levels = [0.25, 1.5]\n\n\ndef mean():\n    return 1\n"}
     async with (
         chromium() as browser,
@@ -297,9 +293,7 @@ async def test_what_is_published(serve: Serve, moto_server: S3Server, moto_bucke
         page = await HistoryPage.open(browser, server, PATH, "Ada Lovelace")
         await page.page.goto(f"{server.url}/bookstore")
         gallery = page.page.locator(".jp-BookstoreGallery")
-        await expect(gallery.get_by_text("Nothing is published yet")).to_be_visible(
-            timeout=30_000
-        )
+        await expect(gallery.get_by_text("Nothing is published yet")).to_be_visible(timeout=30_000)
         for path in files:
             answer = await http.put(
                 f"/api/bookstore/publish/{path}", json={"type": "notebook", "live": True}

@@ -49,7 +49,7 @@ export async function viewOf(
   widget.contentHeader.addWidget(
     new PastBar(
       trans.__('%1 → %2', from, to),
-      trans.__('Removed is red, added is green.'),
+      '',
       [
         ...(after === null
           ? [{ label: trans.__('Refresh'), onClick: run(CommandIDs.compareNow) }]

@@ -5,7 +5,8 @@ import React from 'react';
 export function Message(props: {
   title: string;
   text?: string;
-  hint?: string;
+  /** What only some want to read. */
+  details?: { label: string; text: string };
   busy?: boolean;
   error?: boolean;
   action?: { label: string; onClick: () => void };
@@ -18,11 +19,16 @@ export function Message(props: {
       {props.busy && <div className="jp-BookstoreMessage-busy" aria-hidden="true" />}
       <p className="jp-BookstoreMessage-title">{props.title}</p>
       {props.text && <p>{props.text}</p>}
-      {props.hint && <p>{props.hint}</p>}
       {props.action && (
         <button className="jp-mod-styled" onClick={props.action.onClick}>
           {props.action.label}
         </button>
+      )}
+      {props.details && (
+        <details>
+          <summary>{props.details.label}</summary>
+          <p>{props.details.text}</p>
+        </details>
       )}
     </div>
   );

@@ -62,11 +62,15 @@ function History(props: { services: IServices; commands: CommandRegistry }): JSX
   const trans = wording.trans;
   const now = useNow(20_000);
   const path = model.path;
+  const filterable =
+    model.labelledOnly ||
+    model.state === 'loading' ||
+    (model.state === 'ready' && (model.versions.length > 0 || model.hasMore));
   return (
     <>
       <header className="jp-BookstoreHistory-header">
         <h2 title={path ?? undefined}>{path ? nameOf(path) : trans.__('Version history')}</h2>
-        {path && (
+        {filterable && (
           <div className="jp-BookstoreHistory-filters" role="search">
             <input
               type="search"
@@ -143,10 +147,10 @@ function Body(props: {
     <>
       {model.error && (
         <div className="jp-BookstoreHistory-banner" role="alert">
-          <span>
+          <span title={model.error.message}>
             {model.error.status === 0
               ? trans.__('The server does not answer; this list may be old.')
-              : model.error.message}
+              : trans.__('The bucket does not answer; this list may be old.')}
           </span>
           <button className="jp-mod-styled jp-mod-minimal" onClick={() => void model.refresh()}>
             {retry.label}
@@ -207,16 +211,21 @@ function Failure(props: {
       <Message title={trans.__('No versions')} text={error.message} action={props.retry} />
     );
   }
-  return (
+  return error.status === 503 ? (
     <Message
       error
-      title={trans.__('The versions cannot be read now')}
+      title={trans.__('The bucket does not answer')}
+      text={trans.__(
+        'Its versions cannot be listed now. What you edit is kept, and archived as soon as the bucket is back.'
+      )}
+      action={props.retry}
+      details={{ label: trans.__('Details'), text: error.message }}
+    />
+  ) : (
+    <Message
+      error
+      title={trans.__('The versions cannot be read')}
       text={error.message}
-      hint={
-        error.status === 503
-          ? trans.__('What you edit is kept, and archived as soon as the bucket is back.')
-          : undefined
-      }
       action={props.retry}
     />
   );
