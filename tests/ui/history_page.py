@@ -147,7 +147,8 @@ class HistoryPage:
             return
         file = Path(SHOTS) / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        await (of or self.page).screenshot(path=file, animations="disabled")
+        # Animations run on: the end of its bar's closes a notification.
+        await (of or self.page).screenshot(path=file, animations="allow")
 
     async def close(self) -> None:
         """Close the page with its profile."""

@@ -311,6 +311,6 @@ async def test_what_is_published(serve: Serve, moto_server: S3Server, moto_bucke
         )
         await page.shoot("preview")
         await page.command("bookstore:open-gallery")
-        await gallery.get_by_role("button", name="Clone storms.ipynb").click()
+        await gallery.get_by_role("button", name="Clone storms.ipynb", exact=True).click()
         await expect(page.message("Cloned as")).to_be_visible(timeout=SEEN)
         assert len(list(server.disk.root.glob("storms*.ipynb"))) == 2

@@ -48,6 +48,7 @@ export function addGallery(
       const content = new GalleryView(services, viewers);
       const widget = new MainAreaWidget({ content, translator: viewers.translator });
       widget.id = TAB_ID;
+      widget.addClass('jp-BookstoreGallery-tab');
       widget.toolbar.hide();
       widget.title.label = trans.__('Published Notebooks');
       widget.title.icon = galleryIcon;

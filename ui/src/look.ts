@@ -39,9 +39,11 @@ export async function viewOf(
   };
   const by = version.authors.length ? trans.__('by %1', version.authors.join(', ')) : '';
   const bar = new PastBar(
-    version.label
-      ? trans.__('Past version “%1”, %2', version.label, when)
-      : trans.__('Past version of %1', when),
+    version.kind === 'published'
+      ? trans.__('Published on %1', when)
+      : version.label
+        ? trans.__('Past version “%1”, %2', version.label, when)
+        : trans.__('Past version of %1', when),
     [trans.__('read-only'), by].filter(Boolean).join(' · '),
     // Of a document that is not the current one there is nothing to compare with or restore.
     services.model.path === path
