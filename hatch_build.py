@@ -30,8 +30,9 @@ class ExtensionBuild(BuildHookInterface[Any]):
         root = Path(self.root)
         if not (root / BUILT / "package.json").exists():
             build(root)
-        build_data["artifacts"].append(f"/{BUILT.as_posix()}/")
-        if self.target_name == "wheel":
+        if self.target_name == "sdist":
+            build_data["artifacts"].append(f"/{BUILT.as_posix()}/")  # though git ignores it
+        else:
             build_data["shared_data"][str(root / BUILT)] = SHARED
 
 
