@@ -50,9 +50,9 @@ export async function compare(
   services: IServices,
   viewers: IViewers,
   before: IVersion,
-  after: IVersion | null
+  after: IVersion | null,
+  path: string = services.model.path!
 ): Promise<void> {
-  const path = services.model.path!;
   const id = `bookstore-compare-${before.version_id}-${after?.version_id ?? 'now'}`;
   if (after === null) {
     find(services, id)?.dispose(); // now is another now
@@ -78,10 +78,13 @@ export function compareBoth(
 }
 
 /** Restore a version, after asking. */
-export async function restore(services: IServices, version: IVersion): Promise<void> {
-  const { current, model, wording } = services;
+export async function restore(
+  services: IServices,
+  version: IVersion,
+  path: string = services.model.path!
+): Promise<void> {
+  const { current, wording } = services;
   const trans = wording.trans;
-  const path = model.path!;
   const name = nameOf(path);
   const body = document.createElement('div');
   body.className = 'jp-BookstoreDialog';

@@ -15,10 +15,10 @@ import { NotebookDiffModel } from 'nbdime/lib/diff/model';
 import { NotebookDiffWidget } from 'nbdime/lib/diff/widget';
 
 import type { IViewers } from './actions';
+import { compare, restore } from './actions';
 import type { IDiff, IVersion } from './api';
 import { timeOf } from './grouping';
 import { foldUnchanged } from './folding';
-import { CommandIDs } from './ids';
 import { PastBar } from './past';
 import type { IServices } from './services';
 import { textDiff } from './textdiff';
@@ -33,7 +33,7 @@ export async function viewOf(
   after: IVersion | null,
   diff: IDiff
 ): Promise<MainAreaWidget> {
-  const { app, wording } = services;
+  const { wording } = services;
   const trans = wording.trans;
   const content = new Panel();
   content.addClass('jp-BookstoreCompare');
@@ -43,18 +43,23 @@ export async function viewOf(
   widget.toolbar.hide();
   const from = titleOf(services, before);
   const to = after ? titleOf(services, after) : trans.__('now');
-  const run = (command: string) => () => {
-    void app.commands.execute(command, { versionId: before.version_id });
-  };
   widget.contentHeader.addWidget(
     new PastBar(
       trans.__('%1 → %2', from, to),
       '',
       [
         ...(after === null
-          ? [{ label: trans.__('Refresh'), onClick: run(CommandIDs.compareNow) }]
+          ? [
+              {
+                label: trans.__('Refresh'),
+                onClick: () => void compare(services, viewers, before, null, path)
+              }
+            ]
           : []),
-        { label: trans.__('Restore the Older…'), onClick: run(CommandIDs.restore) }
+        {
+          label: trans.__('Restore the Older…'),
+          onClick: () => void restore(services, before, path)
+        }
       ]
     )
   );

@@ -3,7 +3,10 @@
 import type { IServices } from './services';
 
 const STATE_EVENTS = 'https://schema.jupyter.org/bookstore_y/state/v1';
+/** Milliseconds, and seconds. */
 const AFTER_EDIT = 2_000;
+const WHILE_PENDING = 3;
+const IN_TROUBLE = 10;
 
 /** How often it is looked, in seconds. */
 export interface IPace {
@@ -13,7 +16,7 @@ export interface IPace {
 /** Keep the models current from now on. */
 export function keepCurrent(services: IServices): IPace {
   const { app, current, model, status } = services;
-  const pace: IPace = { seconds: 10 };
+  const pace: IPace = { seconds: 30 };
   const look = (): void => {
     if (document.visibilityState === 'visible') {
       void status.refresh();
@@ -42,8 +45,11 @@ export function keepCurrent(services: IServices): IPace {
 
   let soon = 0;
   current.edited.connect(() => {
-    window.clearTimeout(soon);
-    soon = window.setTimeout(look, AFTER_EDIT);
+    // Not put off by further edits: somebody may be typing for long.
+    soon ||= window.setTimeout(() => {
+      soon = 0;
+      look();
+    }, AFTER_EDIT);
   });
   app.serviceManager.events.stream.connect((_, event) => {
     if (event.schema_id === STATE_EVENTS) {
@@ -54,9 +60,12 @@ export function keepCurrent(services: IServices): IPace {
 
   const tick = (): void => {
     look();
-    const hurry = status.archived === 'pending' ? 0.3 : 1;
-    window.setTimeout(tick, Math.max(2, hurry * pace.seconds) * 1000);
+    const { archived } = status;
+    const troubled = archived === 'retrying' || archived === 'offline';
+    const seconds =
+      archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
+    window.setTimeout(tick, 1000 * Math.min(seconds, pace.seconds));
   };
-  window.setTimeout(tick, pace.seconds * 1000);
+  window.setTimeout(tick, 1000 * WHILE_PENDING);
   return pace;
 }

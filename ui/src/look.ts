@@ -10,9 +10,9 @@ import { historyIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 
 import type { IViewers } from './actions';
+import { compare, restore } from './actions';
 import type { IVersion } from './api';
 import { timeOf } from './grouping';
-import { CommandIDs } from './ids';
 import { PastBar } from './past';
 import type { IServices } from './services';
 import { nameOf } from './wording';
@@ -25,7 +25,7 @@ export async function viewOf(
   version: IVersion,
   model: Contents.IModel
 ): Promise<MainAreaWidget> {
-  const { app, wording } = services;
+  const { wording } = services;
   const trans = wording.trans;
   const content = await render(viewers, model, trans.__('It cannot be shown; download it.'));
   content.addClass('jp-BookstoreLook');
@@ -33,10 +33,6 @@ export async function viewOf(
   widget.addClass('jp-BookstoreLook-tab');
   widget.toolbar.hide();
   const when = wording.moment(timeOf(version));
-  const run = (command: string) => () => {
-    services.model.select(version.version_id);
-    void app.commands.execute(command, { versionId: version.version_id });
-  };
   const by = version.authors.length ? trans.__('by %1', version.authors.join(', ')) : '';
   const bar = new PastBar(
     version.kind === 'published'
@@ -45,13 +41,16 @@ export async function viewOf(
         ? trans.__('Past version “%1”, %2', version.label, when)
         : trans.__('Past version of %1', when),
     [trans.__('read-only'), by].filter(Boolean).join(' · '),
-    // Of a document that is not the current one there is nothing to compare with or restore.
-    services.model.path === path
-      ? [
-          { label: trans.__('Compare'), onClick: run(CommandIDs.compareNow) },
-          { label: trans.__('Restore…'), onClick: run(CommandIDs.restore) }
+    // What the gallery shows is no document of this server's.
+    version.kind === 'published' && services.model.path !== path
+      ? []
+      : [
+          {
+            label: trans.__('Compare'),
+            onClick: () => void compare(services, viewers, version, null, path)
+          },
+          { label: trans.__('Restore…'), onClick: () => void restore(services, version, path) }
         ]
-      : []
   );
   widget.contentHeader.addWidget(bar);
   widget.title.label = `${nameOf(path)} · ${wording.brief(timeOf(version), new Date())}`;
