@@ -36,15 +36,14 @@ class TestPublished:
         for name in names:
             _publish(rest, name)
         found: list[str] = []
-        after = None
+        query = {"q": "paging", "limit": "2"}
         while True:
-            query = {"after": after} if after else {}
-            page = rest.get("published", q="paging", limit=2, **query)
+            page = rest.get("published", **query)
             assert len(page["documents"]) <= 2
             found += [document["path"] for document in page["documents"]]
-            after = page["next"]
-            if after is None:
+            if page["next"] is None:
                 break
+            query["after"] = page["next"]
         assert sorted(found) == sorted(names)
 
     def test_wants_all_words_in_any_case(self, rest: RestServer) -> None:

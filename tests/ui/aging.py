@@ -7,10 +7,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from ..servers import S3Server, connect
+
+
+ACCOUNT = "123456789012"
+"""moto's own."""
 
 
 def put_saves(
@@ -33,7 +36,7 @@ def put_saves(
             )
     finally:
         client.close()
-    stored = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys.getlist(key)
+    stored = s3_backends[ACCOUNT]["aws"].buckets[bucket].keys.getlist(key)
     for (when, *_), version in zip(saves, stored, strict=True):
         version.last_modified = when.astimezone(timezone.utc).replace(tzinfo=None)
 

@@ -19,6 +19,7 @@ import type { MainAreaWidget } from '@jupyterlab/apputils';
 import type { IVersion } from './api';
 import { timeOf } from './grouping';
 import type { IServices } from './services';
+import { addTab, findTab } from './tabs';
 import { cloneName, nameOf } from './wording';
 
 /** What JupyterLab has to show documents with. */
@@ -55,7 +56,7 @@ export async function compare(
 ): Promise<void> {
   const id = `bookstore-compare-${before.version_id}-${after?.version_id ?? 'now'}`;
   if (after === null) {
-    find(services, id)?.dispose(); // now is another now
+    findTab(services.app, id)?.dispose(); // now is another now
   }
   await show(services, id, async () => {
     const [{ viewOf }, diff] = await Promise.all([
@@ -296,10 +297,6 @@ export function copyId(services: IServices, version: IVersion): void {
   Notification.info(services.wording.trans.__('The version id is copied.'), { autoClose: 3_000 });
 }
 
-function find(services: IServices, id: string): Widget | undefined {
-  return [...services.app.shell.widgets('main')].find(widget => widget.id === id);
-}
-
 /** Show the tab with this id; make it if there is none. */
 async function show(
   services: IServices,
@@ -307,7 +304,7 @@ async function show(
   make: () => Promise<MainAreaWidget>
 ): Promise<void> {
   const { shell } = services.app;
-  const known = find(services, id);
+  const known = findTab(services.app, id);
   if (known) {
     shell.activateById(id);
     return;
@@ -315,9 +312,7 @@ async function show(
   await attempt(services, services.wording.trans.__('It could not be shown'), async () => {
     const widget = await make();
     widget.id = id;
-    // Jupyter Notebook has one document in its main area, and a place for more below it.
-    shell.add(widget, services.app.name === 'Jupyter Notebook' ? 'down' : 'main');
-    shell.activateById(id);
+    addTab(services.app, widget);
   });
 }
 

@@ -1,6 +1,5 @@
 /** The commands on versions; what they do is in a module that is loaded with the first of them. */
 
-import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ICommandPalette } from '@jupyterlab/apputils';
 import {
   copyIcon,
@@ -186,9 +185,4 @@ export function addCommands(
 export function previousOf(versions: readonly IVersion[], version: IVersion): IVersion | null {
   const at = versions.findIndex(each => each.version_id === version.version_id);
   return versions.slice(at + 1).find(each => each.key === version.key) ?? null;
-}
-
-/** Whether the app has a dock with room for tabs. */
-export function isLab(app: JupyterFrontEnd): boolean {
-  return app.name !== 'Jupyter Notebook';
 }

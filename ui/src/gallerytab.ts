@@ -9,6 +9,7 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import type { IViewers } from './actions';
 import { CommandIDs } from './ids';
 import type { IServices } from './services';
+import { addTab, findTab } from './tabs';
 
 const TAB_ID = 'bookstore-gallery';
 
@@ -42,19 +43,18 @@ export function addGallery(
   }
 
   async function open(app: JupyterFrontEnd): Promise<void> {
-    const known = [...app.shell.widgets('main')].find(widget => widget.id === TAB_ID);
-    if (!known) {
+    if (findTab(app, TAB_ID)) {
+      app.shell.activateById(TAB_ID);
+    } else {
       const { GalleryView } = await import('./gallery');
       const content = new GalleryView(services, viewers);
       const widget = new MainAreaWidget({ content, translator: viewers.translator });
       widget.id = TAB_ID;
-      widget.addClass('jp-BookstoreGallery-tab');
       widget.toolbar.hide();
       widget.title.label = trans.__('Published Notebooks');
       widget.title.icon = galleryIcon;
       widget.title.closable = true;
-      app.shell.add(widget, app.name === 'Jupyter Notebook' ? 'down' : 'main');
+      addTab(app, widget);
     }
-    app.shell.activateById(TAB_ID);
   }
 }

@@ -17,11 +17,22 @@ export interface IPace {
 export function keepCurrent(services: IServices): IPace {
   const { app, current, model, status } = services;
   const pace: IPace = { seconds: 30 };
+  let timer = 0;
   const look = (): void => {
     if (document.visibilityState === 'visible') {
       void status.refresh();
     }
   };
+  // Each answer says when to ask again; who comes back to the page asks at once.
+  const arm = (): void => {
+    window.clearTimeout(timer);
+    const { archived } = status;
+    const troubled = archived === 'retrying' || archived === 'offline';
+    const seconds =
+      archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
+    timer = window.setTimeout(look, 1000 * seconds);
+  };
+  status.changed.connect(arm);
 
   let newest: string | null = null;
   status.changed.connect(() => {
@@ -58,14 +69,6 @@ export function keepCurrent(services: IServices): IPace {
   });
   document.addEventListener('visibilitychange', look);
 
-  const tick = (): void => {
-    look();
-    const { archived } = status;
-    const troubled = archived === 'retrying' || archived === 'offline';
-    const seconds =
-      archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
-    window.setTimeout(tick, 1000 * Math.min(seconds, pace.seconds));
-  };
-  window.setTimeout(tick, 1000 * WHILE_PENDING);
+  arm();
   return pace;
 }
