@@ -11,7 +11,6 @@ from moto.s3.models import s3_backends
 
 from ..servers import S3Server, connect
 
-
 ACCOUNT = "123456789012"
 """moto's own."""
 

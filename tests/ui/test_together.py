@@ -14,13 +14,14 @@ from ..e2e.notebooks import sample_notebook, sources
 from ..e2e.waiting import eventually
 from ..servers import S3Server
 from .conftest import Serve
-from .history_page import HistoryPage
+from .history_page import AXE, HistoryPage
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(chromium_path() is None, reason="no `chromium` on PATH"),
+    pytest.mark.skipif(not AXE.exists(), reason="the extension is not built: `make ui`"),
 ]
 
 PATH = "tides.ipynb"
@@ -64,6 +65,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await typed(ada, 1, LATER)
         await eventually(lambda: _more(cleo, shown), within=20, what="the new version to be shown")
         await cleo.version(0).click()
+        await expect(cleo.version(0).get_by_text("Ada Lovelace")).to_be_visible(timeout=SEEN)
         await cleo.shoot("panel")
 
         # A name for the version before.
@@ -120,6 +122,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         text = "\n".join(sources(json.loads(clones[0].read_text())))
         assert SECOND in text
         assert LATER not in text
+        assert [page.errors for page in (ada, ben, cleo)] == [[], [], []]
 
 
 async def _more(page: HistoryPage, than: int) -> bool:
