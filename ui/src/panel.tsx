@@ -10,6 +10,9 @@ import { HistoryTree } from './tree';
 import { Message } from './message';
 import { nameOf } from './wording';
 
+/** What takes the focus: the first version, or the button of a message. */
+const FIRST = '[role=treeitem][tabindex="0"], .jp-BookstoreMessage button';
+
 /** The panel's content. */
 export class HistoryView extends ReactWidget {
   constructor(
@@ -22,30 +25,24 @@ export class HistoryView extends ReactWidget {
 
   /** Move the focus into the list, as soon as there is one. */
   focus(): void {
-    const { model } = this._services;
-    if (model.state !== 'loading') {
-      this._focusFirst();
-      return;
-    }
     this.node.tabIndex = -1;
     this.node.focus();
-    const onChanged = (): void => {
-      if (model.state !== 'loading') {
-        model.changed.disconnect(onChanged);
-        // Who has gone on meanwhile is not called back.
-        requestAnimationFrame(() => {
-          if (document.activeElement === this.node) {
-            this._focusFirst();
-          }
-        });
+    const settle = (): boolean => {
+      if (document.activeElement !== this.node) {
+        return true; // who has gone on meanwhile is not called back
       }
+      const item = this.node.querySelector<HTMLElement>(FIRST);
+      item?.focus();
+      return item !== null;
     };
-    model.changed.connect(onChanged);
-  }
-
-  private _focusFirst(): void {
-    const item = this.node.querySelector<HTMLElement>('[role=treeitem][tabindex="0"]');
-    (item ?? this.node.querySelector<HTMLElement>('input, button'))?.focus();
+    if (!settle()) {
+      const observer = new MutationObserver(() => {
+        if (settle()) {
+          observer.disconnect();
+        }
+      });
+      observer.observe(this.node, { childList: true, subtree: true });
+    }
   }
 
   protected render(): JSX.Element {
