@@ -171,12 +171,13 @@ async def test_by_keyboard_alone(serve: Serve, moto_server: S3Server, moto_bucke
         await expect(page.notebook).to_contain_text(f"Reading {count - 1}", timeout=SEEN)
 
         # Copy, and look.
-        chosen = page.panel.locator("[data-version-id]").first
+        version_id = await page.version(1).get_attribute("data-version-id")
+        chosen = page.panel.locator(f"[data-version-id='{version_id}']")
         await chosen.focus()
         await press("Control+c")
         await expect(page.message("The version id is copied")).to_be_visible()
         copied = await page.page.evaluate("() => navigator.clipboard.readText()")
-        assert copied == await chosen.get_attribute("data-version-id")
+        assert copied == version_id
         await chosen.focus()
         await press("Enter")
         await expect(page.page.locator(".jp-BookstoreLook-tab")).to_be_visible(timeout=SEEN)
