@@ -20,7 +20,7 @@ demo: .venv/installed-demo ui ## JupyterLab with real-time collaboration on an e
 ui: .venv/linked-ui ## build the JupyterLab extension, if its source has changed
 
 test: .venv/installed-test .venv/linked-ui ## the tests that can run on this machine, slow ones apart
-	@exec $(bin)/pytest $(ARGS)
+	@exec $(bin)/pytest --numprocesses auto $(ARGS)
 
 test-ui: ui/node_modules/.installed ## the unit tests of the JupyterLab extension
 	@cd ui && exec npm test

@@ -51,10 +51,10 @@ class Bench:
 
     async def config(self, **store: Any) -> Config:
         """A store's configuration with such a bucket; `store` are traits of `S3YStore`."""
-        return config_of(await self.bucket(), **store)
+        return self.config_of(await self.bucket(), **store)
 
-
-def config_of(settings: BookstoreSettings, **store: Any) -> Config:
-    """The configuration of a store of that bucket."""
-    chosen = {name: getattr(settings, name) for name in settings.trait_names(config=True)}
-    return Config({"BookstoreSettings": chosen, "S3YStore": store})
+    def config_of(self, settings: BookstoreSettings, **store: Any) -> Config:
+        """The configuration of a store of that bucket."""
+        chosen = {name: getattr(settings, name) for name in settings.trait_names(config=True)}
+        store.setdefault("recovery_dir", str(self.scratch))
+        return Config({"BookstoreSettings": chosen, "S3YStore": store})

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pycrdt import Map
 
 from . import floors, traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .measure import Figure, Stopwatch, in_turns
 from .rooms import checkpoint, checkpointer_of, room
 
@@ -29,7 +29,7 @@ async def of_size(bench: Bench, size: int) -> Figure:
     settings = await bench.bucket()
     trace = document(size)
     async with (
-        room("document", trace.doc, config_of(settings)) as store,
+        room("document", trace.doc, bench.config_of(settings)) as store,
         floors.bare_s3(settings) as s3,
     ):
         await store.write(trace.doc.get_update())
@@ -39,9 +39,7 @@ async def of_size(bench: Bench, size: int) -> Figure:
         async def ours() -> float:
             for _ in range(5):
                 await store.write(next(edits))
-            with Stopwatch() as watch:
-                await checkpoint(store)
-            return watch.seconds
+            return await checkpoint(store)
 
         async def floor() -> float:
             await store.write(next(edits))
@@ -70,7 +68,7 @@ async def of_age(bench: Bench) -> Figure:
     async with AsyncExitStack() as stack:
         documents = []
         for name, count in (("young", few), ("old", many)):
-            trace = document(100_000)
+            trace = document(32 << 10)
             store = await stack.enter_async_context(room(name, trace.doc, config))
             await store.write(trace.doc.get_update())
             progress = trace.doc.get("progress", type=Map)
@@ -89,9 +87,7 @@ async def of_age(bench: Bench) -> Figure:
                 progress["done"] = f"{number:08}"
                 for update in trace.taken():
                     await store.write(update)
-            with Stopwatch() as watch:
-                await checkpoint(store)
-            return watch.seconds
+            return await checkpoint(store)
 
         values = await in_turns(bench.rounds(21), lambda: take(1), lambda: take(0))
     what = f"checkpoint after {many:,} updates"

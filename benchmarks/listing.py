@@ -19,7 +19,7 @@ PAGE = 50
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """The first page near by; and with all details, over a network that delays every request."""
-    count = bench.pick(10_000, 500)
+    count = bench.pick(10_000, 200)
     near = await bench.bucket()
     await fill(near, count)
     async for figure in near_by(bench, near, count):

@@ -14,7 +14,7 @@ from pycrdt import Doc
 from bookstore_y import S3YStore
 
 from . import floors, traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .measure import Figure, Stopwatch
 from .rooms import entry_of, room
 
@@ -32,20 +32,21 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
     seconds = bench.pick(60.0, 5.0)
     delay = bench.pick(30.0, 2.0)
     settings = await bench.bucket()
-    config = config_of(settings, checkpoint_max_delay=delay)
+    config = bench.config_of(settings, checkpoint_max_delay=delay)
     updates = traces.text(int(seconds / PERIOD) + 1).updates
     async with AsyncExitStack() as stack:
-        written: list[tuple[S3YStore, deque[float]]] = []
+        rooms: list[tuple[S3YStore, Doc[Any]]] = []
         for index in range(count):
             doc: Doc[Any] = Doc()
             store = await stack.enter_async_context(room(f"{index}.txt", doc, config))
-            written.append((store, deque(maxlen=len(updates))))
+            rooms.append((store, doc))
+        written = [(store, deque[float](maxlen=len(updates))) for store, _ in rooms]
         cpu, started = time.process_time(), time.perf_counter()
         watching = asyncio.create_task(_oldest(written))
         await asyncio.gather(
             *(
-                _type(store, at, updates, index / count * PERIOD)
-                for index, (store, at) in enumerate(written)
+                _type(store, doc, written[index][1], updates, index / count * PERIOD)
+                for index, (store, doc) in enumerate(rooms)
             )
         )
         busy = (time.process_time() - cpu) / (time.perf_counter() - started)
@@ -64,13 +65,16 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
     yield Figure("load-cpu", f"{what}: of one core", "%", [busy * 100], at_most=50)
 
 
-async def _type(store: S3YStore, at: deque[float], updates: list[bytes], first: float) -> None:
+async def _type(
+    store: S3YStore, doc: Doc[Any], at: deque[float], updates: list[bytes], first: float
+) -> None:
     """Write an update each period."""
     loop = asyncio.get_running_loop()
     due = loop.time() + first
     for update in updates:
         await asyncio.sleep(due - loop.time())
         at.append(loop.time())
+        doc.apply_update(update)
         await store.write(update)
         due += PERIOD
 

@@ -8,11 +8,12 @@ from typing import Any
 from jupyter_ydoc import YNotebook
 from pycrdt import Doc
 from pycrdt.store import BaseYStore
+from traitlets.config import Config
 
 from bookstore_y import S3YStore
 
 from . import floors, peers, traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .checkpoints import SIZES, document, readable
 from .measure import Figure, Stopwatch, in_turns
 from .rooms import checkpointer_of, room
@@ -33,8 +34,10 @@ async def of_edits(bench: Bench, edits: int) -> AsyncIterator[Figure]:
     trace = traces.typed_notebook(edits)
     file = peers.FileYStore(str(bench.directory() / "notebook.y"))
     settings = await bench.bucket()
+    config = bench.config_of(settings)
+    await fill(config, "notebook.ipynb", trace)
     async with (
-        S3YStore("host.txt", config=config_of(settings)) as host,
+        S3YStore("host.txt", config=config) as host,
         floors.bare_s3(settings) as s3,
         file,
         peers.MemoryStore("notebook.ipynb") as sqlite,
@@ -42,7 +45,6 @@ async def of_edits(bench: Bench, edits: int) -> AsyncIterator[Figure]:
         for update in trace.updates:
             await file.write(update)
             await sqlite.write(update)
-        await fill(host, "notebook.ipynb", trace)
         await floors.put(s3, settings.s3_bucket, "floor", trace.doc)
         content = whole(trace.doc)
 
@@ -73,12 +75,13 @@ async def of_edits(bench: Bench, edits: int) -> AsyncIterator[Figure]:
 async def of_size(bench: Bench, size: int) -> Figure:
     """Documents of the sizes that checkpoints are measured with."""
     settings = await bench.bucket()
+    config = bench.config_of(settings)
     trace = document(size)
+    await fill(config, "document", trace)
     async with (
-        S3YStore("host.txt", config=config_of(settings)) as host,
+        S3YStore("host.txt", config=config) as host,
         floors.bare_s3(settings) as s3,
     ):
-        await fill(host, "document", trace)
         await floors.put(s3, settings.s3_bucket, "floor", trace.doc)
         state = trace.doc.get_state()
 
@@ -98,12 +101,11 @@ async def of_size(bench: Bench, size: int) -> Figure:
     return Figure("open-size", what, "s", values[0], values[1], FLOOR, at_most=1.2, size=size)
 
 
-async def fill(host: S3YStore, path: str, trace: traces.Trace) -> None:
-    """Put a document into the bucket of another, and none of it into the buffer."""
-    async with room(path, Doc(), host.config) as store:
+async def fill(config: Config, path: str, trace: traces.Trace) -> None:
+    """Put a document into the bucket, through a buffer that is gone when this returns."""
+    async with room(path, Doc(), config) as store:
         for update in trace.updates:
             await store.write(update)
-    await forget(host, store)
 
 
 async def opened(host: S3YStore, path: str, content: Any) -> float:

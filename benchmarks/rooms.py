@@ -14,6 +14,8 @@ from bookstore_y import BookstoreSettings, S3YStore
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry
 
+from .measure import Stopwatch
+
 
 @contextlib.asynccontextmanager
 async def room(path: str, doc: Doc[Any], config: Config) -> AsyncIterator[S3YStore]:
@@ -37,7 +39,10 @@ def entry_of(store: S3YStore) -> Entry:
     return store.entry
 
 
-async def checkpoint(store: S3YStore) -> None:
-    """Checkpoint what is pending; it is in the bucket when this returns."""
-    saved = await checkpointer_of(store).checkpoint(entry_of(store))
+async def checkpoint(store: S3YStore) -> float:
+    """Seconds to checkpoint what is pending; it is in the bucket when this returns."""
+    checkpointer, entry = checkpointer_of(store), entry_of(store)
+    with Stopwatch() as watch:
+        saved = await checkpointer.checkpoint(entry)
     assert saved is not None, "there was nothing to checkpoint"
+    return watch.seconds

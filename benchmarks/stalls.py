@@ -13,7 +13,7 @@ from pycrdt import Doc
 from bookstore_y import S3YStore
 
 from . import traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .measure import Figure, in_turns
 from .opening import fill, forget
 from .rooms import checkpoint, room
@@ -55,10 +55,10 @@ async def while_checkpointing(bench: Bench, size: int) -> Figure:
 async def while_opening(bench: Bench, size: int) -> Figure:
     """Opening, against one bare `apply_update`."""
     trace = traces.executed_notebook(size)
-    settings = await bench.bucket()
+    config = await bench.config()
     update = trace.doc.get_update()
-    async with S3YStore("host.txt", config=config_of(settings)) as host:
-        await fill(host, "large.ipynb", trace)
+    await fill(config, "large.ipynb", trace)
+    async with S3YStore("host.txt", config=config) as host:
 
         async def ours() -> float:
             doc: Doc[Any] = Doc()
@@ -79,7 +79,7 @@ async def while_opening(bench: Bench, size: int) -> Figure:
     return Figure("stall-open", what, "s", values[0], values[1], "one bare `apply_update`")
 
 
-async def longest(work: Callable[[], Awaitable[None]]) -> float:
+async def longest(work: Callable[[], Awaitable[object]]) -> float:
     """Seconds that the event loop stood still for at most while this ran: by how much a sleep of
     1 ms came late."""
     late: list[float] = []

@@ -23,12 +23,16 @@ YDOC = "import jupyter_server.serverapp, jupyter_server_ydoc.app, pycrdt.store"
 
 async def figures(bench: Bench) -> AsyncIterator[Figure]:
     """In fresh interpreters, and in fresh servers."""
-    rounds = bench.rounds(9)
-    package = await in_turns(rounds, lambda: imported("import bookstore_y"))
+    rounds = bench.pick(9, 1)
+    package = await in_turns(
+        rounds, lambda: imported("import bookstore_y"), warm_up=not bench.quick
+    )
     what = "`import bookstore_y`"
     yield Figure("import", what, "s", package[0], at_most=0.1)
     store = "from bookstore_y import S3YStore"
-    seconds = await in_turns(rounds, lambda: imported(store, YDOC), lambda: imported(store))
+    seconds = await in_turns(
+        rounds, lambda: imported(store, YDOC), lambda: imported(store), warm_up=not bench.quick
+    )
     what = f"`{store}`"
     yield Figure("import-store", f"{what} in a collaborative server", "s", seconds[0])
     yield Figure("import-store-alone", f"{what} in a bare interpreter", "s", seconds[1])

@@ -12,7 +12,7 @@ from pycrdt import Doc
 from bookstore_y import S3YStore
 
 from . import traces
-from .bench import Bench, config_of
+from .bench import Bench
 from .measure import Figure
 from .rooms import checkpointer_of, entry_of, room
 
@@ -31,7 +31,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
     settings = await bench.bucket()
     trace = traces.text(UPDATES)
     pause = bench.pick(0.01, 0.001)
-    async with S3YStore("host.txt", config=config_of(settings)) as host:
+    async with S3YStore("host.txt", config=bench.config_of(settings)) as host:
         checkpointer = checkpointer_of(host)
         await checkpointer.archive.check()
         counted: Counter[str] = Counter()
@@ -46,6 +46,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
             opening_new = counted.copy()
             counted.clear()
             for update in trace.updates:
+                doc.apply_update(update)
                 await store.write(update)
                 await asyncio.sleep(pause)
             await checkpointer.flush(60)

@@ -31,7 +31,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
 
 async def in_memory(bench: Bench, updates: list[bytes]) -> AsyncIterator[Figure]:
     """One document, against pycrdt-store in memory and against plain INSERTs."""
-    few = updates[: bench.pick(FEW, 500)]
+    few = updates[: bench.pick(FEW, 200)]
     async with S3YStore("one.txt", config=await bench.config()) as store:
 
         async def ours() -> float:
@@ -61,14 +61,12 @@ async def in_memory(bench: Bench, updates: list[bytes]) -> AsyncIterator[Figure]
     yield Figure(
         "write-memory-floor", what, "1/s", values[0], values[1], "plain sqlite3 `INSERT`", 0.35
     )
-    yield Figure(
-        "write-memory-qystore", what, "1/s", values[0], values[3], "QYStore's checkpoints", 40
-    )
+    yield Figure("write-memory-qystore", what, "1/s", values[0], values[3], "QYStore's checkpoints")
 
 
 async def many_documents(bench: Bench, updates: list[bytes]) -> Figure:
     """1,000 open documents in turn, against one of them."""
-    count = bench.pick(1000, 100)
+    count = bench.pick(1000, 50)
     config = await bench.config()
     async with AsyncExitStack() as stack:
         stores = [
@@ -99,7 +97,7 @@ async def on_disk(bench: Bench, updates: list[bytes]) -> Figure:
     other out, and what they then drop would count as written.
     """
     writers = 50
-    few = updates[: bench.pick(FEW, 500)]
+    few = updates[: bench.pick(FEW, 200)]
 
     async def ours() -> float:
         path = str(bench.directory() / "buffer.db")

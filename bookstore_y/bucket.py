@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import logging
 import re
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +20,6 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -33,7 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from .connection import Connection, code_of, connections
+from .connection import Connection, code_of, connections, is_aiohttps
 from .errors import (
     AccessDenied,
     BucketError,
@@ -55,6 +55,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+_AT_ONCE = timedelta(seconds=1)
+"""By how much the times of one key's versions may be out of order, where several writers put at
+the same time."""
+
+
+class _BrokeOff(OSError):
+    """A body was shorter than announced."""
+
+
+def _broke_off(error: BaseException | None) -> bool:
+    """Whether the body of an answer broke off, as aiohttp or we have noticed."""
+    noticed = getattr(sys.modules.get("aiohttp"), "ClientPayloadError", ())
+    return isinstance(error, (_BrokeOff, noticed) if noticed else _BrokeOff)
 
 
 class _NothingSaid(BucketError):
@@ -261,7 +276,7 @@ class Bucket:
         condition: dict[str, Any] = {}
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
-        said = digest if digest is not None else await asyncio.to_thread(_md5, body)
+        said = digest if digest is not None else await asyncio.to_thread(md5, body)
         try:
             answer = await self._call(
                 f"write {key!r} to",
@@ -303,7 +318,7 @@ class Bucket:
             async with answer["Body"] as stream:
                 body = await stream.read()
             if len(body) != size:
-                raise aiohttp.ClientPayloadError(f"{len(body)} of {size} bytes arrived")
+                raise _BrokeOff(f"{len(body)} of {size} bytes arrived")
             return StoredObject(
                 key=key,
                 body=body,
@@ -322,7 +337,7 @@ class Bucket:
                 with self._about(key, version_id):
                     return await self._call(f"read {key!r} from", read)
             except BucketUnavailable as error:
-                broke_off = isinstance(error.__cause__, aiohttp.ClientPayloadError)
+                broke_off = _broke_off(error.__cause__)
                 if not broke_off or attempt + 1 == self.settings.max_attempts:
                     raise
         raise AssertionError("unreachable: max_attempts is at least 1")
@@ -572,7 +587,7 @@ class Bucket:
         """
         page = await self.page(key, after=cursor or (key, given[-1]), limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
-        if entries and not entries[0].is_latest and entries[0].last_modified <= than:
+        if entries and not entries[0].is_latest and entries[0].last_modified <= than + _AT_ONCE:
             following = page.next if len(entries) == len(page.entries) else None
             # Within one moment, markers come apart from versions, so some may come again.
             new = [entry for entry in entries if entry.version_id not in given]
@@ -582,14 +597,20 @@ class Bucket:
         # LocalStack 4.8 begins at the start when the key has a space in it, and says that there is
         # nothing when it has a plus; other servers answer as they like to an id that is gone.
         found: list[ObjectVersion] = []
+        instead: list[ObjectVersion] = []
         passed = False
         async for entry in self.list_versions(key):
-            if passed or (entry.last_modified <= than and entry.version_id not in given):
+            if passed:
                 found.append(entry)
                 if len(found) > limit:
                     return found[:limit], None, True
-            passed = passed or entry.version_id == given[-1]
-        return found, None, False
+            elif entry.version_id == given[-1]:
+                passed = True
+            elif entry.last_modified <= than and entry.version_id not in given:
+                instead = [*instead, entry] if len(instead) <= limit else instead
+        if not passed:  # it is gone: by time, then
+            found = instead
+        return found[:limit], None, len(found) > limit
 
     async def _is_there(self, key: str, version_id: str) -> bool:
         """Whether a key has a version or delete marker of that id."""
@@ -640,7 +661,10 @@ class Bucket:
             ) from error
         except ResponseParserError as error:
             raise self._not_s3(what) from error
-        except (BotoCoreError, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except Exception as error:
+            away = (BotoCoreError, asyncio.TimeoutError, OSError)
+            if not (isinstance(error, away) or is_aiohttps(error)):
+                raise
             raise BucketUnavailable(
                 f"Could not {what} {self.where} ({type(error).__name__}: {error}); check the "
                 "endpoint URL and the network."
@@ -720,5 +744,6 @@ _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
 _conditional: dict[tuple[Any, ...], bool] = {}
 
 
-def _md5(body: bytes) -> str:
+def md5(body: bytes) -> str:
+    """What Content-MD5 says of a body, in base64 (RFC 1864)."""
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

@@ -409,12 +409,14 @@ class Buffer:
 
     # -- reading -------------------------------------------------------------------------------
 
-    async def read(self, document: int) -> Held:
-        """All that is held of one document. Sees every `append` that returned before."""
+    async def read(self, document: int, *, base: bool = True) -> Held:
+        """All that is held of one document, or all but its base. Sees every `append` that
+        returned before."""
 
         def run(db: sqlite3.Connection) -> Held:
-            base = db.execute(
-                "SELECT 0, data, metadata, timestamp FROM bases WHERE document = ?", (document,)
+            found = db.execute(
+                "SELECT 0, data, metadata, timestamp FROM bases WHERE document = ? AND ?",
+                (document, base),
             ).fetchone()
             rows = db.execute(
                 "SELECT seq, data, metadata, timestamp FROM updates WHERE document = ? "
@@ -425,7 +427,7 @@ class Buffer:
                 "SELECT persisted FROM documents WHERE id = ?", (document,)
             ).fetchone()
             return Held(
-                Row(*base) if base else None,
+                Row(*found) if found else None,
                 [Row(*row) for row in rows],
                 persisted[0] if persisted else 0,
             )

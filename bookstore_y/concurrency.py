@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+P = ParamSpec("P")
+
 _OVER = object()
+
+_FEW = 64 * 1024
 
 
 async def each(
@@ -50,6 +54,14 @@ async def listed(items: list[T]) -> AsyncIterator[T]:
     """The items of a list, for `each`."""
     for item in items:
         yield item
+
+
+async def aside(size: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What `work` makes of `size` bytes, in a thread unless they are few: to hand them over takes
+    longer then, and stops the event loop no less."""
+    if size <= _FEW:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 class Budget:

@@ -7,16 +7,16 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import aioboto3  # type: ignore[import-untyped]
-import aiohttp
 from botocore.config import Config
 from botocore.exceptions import ClientError, DataNotFoundError, NoCredentialsError
 from botocore.loaders import create_loader
@@ -25,9 +25,6 @@ from .settings import BookstoreSettings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
-
-
-_BROKEN = (ConnectionError, aiohttp.ClientError)
 
 
 class _NoEchoes(logging.Filter):
@@ -39,8 +36,17 @@ class _NoEchoes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        echo = isinstance(error, _BROKEN)
+        if error is None:
+            return True
+        echo = isinstance(error, ConnectionError) or is_aiohttps(error)
         return not (echo and "ClientRequest.write_bytes" in record.getMessage())
+
+
+def is_aiohttps(error: BaseException | None) -> bool:
+    """Whether it is one of aiohttp's errors, which need not have been imported."""
+    # Another thread may be importing it.
+    known = getattr(sys.modules.get("aiohttp"), "ClientError", ())
+    return isinstance(error, known)
 
 
 logging.getLogger("asyncio").addFilter(_NoEchoes())
@@ -97,6 +103,8 @@ class Connection:
         settings = self._settings
         # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
         checksums: Any = "when_supported" if _is_aws(settings.s3_endpoint_url) else "when_required"
+        # Slow to import, so that a server starts sooner without it.
+        aioboto3: Any = await asyncio.to_thread(import_module, "aioboto3")
         session = aioboto3.Session(
             aws_access_key_id=settings.s3_access_key_id or None,
             aws_secret_access_key=settings.s3_secret_access_key or None,

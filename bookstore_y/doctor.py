@@ -214,12 +214,15 @@ class _Examination:
             skew = await bucket.clock_skew()
             found = Finding("bucket", "ok", f"There is a {bucket.where}, and it answers.")
         except BucketNotFound:
-            found = Finding(
-                "bucket",
-                "failed",
-                f"There is no {bucket.where}.",
-                "Make it with `jupyter bookstore init`, or correct c.BookstoreSettings.s3_bucket.",
+            remedy = (
+                "Make it with `jupyter bookstore init`, or correct c.BookstoreSettings.s3_bucket."
             )
+            if self._settings.create_bucket:
+                remedy = (
+                    "The first server makes it, since c.BookstoreSettings.create_bucket is on; "
+                    "`jupyter bookstore init` makes it now, so that the rest can be checked."
+                )
+            found = Finding("bucket", "failed", f"There is no {bucket.where}.", remedy)
         except AccessDenied as error:
             skew = _skew_of(error)
             try:  # the answer to a HEAD has no body that could say why

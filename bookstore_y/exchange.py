@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import buffer, metrics
 from .buffer import Held, Row
+from .concurrency import aside
 from .entry import Entry, Policy
 from .errors import (
     BucketError,
@@ -87,12 +88,7 @@ class Exchange:
         counted = entry.pending, entry.pending_bytes
         fence = entry.fence
         async with self._squashing:
-            taken = await self._of_live(entry)
-            if taken is not None:
-                (live, held, squashed), fold = taken, 0
-            else:
-                live = None
-                held, squashed, fold = await self._squash(entry, fence)
+            live, held, squashed = await self._of_live(entry) or await self._squash(entry, fence)
         pending = held.pending
         if not pending:
             if fence is None:
@@ -115,7 +111,9 @@ class Exchange:
                 entry.origin = entry.origin or origin
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
-        await _to_its_end(self._note(entry, held, squashed, fold, saved))
+        await _to_its_end(self._note(entry, held, saved))
+        if live is None:  # which may hold what is on its way to the buffer, and may not arrive
+            entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
             live = live or await self._covering(entry, squashed.footprint)
             if live is not None:
@@ -129,9 +127,7 @@ class Exchange:
             cp.last_checkpoint = time.time()
         return True, saved
 
-    async def _note(
-        self, entry: Entry, held: Held, squashed: Squashed, fold: int, saved: Saved | None
-    ) -> None:
+    async def _note(self, entry: Entry, held: Held, saved: Saved | None) -> None:
         cp = self._checkpointer
         pending = held.pending
         last = pending[-1].seq
@@ -139,14 +135,10 @@ class Exchange:
         if saved is not None and saved.merged:
             # The buffer has to hold what others wrote, or the next checkpoint would drop it.
             base = Row(last, saved.update, b"", time.time())
-        elif fold:
-            row = held.rows[fold - 1]
-            base = Row(row.seq, squashed.base, row.metadata, row.timestamp)
         entry.archived = None
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.journal.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
-        entry.state = squashed.footprint.state
         if saved is not None:
             self._deliver(entry, saved.merged)
 
@@ -159,7 +151,7 @@ class Exchange:
                 seen = live.footprint()
             except CorruptSnapshot:
                 continue
-            if await asyncio.to_thread(seen.covers, archived):
+            if await aside(len(seen.deletions), seen.covers, archived):
                 return live
         return None
 
@@ -186,44 +178,61 @@ class Exchange:
         cp = self._checkpointer
         return entry.deleted and cp.entries.get(entry.document) is not entry
 
+    async def fold(self, entry: Entry) -> None:
+        """Keep what the buffer holds of a document within its history window: the oldest updates
+        become part of the base."""
+        cp = self._checkpointer
+        async with entry.lock, entry.writing:
+            held = await cp.buffer.read(entry.id)
+            rows = [row for row in _oldest(held.rows, entry.policy) if row.seq <= held.persisted]
+            if not rows:
+                return
+            older = [] if held.base is None else [held.base.data]
+            base = await asyncio.to_thread(squash, older + [row.data for row in rows])
+            last = rows[-1]
+            folded = Row(last.seq, base, last.metadata, last.timestamp)
+            await cp.buffer.mark_persisted(entry.id, last.seq, entry.facts, folded)
+            entry.state = await aside(len(base), state_vector, base)
+
+    def _bound(self, entry: Entry, count: int, size: int) -> None:
+        if _are_too_many(count, size, entry.policy):
+            self._checkpointer.spawn(self.fold(entry))  # when what is under way is done
+
     async def _of_live(self, entry: Entry) -> tuple[Live, Held, Squashed] | None:
         """What is pending, from a live document, which spares decoding what is archived. None if
-        there is none that has it all, or if updates are to be folded."""
+        there is none that has it all."""
         if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
             return None
         live, before = entry.archived
         held = await self._checkpointer.buffer.read_pending(entry.id)
-        recent = held.count <= entry.policy.history_updates and (
-            held.size <= entry.policy.history_bytes
-        )
+        self._bound(entry, held.count, held.size)
         # Others may have written meanwhile, and the document may have been closed.
         still = entry.archived == (live, before) and live in entry.live and live.is_ready()
-        if not (held.rows and recent and still) or entry.fence is not None:
+        if not (held.rows and still) or entry.fence is not None:
             return None
         pending = [row.data for row in held.rows]
         try:
             after, whole = live.footprint(), live.whole()  # in one go: it must not change between
-            squashed = await asyncio.to_thread(grown, before, after, whole, pending)
+            squashed = await aside(len(whole), grown, before, after, whole, pending)
         except CorruptSnapshot:
             return None  # with the rest, each is looked at by itself
         return None if squashed is None else (live, held, squashed)
 
-    async def _squash(self, entry: Entry, fence: int | None) -> tuple[Held, Squashed, int]:
-        """Squash what is held, up to the fence, after setting aside what cannot be; with how much
-        to fold."""
+    async def _squash(self, entry: Entry, fence: int | None) -> tuple[None, Held, Squashed]:
+        """Squash what is held, up to the fence, after setting aside what cannot be."""
         cp = self._checkpointer
         while True:
             held = await cp.buffer.read(entry.id)
+            self._bound(entry, len(held.rows), sum(len(row.data) for row in held.rows))
             held = held if fence is None else held.until(fence)
-            fold = _fold_count(held, entry.policy)
             base = held.base.data if held.base else None
             known = [row.data for row in held.rows if row.seq <= held.persisted]
             pending = [row.data for row in held.pending]
             if not pending:
                 nothing = Footprint(entry.state, EMPTY_UPDATE)
-                return held, Squashed(EMPTY_UPDATE, nothing, False, EMPTY_UPDATE), 0
+                return None, held, Squashed(EMPTY_UPDATE, nothing, changed=False)
             try:
-                return held, await asyncio.to_thread(advance, base, known, pending, fold), fold
+                return None, held, await asyncio.to_thread(advance, base, known, pending)
             except CorruptSnapshot as error:
                 indices = await asyncio.to_thread(unusable, base, [*known, *pending])
                 rejected = [row for at, row in enumerate(held.rows) if at in indices]
@@ -275,7 +284,7 @@ class Exchange:
             entry.putting.set()
             entry.putting = None
         facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
-        entry.looked_at = asyncio.get_running_loop().time()
+        entry.looked_at = time.monotonic()
         return saved
 
     async def ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
@@ -324,7 +333,9 @@ class Exchange:
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
         await _to_its_end(self._take_in(entry, snapshot, base))
-        return await cp.buffer.read(entry.id)
+        # What was written just now is not read again: it may be large.
+        rows = await cp.buffer.read(entry.id, base=False)
+        return replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
 
     async def _take_in(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
@@ -333,8 +344,8 @@ class Exchange:
             entry.archived = None
             await self._set_base(entry, snapshot, base)
         entry.asked, entry.evicted = True, False
-        entry.looked_at = asyncio.get_running_loop().time()
-        entry.state = state_vector(base)
+        entry.looked_at = time.monotonic()
+        entry.state = await aside(len(base), state_vector, base)
         # After an eviction, others may have written what the live document does not have.
         self._deliver(entry, [snapshot.update])
 
@@ -375,7 +386,7 @@ class Exchange:
         """Apply to the live document what others have written to it, if they have."""
         cp = self._checkpointer
         async with entry.lock:
-            entry.looked_at = asyncio.get_running_loop().time()
+            entry.looked_at = time.monotonic()
             known = entry.facts.version_id
             if not entry.live:
                 return
@@ -418,19 +429,23 @@ def is_whole(entry: Entry, held: Held) -> bool:
     return held.base is not None or (bool(held.rows) and begun_here)
 
 
-def _fold_count(held: Held, policy: Policy) -> int:
-    """How many of the oldest updates to fold into the base, to keep within the history window.
+def _are_too_many(count: int, size: int, policy: Policy) -> bool:
+    return count > policy.history_updates or size > policy.history_bytes
+
+
+def _oldest(rows: list[Row], policy: Policy) -> list[Row]:
+    """Those to fold into the base, to keep within the history window.
 
     Half the window is left, so that folding is done once in many checkpoints.
     """
-    count, size = len(held.rows), sum(len(row.data) for row in held.rows)
-    if count <= policy.history_updates and size <= policy.history_bytes:
-        return 0
+    count, size = len(rows), sum(len(row.data) for row in rows)
+    if not _are_too_many(count, size, policy):
+        return []
     fold = 0
-    while fold < len(held.rows) and (
+    while fold < len(rows) and (
         count > policy.history_updates // 2 or size > policy.history_bytes // 2
     ):
         count -= 1
-        size -= len(held.rows[fold].data)
+        size -= len(rows[fold].data)
         fold += 1
-    return fold
+    return rows[:fold]

@@ -12,7 +12,8 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from .bucket import Bucket
+from .bucket import Bucket, md5
+from .concurrency import aside
 from .errors import PreconditionFailed, SnapshotError
 from .keys import Document, snapshot_key
 from .objects import Written
@@ -160,11 +161,18 @@ class Saving:
         self, key: str, update: bytes, facts: Facts, if_match: str | None = None
     ) -> Written:
         level = self._settings.compression_level
-        frame = await asyncio.to_thread(compress, update, level)
-        written = await self._bucket.put(key, frame, facts.to_metadata(), if_match=if_match)
+        frame, digest = await aside(len(update), _framed, update, level)
+        written = await self._bucket.put(
+            key, frame, facts.to_metadata(), if_match=if_match, digest=digest
+        )
         if written.version_id == "null":
             self.checked = False  # versioning was suspended: the next save is to find out
         return written
+
+
+def _framed(update: bytes, level: int) -> tuple[bytes, str]:
+    frame = compress(update, level)
+    return frame, md5(frame)
 
 
 def _adds(ours: bytes, theirs: bytes) -> bool:

@@ -7,7 +7,6 @@ any thread.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from bisect import bisect_right
@@ -62,51 +61,30 @@ class Squashed:
     footprint: Footprint
     changed: bool
     """Whether the pending updates added anything to the persisted ones."""
-    base: bytes
-    """The base with the updates to be folded into it; the given one when there are none."""
     complete: bool = True
     """Whether the footprint tells of all that is in it; it does not of updates that wait for
     others."""
 
 
-def advance(
-    base: bytes | None,
-    persisted: Sequence[bytes],
-    pending: Sequence[bytes],
-    fold: int = 0,
-) -> Squashed:
+def advance(base: bytes | None, persisted: Sequence[bytes], pending: Sequence[bytes]) -> Squashed:
     """Squash a document from its oldest held snapshot and the updates since.
 
     `base` is a snapshot, `persisted` the updates since it that a checkpoint has already
-    written, `pending` those it has not. The first `fold` updates are also folded into a new
-    base, which bounds how much history a buffer holds. One `Doc` serves all of it.
+    written, `pending` those it has not.
 
     Raises `CorruptSnapshot` when an update is not a Yjs v1 update.
     """
-    updates = [*persisted, *pending]
+    older = [*([] if base is None else [base]), *persisted]
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    if base is not None:
-        _apply(doc, base)
-    older = [] if base is None else [base]
-    folded = base or EMPTY_UPDATE
-    before = Footprint(b"", b"")
-
-    for index in range(len(updates) + 1):
-        if fold and index == fold:
-            folded, _ = _encode(doc, [*older, *updates[:fold]])
-        if index == len(persisted):
-            before = footprint_of(doc)
-        if index < len(updates):
-            _apply(doc, updates[index])
-
+    for update in older:
+        _apply(doc, update)
+    before = footprint_of(doc)
+    for update in pending:
+        _apply(doc, update)
     after = footprint_of(doc)
-    changed = (
-        (base is None and not persisted)
-        or not before.same(after)
-        or bool(_not_integrated(pending, after.state))
-    )
-    whole, complete = _encode(doc, [*older, *updates])
-    return Squashed(whole, after, changed, folded, complete)
+    changed = not older or not before.same(after) or bool(_not_integrated(pending, after.state))
+    whole, complete = _encode(doc, [*older, *pending])
+    return Squashed(whole, after, changed, complete)
 
 
 def grown(
@@ -130,7 +108,7 @@ def grown(
         return None
     if not _reads_as(state_vector(whole), after.state):
         raise CorruptSnapshot(_UNREADABLE)
-    return Squashed(whole, after, not before.same(after), EMPTY_UPDATE)
+    return Squashed(whole, after, not before.same(after))
 
 
 def condense(
@@ -167,20 +145,20 @@ def squash(updates: Sequence[bytes]) -> bytes:
 
 def missing(update: bytes, state: bytes) -> bytes:
     """What `update` holds beyond a state vector. Raises `CorruptSnapshot`."""
-    with _guarded():
+    with _guarded:
         return pycrdt.get_update(update, state)
 
 
 def state_vector(update: bytes) -> bytes:
     """The state vector of `update`. Raises `CorruptSnapshot`, so it also serves as a check."""
-    with _guarded():
+    with _guarded:
         return pycrdt.get_state(update)
 
 
 def update_of(doc: pycrdt.Doc[Any], state: bytes = b"\x00") -> bytes:
     """What a live document holds beyond a state vector. Raises `CorruptSnapshot` where it holds
     what pycrdt takes in, but cannot encode."""
-    with _guarded():
+    with _guarded:
         return doc.get_update(state)
 
 
@@ -251,19 +229,26 @@ def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
 
 
 def _apply(doc: pycrdt.Doc[Any], update: bytes) -> None:
-    with _guarded():
+    with _guarded:
         doc.apply_update(update)
 
 
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
+class _Guarded:
+    """Makes what pycrdt raises a `CorruptSnapshot`. A class, since every `write` goes through it,
+    and a generator would take five times as long as the check that it guards."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # A panic in pycrdt's Rust is no Exception, and its class has no public name.
         if isinstance(error, (ValueError, RuntimeError)) or _is_panic(error):
             raise _not_an_update(error) from None
-        raise
+
+
+_guarded = _Guarded()
 
 
 def apply(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> None:
@@ -320,11 +305,11 @@ def _first_to_spoil(older: list[bytes], updates: Sequence[bytes], indices: list[
     return indices[low]
 
 
-def _is_panic(error: BaseException) -> bool:
+def _is_panic(error: BaseException | None) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def _not_an_update(error: BaseException) -> CorruptSnapshot:
+def _not_an_update(error: BaseException | None) -> CorruptSnapshot:
     return CorruptSnapshot(
         f"The data is not a Yjs v1 update ({error}); it was kept as it is and not applied."
     )
@@ -357,7 +342,7 @@ def _reads_as(readable: bytes, state: bytes) -> bool:
 def _merged(update: bytes, waiting: Sequence[bytes]) -> bytes:
     if not waiting:
         return update
-    with _guarded():
+    with _guarded:
         return pycrdt.merge_updates(update, *waiting)
 
 

@@ -375,11 +375,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         checkpointer, entry = self._opened()
         state_vector(data)
         self._ready = True
-        metadata: Any = b"" if self.metadata_callback is None else self.metadata_callback()
-        later = isawaitable(metadata)
-        seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
-        if later:
-            await checkpointer.buffer.set_metadata(seq, await metadata)
+        if self.metadata_callback is None:
+            _, durable = checkpointer.append(entry, data, b"", time.time())
+        else:
+            metadata: Any = self.metadata_callback()
+            later = isawaitable(metadata)
+            seq, durable = checkpointer.append(entry, data, b"" if later else metadata, time.time())
+            if later:
+                await checkpointer.buffer.set_metadata(seq, await metadata)
         if durable is not None:
             await durable
 
@@ -486,6 +489,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         saved = await checkpointer.checkpoint(entry)
         version_id = entry.facts.version_id
         return await checkpointer.archive.version(entry.document, version_id), saved is not None
+
+    async def undeleted(self) -> None:
+        """The document's deletion was taken back: what was typed since goes on top of it."""
+        checkpointer, entry = self._opened()
+        entry.deleted = entry.facts.deleted = False
+        await checkpointer.set_facts(entry)
+        self.capture()
+        await checkpointer.checkpoint(entry)
 
     async def versions(self) -> list[Version]:
         """The document's versions in the bucket, newest first; none is no error."""

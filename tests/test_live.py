@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pycrdt
 import pytest
 from pycrdt.store import YDocNotFound
@@ -117,6 +118,31 @@ async def test_an_update_that_waits_for_another_is_archived(config: Config, read
         assert await reader.text(PATH) == "begun first second"
 
 
+async def test_what_was_on_its_way_when_its_room_closed_stays(
+    config: Config, reader: Reader
+) -> None:
+    """A room cancels its writes when it closes. One that never ran may be in the bucket by then."""
+    async with S3YStore(PATH, config=config) as store:
+        await store.write(Typist().type("once "))
+    async with S3YStore("other.txt", config=config):
+        async with anyio.create_task_group() as room:
+            store = S3YStore(PATH, config=config)
+            await room.start(store.start)
+            typist = await opened(store)
+            typist.type(" on its way")
+            await store.write(typist.type(" written"))
+            await store.checkpoint()
+            assert await reader.text(PATH) == "once begun on its way written"
+            room.cancel_scope.cancel()
+        async with S3YStore(PATH, config=config) as store:
+            later = Typist()
+            await store.apply_updates(later.doc)
+            assert str(later) == "once begun on its way written"
+            await store.write(later.type(", and on"))
+            await store.checkpoint()
+            assert await reader.text(PATH) == "once begun on its way written, and on"
+
+
 async def test_another_document_takes_the_place_of_the_one_before(
     config: Config, reader: Reader
 ) -> None:
@@ -161,9 +187,15 @@ async def test_the_history_in_the_buffer_stays_within_its_bounds(
         for number in range(40):
             await store.write(typist.type(f" {number}"))
             await store.checkpoint()
-        held = [update async for update, _, _ in store.read()]
-        assert len(held) <= 11
-        assert text_of(held) == str(typist) == await reader.text(PATH)
+
+        async def held() -> list[bytes]:
+            return [update async for update, _, _ in store.read()]
+
+        async def bounded() -> bool:
+            return len(await held()) <= 11
+
+        await until(bounded, "the oldest updates to be folded into the base")
+        assert text_of(await held()) == str(typist) == await reader.text(PATH)
 
 
 async def test_after_an_eviction_it_goes_on(config: Config, reader: Reader) -> None:

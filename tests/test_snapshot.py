@@ -217,20 +217,15 @@ def test_data_that_is_not_an_update_is_refused(function: Any) -> None:
 
 
 @given(histories, st.data())
-def test_any_split_and_any_fold_give_the_same_document(
-    updates: list[bytes], data: st.DataObject
-) -> None:
+def test_any_split_gives_the_same_document(updates: list[bytes], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(updates)), "updates in the base")
     middle = data.draw(st.integers(start, len(updates)), "first pending update")
-    fold = data.draw(st.integers(0, len(updates) - start), "updates to fold")
     base = squash(updates[:start]) if start else None
 
-    made = advance(base, updates[start:middle], updates[middle:], fold)
+    made = advance(base, updates[start:middle], updates[middle:])
 
     assert content([made.update]) == content(updates)
     assert clocks(made.update) == bytes(sorted(made.footprint.state)) == clocks(squash(updates))
-    assert content([made.base]) == content(updates[: start + fold])
-    assert content([made.base, *updates[start + fold :]]) == content(updates)
 
 
 @given(histories, st.data())
@@ -246,20 +241,15 @@ def test_a_checkpoint_changes_something_exactly_when_a_pending_update_does(
 
 
 @given(histories, st.data())
-def test_late_updates_are_in_the_snapshot_and_in_the_base(
-    updates: list[bytes], data: st.DataObject
-) -> None:
+def test_late_updates_are_in_the_snapshot(updates: list[bytes], data: st.DataObject) -> None:
     order = data.draw(st.permutations(updates))
     arrived = order[: data.draw(st.integers(1, len(order)))]
     start = data.draw(st.integers(0, len(arrived)))
-    fold = data.draw(st.integers(0, len(arrived) - start))
     base = squash(arrived[:start]) if start else None
 
-    made = advance(base, arrived[start:], [], fold)
+    made = advance(base, arrived[start:], [])
 
-    still_missing = order[len(arrived) :]
-    assert content([made.update, *still_missing]) == content(updates)
-    assert content([made.base, *arrived[start + fold :], *still_missing]) == content(updates)
+    assert content([made.update, *order[len(arrived) :]]) == content(updates)
 
 
 def test_a_first_checkpoint_writes_even_an_empty_document() -> None:
@@ -301,13 +291,6 @@ def test_an_update_that_has_to_wait_changes_something() -> None:
 
     assert made.changed
     assert content([made.update, updates[1]]) == ("abc", {}, [])
-
-
-def test_without_a_fold_the_base_stays_byte_for_byte() -> None:
-    base = text_update()
-
-    assert advance(base, [], [text_update("more")]).base is base
-    assert advance(None, [base], []).base == EMPTY_UPDATE
 
 
 @pytest.mark.parametrize(

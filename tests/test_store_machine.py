@@ -527,6 +527,6 @@ def test_no_acknowledged_update_is_ever_lost(world: World) -> None:
 @pytest.mark.timeout(900)
 def test_no_acknowledged_update_is_ever_lost_in_runs_never_tried_before(world: World) -> None:
     thoroughly = settings(
-        QUICKLY, max_examples=80, stateful_step_count=30, derandomize=False, print_blob=True
+        QUICKLY, max_examples=50, stateful_step_count=30, derandomize=False, print_blob=True
     )
     run_state_machine_as_test(machine_in(world), settings=thoroughly)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import sysconfig
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,9 +22,13 @@ def instructions(
     address: LabAddress,
     settings: BookstoreSettings,
     notebook: str | None,
+    environment: Mapping[str, str],
     embedded: bool,
 ) -> str:
-    """The text. `notebook` is None when there is no sample; secrets are shown of ours only."""
+    """The text. `notebook` is None when there is no sample; secrets are shown of ours only.
+
+    `environment` has the commands find all this.
+    """
     path = notebook or "YOUR.ipynb"
     key = snapshot_key(settings.workspace_prefix, Document(path, "notebook"))
     python = shlex.quote(sys.executable)
@@ -40,11 +46,16 @@ def instructions(
 
 Open the URL in two windows and type in both. Then try, from another terminal:
 
-# the versions of the notebook, newest first
+# the versions of the notebook, newest first; the exports lead the commands here{credentials}
+{_export(environment)}
+jupyter bookstore versions {shlex.quote(path)}
+
+# one of them again, in all windows: put in its id, or how it begins
+jupyter bookstore restore {shlex.quote(path)} VERSION
+
+# both over HTTP
 curl -s {authorization} \\
   {bookstore}/versions/{quote(path)} | {python} -m json.tool
-
-# one of them again, in all windows: put in its version_id
 curl -s {authorization} \\
   {bookstore}/restore/{quote(path)} -d '{{"version_id": "VERSION_ID"}}'
 
@@ -57,6 +68,13 @@ END
 kill -9 {lab.pid}
 
 Ctrl-C stops everything."""
+
+
+def _export(environment: Mapping[str, str]) -> str:
+    """The shell's command, by which `jupyter bookstore` is found as well."""
+    scripts = f'PATH={shlex.quote(sysconfig.get_path("scripts"))}:"$PATH"'
+    others = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    return " \\\n  ".join(["export", scripts, *others])
 
 
 def _boto3_script(settings: BookstoreSettings, key: str, embedded: bool) -> str:

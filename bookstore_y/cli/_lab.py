@@ -1,4 +1,4 @@
-"""JupyterLab with real-time collaboration on S3YStore, away from the user's own configuration."""
+"""JupyterLab with real-time collaboration and all of bookstore_y, configured apart from yours."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _OTHER_CONFIGURATION = (
     "JUPYTER_TOKEN_FILE",
     "JUPYTERLAB_DIR",
 )
+_READ_BY_COMMANDS = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,16 @@ class Lab(Child):
         *,
         open_browser: bool,
     ) -> None:
-        state = directory / "jupyter"
-        _write_config(state / "config", address, root, notebook, settings)
-        _write_settings(state / "settings")
+        places = _places(directory / "jupyter")
+        self.environment = {name: places[name] for name in _READ_BY_COMMANDS}
+        """What has Jupyter's commands read its configuration, and find it running."""
+        _write_config(Path(places["JUPYTER_CONFIG_DIR"]), address, root, notebook, settings)
+        _write_settings(Path(places["JUPYTERLAB_SETTINGS_DIR"]))
         super().__init__(
             "JupyterLab",
             ["jupyterlab", f"--ServerApp.open_browser={open_browser}", *_as_root()],
             cwd=directory,
-            env=_isolated(env, state) | {"JUPYTER_TOKEN": address.token},
+            env=_isolated(env) | places | {"JUPYTER_TOKEN": address.token},
             log=directory / "jupyterlab.log",
             grace=GRACE + 5.0,
         )
@@ -132,8 +135,11 @@ def _lab_path(notebook: str | None) -> str:
     return "/lab" if notebook is None else f"/lab/tree/{quote(notebook)}"
 
 
-def _isolated(env: Mapping[str, str], state: Path) -> dict[str, str]:
-    kept = {name: value for name, value in env.items() if name not in _OTHER_CONFIGURATION}
+def _isolated(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name not in _OTHER_CONFIGURATION}
+
+
+def _places(state: Path) -> dict[str, str]:
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -142,7 +148,7 @@ def _isolated(env: Mapping[str, str], state: Path) -> dict[str, str]:
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "IPYTHONDIR": "ipython",
     }
-    return kept | {name: str(state / place) for name, place in places.items()}
+    return {name: str(state / place) for name, place in places.items()}
 
 
 def _write_config(
@@ -159,7 +165,9 @@ def _write_config(
             "port_retries": 0,
             "root_dir": str(root),
             "jpserver_extensions": {"bookstore_y.jupyter": True},
+            "contents_manager_class": "bookstore_y.BookstoreContentsArchiver",
         },
+        "ContentsManager": {"checkpoints_class": "bookstore_y.S3Checkpoints"},
         "LabApp": {"default_url": _lab_path(notebook)},
         "YDocExtension": {"ystore_class": "bookstore_y.S3YStore"},
         **settings,

@@ -7,6 +7,9 @@ from types import TracebackType
 
 from ._text import number, size
 
+_RATED = 2.0
+"""Seconds of work whose rate says more of it than of how it began."""
+
 
 class Progress:
     """How far a command is: `advance` as work gets done.
@@ -68,13 +71,17 @@ class Progress:
         self.bytes += bytes
         self._bar.update(self._task, advance=count, rate=self._rate())
 
-    def summary(self) -> str:
-        """`1,000 notebooks, 12.3 MB in 2.1 s (476/s, 5.9 MB/s)`."""
+    def summary(self, *, rated: bool = True) -> str:
+        """`1,000 notebooks, 12.3 MB in 2.1 s (476/s, 5.9 MB/s)`; without rates unless `rated`,
+        and before there is something to take them from."""
         moved = f", {size(self.bytes)}" if self.bytes else ""
+        done = f"{number(self.done, self.unit)}{moved} in {self.seconds:.1f} s"
+        if not rated or self.seconds < _RATED:
+            return done
         rates = f"{self.done / self.seconds:,.0f}/s"
         if self.bytes:
             rates += f", {size(int(self.bytes / self.seconds))}/s"
-        return f"{number(self.done, self.unit)}{moved} in {self.seconds:.1f} s ({rates})"
+        return f"{done} ({rates})"
 
     def _rate(self) -> str:
         total = self._bar.tasks[0].total

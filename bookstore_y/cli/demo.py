@@ -16,6 +16,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.request import getproxies
 
 from ._child import Child
 from ._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
@@ -35,6 +36,7 @@ _BUCKET = "notebooks"
 _START_TIMEOUT = 120.0
 _S3_STOP_TIMEOUT = 3.0
 _WATCH_INTERVAL = 0.5
+_NO_PROXY = ("no_proxy", "NO_PROXY")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -164,7 +166,16 @@ class _Demo:
             with printing():
                 print(json.dumps(self._document(lab), indent=2), flush=True)
         else:
-            self.say(instructions(lab, self.address, self.settings, self.notebook, self.embedded))
+            self.say(
+                instructions(
+                    lab,
+                    self.address,
+                    self.settings,
+                    self.notebook,
+                    self._second_terminal(lab),
+                    self.embedded,
+                )
+            )
         return lab
 
     def say(self, text: str) -> None:
@@ -183,7 +194,25 @@ class _Demo:
             "root_dir": str(self.root),
             "log": str(lab.log),
             "pid": lab.pid,
+            "environment": self._second_terminal(lab),
         }
+
+    def _second_terminal(self, lab: Lab) -> dict[str, str]:
+        """The variables with which the commands find this archive, and the server of its rooms.
+
+        The workspace prefix is in the configuration that they name. Of key pairs, ours alone.
+        """
+        settings = self.settings
+        found = {
+            "JPYNB_S3_ENDPOINT_URL": settings.s3_endpoint_url,
+            "JPYNB_S3_BUCKET": settings.s3_bucket,
+            "JPYNB_S3_REGION_NAME": settings.s3_region_name,
+        }
+        if self.embedded:
+            found |= self._secrets()
+            if getproxies():
+                found |= {name: self._environment()[name] for name in _NO_PROXY}
+        return {name: value for name, value in found.items() if value} | lab.environment
 
     def watch(self, lab: Lab) -> None:
         """Wait for a signal. Start JupyterLab again when it ends: a crash is part of the demo.
@@ -293,7 +322,7 @@ class _Demo:
     def _environment(self) -> dict[str, str]:
         env = dict(os.environ)
         if self.embedded:  # a proxy would be asked for the loopback address otherwise
-            for name in ("no_proxy", "NO_PROXY"):
+            for name in _NO_PROXY:
                 env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost"]))
         return env
 

@@ -170,7 +170,7 @@ async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> in
             out.say(f"… and {number(len(done) - _SHOWN, one)} more; --json lists all.")
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
     doing = "Would import" if args.dry_run else "Imported"
-    out.say(f"{doing} {progress.summary()}: {told}.")
+    out.say(f"{doing} {progress.summary(rated=not args.dry_run)}: {told}.")
     amiss = [imported for imported in done if not imported.is_well]
     for imported in amiss:
         name = imported.path or imported.source

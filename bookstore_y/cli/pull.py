@@ -103,8 +103,9 @@ async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
         if len(done) > _SHOWN:
             out.say(f"… and {number(len(done) - _SHOWN, 'file')} more; --json lists all.")
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(counts.items()))
+    summary = progress.summary(rated=not args.dry_run)
     doing = "Would pull" if args.dry_run else "Pulled"
-    out.say(f"{doing} {progress.summary()} into {visible(directory.root)}{then}: {told}.")
+    out.say(f"{doing} {summary} into {visible(directory.root)}{then}: {told}.")
     for pulled in amiss:
         out.warn(f"{visible(pulled.path)} ({pulled.outcome}): {visible(pulled.reason)}")
     return FAILED if amiss else DONE

@@ -41,7 +41,12 @@ async def _undelete(archive: Archive, args: argparse.Namespace, out: Output) -> 
         out.say(f"{visible(args.path)} was not deleted.")
     for version in versions:
         out.say(
-            f"{visible(version.path or args.path)} is back: the {version.kind} "
+            f"{visible(version.path or args.path)} is back in the bucket: the {version.kind} "
             f"{visible(version.version_id)} of {local(version.last_modified)}."
+        )
+    if versions:
+        out.say(
+            "It is not on the disk of a running server by this; `jupyter bookstore pull` writes it "
+            "into a directory."
         )
     return DONE

@@ -136,9 +136,11 @@ def source_file(documents: Documents, relpath: str) -> Path:
         resolved = given.resolve(strict=True)
         inside = resolved.is_relative_to(directory.resolve()) and resolved.is_file()
         parts = given.relative_to(directory).parts
-        if inside:  # neither by its name nor behind a link
-            parts += resolved.relative_to(directory.resolve()).parts
         hidden = any(part.startswith(".") and part != ".." for part in parts)
+        if inside and not hidden:
+            # Nor behind a link. Kubernetes mounts what it projects as links into `..data`.
+            parts = resolved.relative_to(directory.resolve()).parts
+            hidden = any(part.startswith(".") and not part.startswith("..") for part in parts)
     except (OSError, ValueError, RuntimeError):  # not there, not encodable, a loop of links
         raise outside from None
     if hidden or not inside:

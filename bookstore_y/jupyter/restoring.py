@@ -53,7 +53,7 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
         documents.files.check_target(path)
         room = documents.rooms.ready(path)
         if room is not None:
-            await room.store.checkpoint_as("checkpoint")  # what was typed since, too
+            await room.store.undeleted()
             await _write_from_room(documents, room, path)
         else:
             await documents.files.write(path, body_of(await archive.read(path)))
@@ -90,11 +90,14 @@ async def _restore_room(
         body = _for_room(document, await archive.read(document.path, version_id))
     live = await documents.rooms.live(room)
     said = content.untrusted(body)
-    if await asyncio.to_thread(content.hash_of, await live.aget()) == content.hash_of(said):
+    there = await documents.files.exists(document.path)
+    if there and await asyncio.to_thread(content.hash_of, await live.aget()) == content.hash_of(
+        said
+    ):
         version, _ = await room.store.checkpoint_as("checkpoint")
         return version, False
     restored = await room.store.change(lambda: live.set(said), f"restore:{version_id}")
-    if not await documents.files.exists(document.path):
+    if not there:  # it was deleted under its room
         await _write_from_room(documents, room, document.path)
     return restored
 

@@ -122,10 +122,16 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 def get(url: str, token: str = "") -> tuple[int, bytes]:
+    return ask("GET", url, token)
+
+
+def ask(method: str, url: str, token: str = "", body: object = None) -> tuple[int, bytes]:
     headers = {"Authorization": f"token {token}"} if token else {}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method=method)
     try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        with opener.open(request, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -227,8 +233,63 @@ def test_a_program_is_told_where_it_runs_in_one_document(start: Callable[..., De
     where = json.loads(demo.printed[demo.printed.index("{") :])
     assert get(f"{where['base_url']}/api/status", where["token"])[0] == 200
     assert where["bucket"] == "notebooks"
+    environment = where["environment"]
+    assert environment["JPYNB_S3_ENDPOINT_URL"] == where["endpoint_url"]
+    assert environment["JPYNB_S3_BUCKET"] == "notebooks"
+    assert environment["JPYNB_S3_ACCESS_KEY_ID"]
+    assert environment["JPYNB_S3_SECRET_ACCESS_KEY"]
+    assert list(Path(environment["JUPYTER_RUNTIME_DIR"]).glob("jpserver-*.json"))
     demo.process.send_signal(signal.SIGINT)
     assert demo.exit_code() == 0
+
+
+@pytest.mark.e2e
+def test_a_second_terminal_finds_the_bucket_the_prefix_and_the_server(
+    start: Callable[..., Demo], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "home" / ".jupyter" / "jupyter_server_config.py"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text("c.BookstoreSettings.s3_bucket = 'of-the-user'")
+    demo = start("--no-browser", "--workspace-prefix=team/a")
+    demo.read_until("Ctrl-C stops everything")
+    exports = demo.find(r"\n(export (?:.*\\\n)+.*\n)jupyter bookstore versions sample\.ipynb\n")
+
+    def jupyter_bookstore(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", f"{exports}jupyter bookstore {command} --json"],
+            env={"HOME": str(tmp_path / "home"), "PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    lab, token = demo.find(r"(http://127\.0\.0\.1:\d+)/lab/"), demo.find(r"\?token=(\w+)")
+    sample = json.loads(get(f"{lab}/api/contents/sample.ipynb", token)[1])
+    assert ask("PUT", f"{lab}/api/contents/sample.ipynb", token, sample)[0] == 200
+    wait_until(lambda: not jupyter_bookstore("versions sample.ipynb").returncode, "a version")
+    restored = jupyter_bookstore("restore sample.ipynb latest")
+    assert restored.returncode == 0, restored.stderr
+    assert json.loads(restored.stdout)["server"].rstrip("/") == lab
+
+
+@pytest.mark.e2e
+def test_a_save_is_a_version_and_a_checkpoint(start: Callable[..., Demo]) -> None:
+    demo = start("--no-browser", "--json")
+    demo.read_until("\n}\n")
+    where = json.loads(demo.printed[demo.printed.index("{") :])
+    base, token = where["base_url"], where["token"]
+    model = {"type": "file", "format": "text", "content": "saved"}
+    assert ask("PUT", f"{base}/api/contents/notes.txt", token, model)[0] == 201
+
+    def versions() -> list[dict[str, str]]:
+        status, body = get(f"{base}/api/bookstore/versions/notes.txt", token)
+        return json.loads(body)["versions"] if status == 200 else []
+
+    wait_until(versions, "the version of the save")
+    assert [version["kind"] for version in versions()] == ["save"]
+    checkpoints = json.loads(get(f"{base}/api/contents/notes.txt/checkpoints", token)[1])
+    assert [checkpoint["id"] for checkpoint in checkpoints] == [versions()[0]["version_id"]]
 
 
 def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_it(
@@ -281,6 +342,7 @@ def test_a_real_server_and_the_users_own_directory(
         assert get(f"{lab}/api/contents/text.md", token)[0] == 200
         assert demo.find(r"Snapshots +(\S+)").startswith("team/a/")
         assert "the-secret" not in demo.printed
+        assert f"JPYNB_S3_ENDPOINT_URL=http://{host}:{port} " in demo.printed
         everything = "".join(demo.processes().values())
         assert "the-secret" not in everything
         assert "_embedded_s3" not in everything

@@ -41,10 +41,11 @@ def put(moto_server: S3Server, moto_bucket: str) -> Callable[[str, bytes], Any]:
 
 
 def next_second() -> datetime:
-    """A moment between what was written and what will be, by a clock of whole seconds."""
+    """A moment between what was written and what will be, whether the server's clock has fractions
+    of a second (as Ceph's has) or not."""
     now = datetime.now(timezone.utc)
     time.sleep(1.02 - now.microsecond / 1e6)
-    return now.replace(microsecond=0)
+    return now.replace(microsecond=999_000)
 
 
 def tree(directory: Path) -> dict[str, str]:

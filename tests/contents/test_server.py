@@ -237,6 +237,7 @@ def test_checkpoints_over_http(person: Person) -> None:
 async def test_a_restored_checkpoint_is_a_version_that_says_so(person: Person) -> None:
     path = "work/forward.txt"
     person.save(path, "old")
+    await person.archived(path, b"old")
     made = person.checkpoint(path)
     person.save(path, "new")
     await person.archived(path, b"new")

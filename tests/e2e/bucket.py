@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from moto.server import ThreadedMotoServer
 
-from ..servers import S3Server, make_bucket
-from .jupyter_process import free_port
+from ..servers import S3Server, free_port, make_bucket
 
 
 class Bucket:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 import httpx
 
+from ..servers import free_port
 from .disk import Disk
 from .waiting import eventually
 
@@ -197,11 +197,3 @@ def _descendants(pid: int) -> list[int]:
         for child in listed.read_text().split()
     ]
     return [*children, *(below for child in children for below in _descendants(child))]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

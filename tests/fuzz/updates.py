@@ -31,7 +31,7 @@ def update(data: bytes) -> None:
     with only():  # what is not unusable is usable
         whole = squash(good)
         state_vector(whole)
-        squashed = advance(None, good[:1], good[1:], fold=min(1, len(good)))
+        squashed = advance(None, good[:1], good[1:])
         state_vector(squashed.update)
         squash([whole])
     with only(CorruptSnapshot):

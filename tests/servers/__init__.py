@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -94,9 +95,15 @@ def make_bucket(server: S3Server, name: str | None = None, *, versioned: bool = 
 
 
 def free_port() -> int:
-    """A TCP port that nothing on loopback listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    """A TCP port that nothing on loopback listens on now, below those that systems give to whoever
+    does not choose: it would soon be some connection's."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(10_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
         return port
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess, ServerDidNotExit, ServerFailed, free_port
+from ..e2e.jupyter_process import JupyterProcess, ServerDidNotExit, ServerFailed
 from ..e2e.marks import doubled
 from ..e2e.notebooks import sample_notebook
 from ..e2e.people import (
@@ -34,7 +34,7 @@ from ..e2e.rtc_client import RTCClient
 from ..e2e.stale_file import seen_by_a_newcomer
 from ..e2e.stores import s3_store
 from ..e2e.waiting import eventually
-from ..servers import S3Server, connect, make_bucket
+from ..servers import S3Server, connect, free_port, make_bucket
 from .outage_memory import Door
 from .scenario import Context, Result, Stopwatch
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ..support import until
 from .http_message import plain_response, read_request
 from .ledger import Ledger, author_name
 from .logs import OUTAGE, unhandled
@@ -124,7 +125,7 @@ async def test_the_network_fails_as_it_says(
             assert answer.status_code == answered
             assert (answer.content != b"0123456789") == (kind == "flipped bit" or answered >= 500)
         assert server.got == [method] * got
-        assert proxy.counts == {kind: 1}
+        await until(lambda: proxy.counts == {kind: 1}, "the fault to be counted")
 
         proxy.faulty = False
         assert (await client.request(method, where)).content == b"0123456789"
