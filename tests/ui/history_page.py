@@ -16,7 +16,7 @@ UI = Path(__file__).parents[2] / "ui"
 EXTENSION = Path(__file__).parents[2] / "bookstore_y" / "labextension"
 AXE = UI / "node_modules" / "axe-core" / "axe.min.js"
 
-SHOTS = os.environ.get("UI_SHOTS")
+SHOTS = os.environ.get("UI_SHOTS") or None
 """A directory for the pictures that the documentation shows; without it they are not kept."""
 
 _LOADED = 30_000.0
