@@ -102,6 +102,11 @@ class Saves:
             "failing_saves": {file.path: str(file.error) for file in pending if file.error},
         }
 
+    def state_of(self, path: str) -> tuple[bool, BookstoreError | None]:
+        """Whether a save of the file is pending, and why it is, if something is wrong."""
+        file = self._files.get(path)
+        return (False, None) if file is None or not file.pending else (True, file.error)
+
     async def flush(self, timeout: float) -> dict[str, str]:
         """Write what is pending, trying again until `timeout` seconds have passed.
 

@@ -97,9 +97,12 @@ class BookstoreClient:
         """The URL that clones."""
         return f"{self.url}/api/bookstore/clone"
 
-    def status(self) -> dict[str, Any]:
-        """What the server says about its archive: release, features, bucket, what is pending."""
-        return self._server.ask("GET", "/api/bookstore")
+    def status(self, path: str | None = None) -> dict[str, Any]:
+        """What the server says about its archive: release, features, bucket, what is pending.
+
+        With a path, `document` says how that document stands with the bucket.
+        """
+        return self._server.ask("GET", "/api/bookstore", params={"path": path})
 
     # -- as nteract's client -------------------------------------------------------------------
 
@@ -154,6 +157,23 @@ class BookstoreClient:
         if overwrite:
             body["overwrite"] = True
         return self._server.request("POST", "/api/bookstore/clone", json=body)
+
+    def published(self, search: str = "") -> VersionList:
+        """The newest version of each document that is published, the latest first; of those
+        whose paths have all words of `search` in them."""
+        found = VersionList()
+        after: str | None = None
+        while True:
+            answer = self._server.ask(
+                "GET",
+                "/api/bookstore/published",
+                params={"q": search or None, "limit": _PAGE, "after": after},
+            )
+            for document in answer["documents"]:
+                found.append(ListedVersion.from_dict(document["versions"][0], document["path"]))
+            after = answer["next"]
+            if after is None:
+                return found
 
     # -- versions ------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from .base import http_error
 from .clone import CloneHandler, FSCloneHandler
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
-from .landing import ClonePage, FSClonePage
+from .landing import ClonePage, FSClonePage, GalleryPage
 from .publish import PublishHandler
+from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
 from .session import session_handler
 from .status import DescriptionHandler, StatusHandler
@@ -32,8 +33,10 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (rf"/api/bookstore/restore{_PATH}", RestoreHandler),
         (rf"/api/bookstore/undelete{_PATH}", UndeleteHandler),
         (rf"/api/bookstore/publish{_PATH}", PublishHandler),
+        (r"/api/bookstore/published/?", PublishedHandler),
         (r"/api/bookstore/clone/*", CloneHandler),
         (r"/api/bookstore/fs-clone/*", FSCloneHandler),
+        (r"/bookstore/?", GalleryPage),
         (r"/bookstore/clone/*", ClonePage),
         (r"/bookstore/fs-clone/*", FSClonePage),
     ]

@@ -104,6 +104,15 @@ class FSClonePage(LandingPage):
         self.show([("File", relpath)], target, "fs-clone", {"relpath": relpath})
 
 
+class GalleryPage(LandingPage):
+    """GET /bookstore"""
+
+    @call
+    async def get(self) -> None:
+        """Lead to what is published, in JupyterLab."""
+        self.redirect(url_path_join(self.base_url, "lab") + "?bookstore")
+
+
 def opening(base_url: str, default_url: str) -> dict[str, str]:
     """Addresses that a path is added to in order to open a notebook, and any other file, in the
     user interface that `default_url` starts. It may have the base URL in front, or not."""

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ...checkpointer import Checkpointer
+from ...errors import BookstoreError, DocumentNotFound
+from ...keys import check_path
 from ...settings import BookstoreSettings
+from .arguments import Query, path_of
 from .base import BookstoreHandler, call
 
 _PACKAGED = Path(__file__).parents[1] / "openapi.yaml"
@@ -19,8 +23,12 @@ class StatusHandler(BookstoreHandler):
 
     @call
     async def get(self) -> None:
-        """Answer the state. Nothing in it is secret."""
+        """Answer the state; with `?path=`, that document's, too. Nothing in it is secret."""
         documents = self.documents
+        path = Query(self).text("path")
+        name = None if path is None else path_of(path)
+        if name is not None:
+            check_path(name)
         settings = documents.settings
         answer: dict[str, Any] = {
             "release": __version__,
@@ -37,6 +45,8 @@ class StatusHandler(BookstoreHandler):
             saves = documents.checkpointer.moves.saves
             if saves is not None:
                 answer.update(saves.status())
+            if name is not None:
+                answer["document"] = await _state_of(documents.checkpointer, name)
         self.answer(answer)
 
 
@@ -49,6 +59,31 @@ class DescriptionHandler(BookstoreHandler):
         file = _PACKAGED if _PACKAGED.exists() else _IN_CHECKOUT
         text = await asyncio.to_thread(file.read_text, encoding="utf-8")
         self.finish(text, set_content_type="application/yaml; charset=utf-8")
+
+
+async def _state_of(checkpointer: Checkpointer, path: str) -> dict[str, Any]:
+    """How one document stands with the bucket, which is asked only while it works."""
+    entries = [entry for entry in checkpointer.entries.values() if entry.document.path == path]
+    saves = checkpointer.moves.saves
+    pending, failed = (False, None) if saves is None else saves.state_of(path)
+    errors = [failed, *(entry.error for entry in entries), checkpointer.health.error]
+    error = next((str(error) for error in errors if error is not None), None)
+    newest = None
+    if checkpointer.health.error is None:
+        try:
+            page = await checkpointer.archive.history(path, limit=1)
+            newest = next(iter(page.versions), None)
+        except DocumentNotFound:
+            pass
+        except BookstoreError as problem:
+            error = error or str(problem)
+    return {
+        "path": path,
+        "pending_updates": sum(entry.pending for entry in entries),
+        "pending_save": pending,
+        "error": error,
+        "newest": newest and newest.to_dict(),
+    }
 
 
 def features(settings: BookstoreSettings) -> dict[str, bool]:

@@ -1,0 +1,95 @@
+"""What is published is listed, and a document's own state is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bookstore_y import BookstoreClient
+
+from ..e2e.notebooks import sample_notebook
+from .server import Json, RestServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+def _publish(rest: RestServer, path: str) -> str:
+    answer = rest.send("PUT", "publish", path, type="notebook", content=sample_notebook())
+    version_id: str = answer["versionID"]
+    return version_id
+
+
+def _state(rest: RestServer, path: str) -> Json:
+    answer = rest.ask("GET", "", params={"path": path})
+    assert answer.status_code == 200, answer.text
+    state: Json = answer.json()["document"]
+    return state
+
+
+class TestPublished:
+    """GET /api/bookstore/published."""
+
+    def test_lists_every_document_once_with_its_current_version(self, rest: RestServer) -> None:
+        _publish(rest, "listing/a.ipynb")
+        newer = {**sample_notebook(), "metadata": {}}
+        second = rest.send("PUT", "publish", "listing/a.ipynb", type="notebook", content=newer)
+        (document,) = rest.get("published", q="listing/a")["documents"]
+        assert document["path"] == "listing/a.ipynb"
+        (version,) = document["versions"]
+        assert version["version_id"] == second["versionID"]
+        assert version["kind"] == "published"
+
+    def test_pages(self, rest: RestServer) -> None:
+        names = {f"paging/{n}.ipynb" for n in range(5)}
+        for name in names:
+            _publish(rest, name)
+        found: list[str] = []
+        query = {"q": "paging", "limit": "2"}
+        while True:
+            page = rest.get("published", **query)
+            assert len(page["documents"]) <= 2
+            found += [document["path"] for document in page["documents"]]
+            if page["next"] is None:
+                break
+            query["after"] = page["next"]
+        assert sorted(found) == sorted(names)
+
+    def test_wants_all_words_in_any_case(self, rest: RestServer) -> None:
+        _publish(rest, "Words/North Sea.ipynb")
+        assert len(rest.get("published", q="sea words")["documents"]) == 1
+        assert rest.get("published", q="sea nowhere")["documents"] == []
+
+    @pytest.mark.parametrize("query", ["after=x", "after=-1", "limit=0", "limit=1001"])
+    def test_refuses_what_it_did_not_give(self, rest: RestServer, query: str) -> None:
+        assert rest.ask("GET", f"published?{query}").status_code == 400
+
+    def test_is_in_the_client(self, rest: RestServer) -> None:
+        version_id = _publish(rest, "client/a.ipynb")
+        client = BookstoreClient(url=rest.process.url, token=rest.process.token)
+        (version,) = client.published("client/a")
+        assert version.version_id == version_id
+        assert version.document == "client/a.ipynb"
+
+
+class TestStateOfADocument:
+    """GET /api/bookstore?path=."""
+
+    def test_names_its_newest_version(self, rest: RestServer) -> None:
+        assert "document" not in rest.get("")
+        version_id = rest.archived("state.ipynb", sample_notebook()).version_id
+        document = _state(rest, "state.ipynb")
+        assert document["newest"]["version_id"] == version_id
+        assert document["pending_updates"] == 0
+        assert document["pending_save"] is False
+        assert document["error"] is None
+
+    def test_of_an_unknown_document_is_nothing(self, rest: RestServer) -> None:
+        assert _state(rest, "never/seen.ipynb")["newest"] is None
+
+    def test_refuses_what_is_no_path(self, rest: RestServer) -> None:
+        assert rest.ask("GET", "", params={"path": "a/../b"}).status_code == 400
+
+
+def test_the_address_of_the_gallery_leads_to_jupyterlab(rest: RestServer) -> None:
+    answer = rest.http.get("/bookstore", follow_redirects=False)
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/lab?bookstore"

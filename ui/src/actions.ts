@@ -1,0 +1,332 @@
+/** What the commands on versions do. */
+
+import {
+  Clipboard,
+  Dialog,
+  InputDialog,
+  Notification,
+  showDialog,
+  showErrorMessage
+} from '@jupyterlab/apputils';
+import type { IEditorServices } from '@jupyterlab/codeeditor';
+import { URLExt } from '@jupyterlab/coreutils';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { ITranslator } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+
+import type { IVersion } from './api';
+import { timeOf } from './grouping';
+import type { IServices } from './services';
+import { addTab, findTab } from './tabs';
+import { cloneName, nameOf } from './wording';
+
+/** What JupyterLab has to show documents with. */
+export interface IViewers {
+  rendermime: IRenderMimeRegistry;
+  editors: IEditorServices;
+  notebooks: NotebookPanel.IContentFactory | null;
+  translator: ITranslator;
+}
+
+/** Show a version in a tab of its own; by default one of the current document. */
+export async function look(
+  services: IServices,
+  viewers: IViewers,
+  version: IVersion,
+  path: string = services.model.path!
+): Promise<void> {
+  await show(services, `bookstore-look-${version.version_id}`, async () => {
+    const [{ viewOf }, found] = await Promise.all([
+      import('./look'),
+      services.api.version(path, version.version_id)
+    ]);
+    return viewOf(services, viewers, path, { ...version, ...found.version }, found.model);
+  });
+}
+
+/** Show what changed from a version to a later one; null: to now. */
+export async function compare(
+  services: IServices,
+  viewers: IViewers,
+  before: IVersion,
+  after: IVersion | null,
+  path: string = services.model.path!
+): Promise<void> {
+  const id = `bookstore-compare-${before.version_id}-${after?.version_id ?? 'now'}`;
+  if (after === null) {
+    findTab(services.app, id)?.dispose(); // now is another now
+  }
+  await show(services, id, async () => {
+    const [{ viewOf }, diff] = await Promise.all([
+      import('./compare'),
+      services.api.diff(path, before.version_id, after?.version_id)
+    ]);
+    return viewOf(services, viewers, path, before, after, diff);
+  });
+}
+
+/** Compare two versions, the older one first. */
+export function compareBoth(
+  services: IServices,
+  viewers: IViewers,
+  one: IVersion,
+  other: IVersion
+): Promise<void> {
+  const inOrder = timeOf(one) <= timeOf(other);
+  return compare(services, viewers, inOrder ? one : other, inOrder ? other : one);
+}
+
+/** Restore a version, after asking. */
+export async function restore(
+  services: IServices,
+  version: IVersion,
+  path: string = services.model.path!
+): Promise<void> {
+  const { current, wording } = services;
+  const trans = wording.trans;
+  const name = nameOf(path);
+  const body = document.createElement('div');
+  body.className = 'jp-BookstoreDialog';
+  const together = current.context?.model.collaborative ?? false;
+  for (const text of [
+    trans.__('%1 will say again what it said on %2.', name, wording.moment(timeOf(version))),
+    trans.__('That is a new version on top. Nothing is lost: what it says now stays a version.'),
+    together
+      ? trans.__('Everyone who has it open sees the change at once.')
+      : trans.__('What is not saved yet is saved first.'),
+    trans.__('One click undoes it.')
+  ]) {
+    body.appendChild(document.createElement('p')).textContent = text;
+  }
+  const answer = await showDialog({
+    title: version.label
+      ? trans.__('Restore “%1”?', version.label)
+      : trans.__('Restore the version of %1?', wording.moment(timeOf(version))),
+    body: new Widget({ node: body }),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: trans.__('Restore') })
+    ]
+  });
+  if (!answer.button.accept) {
+    return;
+  }
+  await bringBack(services, path, version.version_id, changed =>
+    changed
+      ? trans.__('%1 says again what it said on %2.', name, wording.moment(timeOf(version)))
+      : trans.__('%1 says that already; nothing was changed.', name)
+  );
+}
+
+/** Bring back what was there before the last restore. */
+export async function undoRestore(services: IServices): Promise<void> {
+  const last = services.lastRestore;
+  if (last) {
+    const trans = services.wording.trans;
+    await bringBack(services, last.path, last.versionId, () =>
+      trans.__('The restore of %1 is undone.', nameOf(last.path))
+    );
+  }
+}
+
+async function bringBack(
+  services: IServices,
+  path: string,
+  versionId: string,
+  said: (changed: boolean) => string
+): Promise<void> {
+  const { api, current, model, wording } = services;
+  const trans = wording.trans;
+  await attempt(services, trans.__('It could not be restored'), async () => {
+    const context = current.path === path ? current.context : null;
+    const alone = context !== null && !context.model.collaborative;
+    if (alone && context.model.dirty) {
+      await context.save();
+    }
+    const { version, changed } = await api.restore(path, versionId);
+    if (alone && changed) {
+      await context.revert();
+    }
+    let undoable = false;
+    if (changed) {
+      const before = version.parent || (await beforeOf(services, path, version));
+      undoable = !!before;
+      services.lastRestore = before ? { path, versionId: before } : null;
+    }
+    services.app.commands.notifyCommandChanged();
+    void model.refresh();
+    Notification.success(said(changed), {
+      autoClose: undoable ? 60_000 : 5_000,
+      actions: undoable
+        ? [{ label: trans.__('Undo'), callback: () => void undoRestore(services) }]
+        : []
+    });
+  });
+}
+
+/** The id of the version that another took the place of. */
+async function beforeOf(
+  services: IServices,
+  path: string,
+  version: IVersion
+): Promise<string | null> {
+  const { versions } = await services.api.versions(path, { limit: 20 });
+  const same = versions.filter(each => each.key === version.key);
+  const at = same.findIndex(each => each.version_id === version.version_id);
+  return same[at + 1]?.version_id ?? null;
+}
+
+/** Give a version a label, or take it away. */
+export async function label(services: IServices, version: IVersion): Promise<void> {
+  const { api, model, wording } = services;
+  const trans = wording.trans;
+  const path = model.path!;
+  const answer = await InputDialog.getText({
+    title: version.label ? trans.__('Change the label') : trans.__('Label the version'),
+    label: trans.__(
+      'A name for the version of %1. Labelled versions are easy to find, and are kept.',
+      wording.moment(timeOf(version))
+    ),
+    text: version.label ?? '',
+    placeholder: trans.__('as submitted'),
+    okLabel: trans.__('Label')
+  });
+  if (!answer.button.accept) {
+    return;
+  }
+  const text = (answer.value ?? '').trim();
+  await attempt(services, trans.__('The version could not be labelled'), async () => {
+    if (text) {
+      model.update(await api.label(path, version.version_id, text));
+    } else if (version.label) {
+      model.update(await api.unlabel(path, version.version_id));
+    }
+  });
+}
+
+/** Publish a version, or what the notebook says now, after asking. */
+export async function publish(services: IServices, version: IVersion | null): Promise<void> {
+  const { api, current, model, status, wording } = services;
+  const trans = wording.trans;
+  const path = version ? model.path! : current.path!;
+  const { bucket = '', published_prefix = '' } = status.status ?? {};
+  const where = `s3://${bucket}/${published_prefix}${path}`;
+  const body = document.createElement('div');
+  body.className = 'jp-BookstoreDialog';
+  const said = version
+    ? trans.__('What it said on %1 goes to', wording.moment(timeOf(version)))
+    : trans.__('What it says now goes to');
+  body.appendChild(document.createElement('p')).textContent = said;
+  body.appendChild(document.createElement('code')).textContent = where;
+  body.appendChild(document.createElement('p')).textContent = trans.__(
+    'Everyone who can read the bucket can read and clone it there. What was published under that name before stays a version.'
+  );
+  const answer = await showDialog({
+    title: trans.__('Publish %1?', nameOf(path)),
+    body: new Widget({ node: body }),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: trans.__('Publish') })
+    ]
+  });
+  if (!answer.button.accept) {
+    return;
+  }
+  await attempt(services, trans.__('It could not be published'), async () => {
+    const { context } = current;
+    if (!version && context?.model.dirty && !context.model.collaborative) {
+      await context.save();
+    }
+    const published = await api.publish(path, version?.version_id);
+    void model.refresh();
+    const link = cloneLink(services, bucket, published_prefix + path);
+    Notification.success(trans.__('Published as %1', published.s3_path), {
+      autoClose: 15_000,
+      actions: [
+        {
+          label: trans.__('Copy Link'),
+          caption: trans.__('Copy the address of a page that clones it'),
+          callback: () => Clipboard.copyToSystem(link)
+        }
+      ]
+    });
+  });
+}
+
+/** The address of the page that clones an object. */
+export function cloneLink(services: IServices, bucket: string, key: string): string {
+  const base = services.app.serviceManager.serverSettings.baseUrl;
+  const query = new URLSearchParams({ s3_bucket: bucket, s3_key: key });
+  return `${URLExt.join(base, 'bookstore/clone')}?${query.toString()}`;
+}
+
+/** Make a new file of a version beside the document, and open it. */
+export async function clone(services: IServices, version: IVersion): Promise<void> {
+  const { api, app, model, status, wording } = services;
+  const trans = wording.trans;
+  const path = model.path!;
+  await attempt(services, trans.__('It could not be cloned'), async () => {
+    const bucket = status.status?.bucket ?? (await api.status()).bucket;
+    const target = cloneName(path, timeOf(version));
+    const made = await api.clone(bucket, version.key, version.version_id, target);
+    await app.commands.execute('docmanager:open', { path: made.path });
+    Notification.success(trans.__('Cloned as %1', made.path), { autoClose: 5_000 });
+  });
+}
+
+/** Download the file as it was. */
+export async function download(services: IServices, version: IVersion): Promise<void> {
+  const { api, model, wording } = services;
+  const path = model.path!;
+  await attempt(services, wording.trans.__('It could not be downloaded'), async () => {
+    const address = URL.createObjectURL(await api.file(path, version.version_id));
+    const link = document.createElement('a');
+    link.href = address;
+    link.download = nameOf(cloneName(path, timeOf(version)));
+    document.body.appendChild(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  });
+}
+
+export function copyId(services: IServices, version: IVersion): void {
+  Clipboard.copyToSystem(version.version_id);
+  Notification.info(services.wording.trans.__('The version id is copied.'), { autoClose: 3_000 });
+}
+
+/** Show the tab with this id; make it if there is none. */
+async function show(
+  services: IServices,
+  id: string,
+  make: () => Promise<MainAreaWidget>
+): Promise<void> {
+  const { shell } = services.app;
+  const known = findTab(services.app, id);
+  if (known) {
+    shell.activateById(id);
+    return;
+  }
+  await attempt(services, services.wording.trans.__('It could not be shown'), async () => {
+    const widget = await make();
+    widget.id = id;
+    addTab(services.app, widget);
+  });
+}
+
+/** Do it, or say why it cannot be done. */
+async function attempt(
+  services: IServices,
+  title: string,
+  action: () => Promise<void>
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    const button = Dialog.okButton({ label: services.wording.trans.__('Close') });
+    const text = error instanceof Error ? error.message : String(error);
+    await showErrorMessage(title, text, [button]);
+  }
+}

@@ -1,0 +1,188 @@
+/** The commands on versions; what they do is in a module that is loaded with the first of them. */
+
+import type { ICommandPalette } from '@jupyterlab/apputils';
+import {
+  copyIcon,
+  downloadIcon,
+  duplicateIcon,
+  historyIcon,
+  refreshIcon,
+  shareIcon,
+  undoIcon
+} from '@jupyterlab/ui-components';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import type { IVersion } from './api';
+import type { IViewers } from './actions';
+import { CommandIDs } from './ids';
+import type { IServices } from './services';
+
+type Actions = typeof import('./actions');
+
+/** Arguments of the commands: a version's id. Without it, the one that is selected. */
+const DESCRIBED = {
+  args: {
+    type: 'object',
+    properties: {
+      versionId: {
+        type: 'string',
+        description: 'The id of a version of the current document; by default the selected one'
+      }
+    }
+  }
+} as const;
+
+/** Add the commands, and offer them in the palette. */
+export function addCommands(
+  services: IServices,
+  viewers: IViewers,
+  palette: ICommandPalette | null
+): void {
+  const { app, model, current, status, wording } = services;
+  const { commands } = app;
+  const trans = wording.trans;
+  const category = trans.__('Version History');
+
+  const versionOf = (args: ReadonlyPartialJSONObject): IVersion | null =>
+    args.versionId ? model.find(args.versionId as string) : model.selected;
+  const isNotebook = (): boolean => !!current.path?.endsWith('.ipynb');
+
+  const add = (
+    id: string,
+    options: {
+      label: string | ((version: IVersion | null) => string);
+      caption: string;
+      icon?: CommandRegistry.ICommandOptions['icon'];
+      run: (actions: Actions, version: IVersion) => Promise<void> | void;
+      when?: (version: IVersion) => boolean;
+    }
+  ): void => {
+    const { label, when } = options;
+    commands.addCommand(id, {
+      label: typeof label === 'string' ? label : args => label(versionOf(args)),
+      caption: options.caption,
+      icon: options.icon,
+      describedBy: DESCRIBED,
+      isEnabled: args => {
+        const version = versionOf(args);
+        return version !== null && (when === undefined || when(version));
+      },
+      execute: async args => {
+        const version = versionOf(args);
+        if (version) {
+          await options.run(await import('./actions'), version);
+        }
+      }
+    });
+    palette?.addItem({ command: id, category });
+  };
+
+  add(CommandIDs.look, {
+    label: trans.__('Look at Version'),
+    caption: trans.__('Show the version, rendered and read-only, in a tab of its own'),
+    icon: historyIcon,
+    run: (actions, version) => actions.look(services, viewers, version)
+  });
+  add(CommandIDs.compareNow, {
+    label: trans.__('Compare with Now'),
+    caption: trans.__('Show what has changed since the version'),
+    run: (actions, version) => actions.compare(services, viewers, version, null)
+  });
+  add(CommandIDs.comparePrevious, {
+    label: trans.__('Compare with the Version Before'),
+    caption: trans.__('Show what the version has changed'),
+    when: version => previousOf(model.versions, version) !== null,
+    run: (actions, version) =>
+      actions.compare(services, viewers, previousOf(model.versions, version)!, version)
+  });
+  add(CommandIDs.mark, {
+    label: trans.__('Select for Compare'),
+    caption: trans.__('Remember the version, to compare another one with it'),
+    run: (_, version) => {
+      model.marked = version;
+    }
+  });
+  add(CommandIDs.compareMarked, {
+    label: () =>
+      model.marked
+        ? trans.__('Compare with Selected (%1)', wording.moment(new Date(model.marked.last_modified)))
+        : trans.__('Compare with Selected'),
+    caption: trans.__('Show what differs between the version and the one selected for it'),
+    when: version => !!model.marked && model.marked.version_id !== version.version_id,
+    run: (actions, version) => actions.compareBoth(services, viewers, model.marked!, version)
+  });
+  add(CommandIDs.restore, {
+    label: trans.__('Restore Version…'),
+    caption: trans.__('Make the document say again what the version says'),
+    run: (actions, version) => actions.restore(services, version)
+  });
+  add(CommandIDs.label, {
+    label: version => (version?.label ? trans.__('Change Label…') : trans.__('Label Version…')),
+    caption: trans.__('Give the version a name'),
+    run: (actions, version) => actions.label(services, version)
+  });
+  add(CommandIDs.publish, {
+    label: trans.__('Publish Version…'),
+    caption: trans.__('Put the version where the organisation can read it'),
+    icon: shareIcon,
+    when: () => isNotebook() && status.status?.features.publish_valid !== false,
+    run: (actions, version) => actions.publish(services, version)
+  });
+  add(CommandIDs.clone, {
+    label: () =>
+      isNotebook() ? trans.__('Clone as New Notebook') : trans.__('Clone as New File'),
+    caption: trans.__('Make a new file of the version, and open it'),
+    icon: duplicateIcon,
+    when: () => status.status?.features.s3_clone_valid !== false,
+    run: (actions, version) => actions.clone(services, version)
+  });
+  add(CommandIDs.download, {
+    label: trans.__('Download Version'),
+    caption: trans.__('Download the file as it was'),
+    icon: downloadIcon,
+    run: (actions, version) => actions.download(services, version)
+  });
+  add(CommandIDs.copyId, {
+    label: trans.__('Copy Version Id'),
+    caption: trans.__('Copy the id that the bucket gave the version'),
+    icon: copyIcon,
+    run: (actions, version) => actions.copyId(services, version)
+  });
+
+  commands.addCommand(CommandIDs.undoRestore, {
+    label: trans.__('Undo the Last Restore'),
+    caption: trans.__('Bring back what the document said before it was restored'),
+    icon: undoIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    isEnabled: () => services.lastRestore?.path === current.path,
+    execute: async () => (await import('./actions')).undoRestore(services)
+  });
+  commands.addCommand(CommandIDs.publishNow, {
+    label: trans.__('Publish Notebook…'),
+    caption: trans.__('Put the notebook, as it is now, where the organisation can read it'),
+    icon: shareIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    isEnabled: () => isNotebook() && status.status?.features.publish_valid !== false,
+    execute: async () => (await import('./actions')).publish(services, null)
+  });
+  commands.addCommand(CommandIDs.refresh, {
+    label: trans.__('Refresh Version History'),
+    caption: trans.__('Look for new versions now'),
+    icon: refreshIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    isEnabled: () => model.path !== null,
+    execute: async () => {
+      await Promise.all([model.reload(), status.refresh()]);
+    }
+  });
+  for (const command of [CommandIDs.undoRestore, CommandIDs.publishNow, CommandIDs.refresh]) {
+    palette?.addItem({ command, category });
+  }
+}
+
+/** The version before another one in its own key: what a room or a file said before. */
+export function previousOf(versions: readonly IVersion[], version: IVersion): IVersion | null {
+  const at = versions.findIndex(each => each.version_id === version.version_id);
+  return versions.slice(at + 1).find(each => each.key === version.key) ?? null;
+}

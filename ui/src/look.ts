@@ -1,0 +1,128 @@
+/** A version in a tab of its own: rendered as the document is, read-only, marked as the past. */
+
+import { MainAreaWidget } from '@jupyterlab/apputils';
+import { CodeEditor, CodeEditorWrapper } from '@jupyterlab/codeeditor';
+import type * as nbformat from '@jupyterlab/nbformat';
+import { NotebookModel, StaticNotebook } from '@jupyterlab/notebook';
+import { MimeModel } from '@jupyterlab/rendermime';
+import type { Contents } from '@jupyterlab/services';
+import { historyIcon } from '@jupyterlab/ui-components';
+import { Widget } from '@lumino/widgets';
+
+import type { IViewers } from './actions';
+import { compare, restore } from './actions';
+import type { IVersion } from './api';
+import { timeOf } from './grouping';
+import { PastBar } from './past';
+import type { IServices } from './services';
+import { nameOf } from './wording';
+
+/** The tab of a version, with its content as the contents API models it. */
+export async function viewOf(
+  services: IServices,
+  viewers: IViewers,
+  path: string,
+  version: IVersion,
+  model: Contents.IModel
+): Promise<MainAreaWidget> {
+  const { wording } = services;
+  const trans = wording.trans;
+  const content = await render(viewers, model, trans.__('It cannot be shown; download it.'));
+  content.addClass('jp-BookstoreLook');
+  const widget = new MainAreaWidget({ content, translator: viewers.translator });
+  widget.addClass('jp-BookstoreLook-tab');
+  widget.toolbar.hide();
+  const when = wording.moment(timeOf(version));
+  const by = version.authors.length ? trans.__('by %1', version.authors.join(', ')) : '';
+  const bar = new PastBar(
+    version.kind === 'published'
+      ? trans.__('Published on %1', when)
+      : version.label
+        ? trans.__('Past version “%1”, %2', version.label, when)
+        : trans.__('Past version of %1', when),
+    [trans.__('read-only'), by].filter(Boolean).join(' · '),
+    // What the gallery shows is no document of this server's.
+    version.kind === 'published' && services.model.path !== path
+      ? []
+      : [
+          {
+            label: trans.__('Compare'),
+            onClick: () => void compare(services, viewers, version, null, path)
+          },
+          { label: trans.__('Restore…'), onClick: () => void restore(services, version, path) }
+        ]
+  );
+  widget.contentHeader.addWidget(bar);
+  widget.title.label = `${nameOf(path)} · ${wording.brief(timeOf(version), new Date())}`;
+  widget.title.icon = historyIcon;
+  widget.title.caption = trans.__('%1 as it was on %2', path, wording.exact(timeOf(version)));
+  widget.title.closable = true;
+  return widget;
+}
+
+async function render(
+  viewers: IViewers,
+  model: Contents.IModel,
+  otherwise: string
+): Promise<Widget> {
+  if (model.type === 'notebook' && viewers.notebooks) {
+    return notebook(viewers, model.content as nbformat.INotebookContent);
+  }
+  if (model.format === 'text') {
+    return text(viewers, model);
+  }
+  const type = model.mimetype ?? '';
+  const preferred = viewers.rendermime.preferredMimeType({ [type]: model.content }, 'any');
+  if (preferred) {
+    const renderer = viewers.rendermime.createRenderer(preferred);
+    await renderer.renderModel(new MimeModel({ data: { [type]: model.content } }));
+    return renderer;
+  }
+  const said = new Widget();
+  said.node.textContent = otherwise;
+  return said;
+}
+
+function notebook(viewers: IViewers, content: nbformat.INotebookContent): Widget {
+  const { rendermime, editors, notebooks, translator } = viewers;
+  const view = new StaticNotebook({
+    rendermime: rendermime.clone(),
+    contentFactory: notebooks!,
+    mimeTypeService: editors.mimeTypeService,
+    notebookConfig: {
+      ...StaticNotebook.defaultNotebookConfig,
+      windowingMode: 'none',
+      showHiddenCellsButton: false
+    },
+    translator
+  });
+  const model = new NotebookModel();
+  model.fromJSON(content);
+  model.readOnly = true;
+  view.model = model;
+  for (const cell of view.widgets) {
+    cell.readOnly = true;
+  }
+  view.addClass('jp-Notebook');
+  view.addClass('jp-mod-readOnly');
+  view.disposed.connect(() => model.dispose());
+  return view;
+}
+
+function text(viewers: IViewers, model: Contents.IModel): Widget {
+  const { editors } = viewers;
+  const editorModel = new CodeEditor.Model({
+    mimeType: editors.mimeTypeService.getMimeTypeByFilePath(model.path)
+  });
+  editorModel.sharedModel.setSource(model.content as string);
+  const view = new CodeEditorWrapper({
+    model: editorModel,
+    factory: options =>
+      editors.factoryService.newDocumentEditor({
+        ...options,
+        config: { ...options.config, readOnly: true, lineNumbers: true }
+      })
+  });
+  view.disposed.connect(() => editorModel.dispose());
+  return view;
+}

@@ -1,0 +1,38 @@
+/** The bar above what is past: what it is, and what can be done with it. */
+
+import { ReactWidget, historyIcon } from '@jupyterlab/ui-components';
+import React from 'react';
+
+/** A button of the bar. */
+export interface IPastAction {
+  label: string;
+  onClick: () => void;
+}
+
+export class PastBar extends ReactWidget {
+  constructor(
+    private readonly _title: string,
+    private readonly _text: string,
+    private readonly _actions: IPastAction[]
+  ) {
+    super();
+    this.addClass('jp-BookstorePast');
+    this.node.setAttribute('role', 'note');
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <>
+        <historyIcon.react tag="span" className="jp-BookstorePast-icon" stylesheet="menuItem" />
+        <span className="jp-BookstorePast-text" title={`${this._title} ${this._text}`}>
+          <strong>{this._title}</strong> <span>{this._text}</span>
+        </span>
+        {this._actions.map(action => (
+          <button key={action.label} className="jp-mod-styled" onClick={action.onClick}>
+            {action.label}
+          </button>
+        ))}
+      </>
+    );
+  }
+}

@@ -1,0 +1,99 @@
+/** The status bar's item. */
+
+import { TextItem } from '@jupyterlab/statusbar';
+import { ReactWidget, UseSignal, historyIcon } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import type { IServices } from './services';
+import type { Archived } from './statusmodel';
+
+/** Whether the current document is archived. A click opens the panel. */
+export class StatusItem extends ReactWidget {
+  constructor(
+    private readonly _services: IServices,
+    private readonly _open: () => void
+  ) {
+    super();
+    this.addClass('jp-BookstoreStatus');
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <UseSignal signal={this._services.status.changed}>
+        {() => <Item services={this._services} open={this._open} />}
+      </UseSignal>
+    );
+  }
+}
+
+function Item(props: { services: IServices; open: () => void }): JSX.Element | null {
+  const { status, wording } = props.services;
+  const { archived } = status;
+  if (archived === 'unknown') {
+    return null;
+  }
+  const text = said(archived, props.services);
+  const title = explained(archived, props.services);
+  return (
+    <button
+      className={`jp-BookstoreStatus-button jp-mod-${archived.replace(' ', '-')}`}
+      title={title}
+      aria-label={`${wording.trans.__('Version history')}: ${text}`}
+      onClick={props.open}
+    >
+      <historyIcon.react tag="span" stylesheet="statusBar" />
+      <TextItem source={text} />
+    </button>
+  );
+}
+
+function said(archived: Archived, services: IServices): string {
+  const { status, wording } = services;
+  const trans = wording.trans;
+  const newest = status.status?.document?.newest;
+  switch (archived) {
+    case 'archived':
+      return trans.__('Archived %1', wording.time(new Date(newest!.last_modified)));
+    case 'pending':
+      return trans.__('Archiving…');
+    case 'retrying':
+      return trans.__('Not archived: retrying');
+    case 'not configured':
+      return trans.__('Not archived: not configured');
+    case 'offline':
+      return trans.__('Offline');
+    default:
+      return trans.__('No versions yet');
+  }
+}
+
+function explained(archived: Archived, services: IServices): string {
+  const { status, wording } = services;
+  const trans = wording.trans;
+  const state = status.status;
+  const document = state?.document;
+  const lines: (string | null | undefined)[] = [];
+  if (archived === 'retrying') {
+    lines.push(document?.error ?? state?.error);
+    lines.push(trans.__('What you edit is kept, and archived as soon as the bucket is back.'));
+  } else if (archived === 'not configured') {
+    lines.push(
+      state?.error ?? trans.__('No bucket is configured: c.BookstoreSettings.s3_bucket is empty.')
+    );
+  } else if (archived === 'offline') {
+    lines.push(trans.__('The Jupyter server does not answer.'));
+  } else if (archived === 'pending') {
+    lines.push(trans.__('The last edits are on their way to the bucket.'));
+  }
+  if (document?.newest) {
+    const exact = wording.exact(new Date(document.newest.last_modified));
+    lines.push(trans.__('Last version: %1', exact));
+  }
+  if (state?.bucket) {
+    lines.push(trans.__('Bucket: %1', state.bucket));
+    const key = document?.newest?.key ?? (document && state.workspace_prefix + document.path);
+    lines.push(key && trans.__('Key: %1', key));
+  }
+  lines.push(trans.__('Click to see the version history.'));
+  return lines.filter(Boolean).join('\n');
+}
