@@ -43,7 +43,7 @@ typecheck: .venv/installed-dev ## mypy --strict
 docs: .venv/installed-docs ## the documentation, into docs/_build/html
 	@exec $(bin)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-dist: .venv/installed-dev ## the sdist and the wheel, into dist/
+dist: .venv/installed-dev ui ## the sdist and the wheel, into dist/
 	@exec $(bin)/python -m build
 
 clean: ## remove what was made, .venv too

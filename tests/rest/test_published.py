@@ -9,7 +9,7 @@ from bookstore_y import BookstoreClient
 from ..e2e.notebooks import sample_notebook
 from .server import Json, RestServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 
 def _publish(rest: RestServer, path: str) -> str:
