@@ -374,14 +374,17 @@ class Checkpointer:
             if taking_in is not None:
                 # Who opens a document need not wait until the buffer has all of it, too; whatever
                 # else is to be done with it waits for the lock.
-                task = self.spawn(self._taken_in(taking_in))
+                task = self.spawn(self._taken_in(entry, taking_in))
                 kept = locked.pop_all()
                 task.add_done_callback(lambda _: kept.close())
             return held
 
-    async def _taken_in(self, taking_in: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _taken_in(
+        self, entry: Entry, taking_in: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         try:
             await taking_in()
+            self._arm(entry)
         except UpdateBufferError as error:  # the next checkpoint tries it again, and says so
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ async def test_nothing_is_written_to_the_bucket_before_the_buffer_has_the_docume
     here: Config, elsewhere: Config, disk: Disk, reader: Reader
 ) -> None:
     await archived(elsewhere, "one")
-    lineage = (await reader.metadata(PATH))["bookstore-lineage"]
+    lineage = (await reader.metadata(PATH))["lineage"]
     disk.stop()
     async with S3YStore(PATH, config=here) as store:
         typist = await opened(store)
@@ -141,7 +141,7 @@ async def test_nothing_is_written_to_the_bucket_before_the_buffer_has_the_docume
 
     assert await reader.text(PATH) == "one two three"
     assert await reader.count(PATH) == 3
-    assert (await reader.metadata(PATH))["bookstore-lineage"] == lineage
+    assert (await reader.metadata(PATH))["lineage"] == lineage
 
 
 async def test_a_second_one_who_opens_it_meanwhile_has_all_of_it(
@@ -260,10 +260,88 @@ async def test_a_document_opens_although_the_buffer_does_not_take_it(
         await until(lambda: "The buffer refuses." in caplog.text, "the log says so")
         await store.write(typist.type(" two"))
         await store.checkpoint()
-        assert str(await opened(S3YStoreOf(store))) == "one two"
+        async with S3YStore(PATH, config=here) as second:
+            assert str(await opened(second)) == "one two"
 
     assert await reader.text(PATH) == "one two"
 
 
-def S3YStoreOf(store: S3YStore) -> S3YStore:
-    return store
+async def test_what_the_buffer_has_alone_is_not_taken_for_the_document(
+    here: Config, elsewhere: Config, disk: Disk, reader: Reader, outage: Outage
+) -> None:
+    await archived(elsewhere, "one")
+    disk.refusals = 1
+    async with S3YStore(PATH, config=here) as store, S3YStore(PATH, config=here) as second:
+        typist = await opened(store)
+        await store.write(typist.type(" two"))
+        outage.begin()
+        with pytest.raises(BucketUnavailable):
+            await store.checkpoint()
+        with pytest.raises(BucketUnavailable):
+            await opened(second)
+        outage.end()
+        assert str(await opened(second)) == "one two"
+
+    assert await reader.text(PATH) == "one two"
+
+
+async def test_what_the_buffer_lacks_is_written_from_the_open_document(
+    here: Config, elsewhere: Config, disk: Disk, reader: Reader, moto_server: S3Server
+) -> None:
+    await archived(elsewhere, "one")
+    disk.refusals = 1
+    async with S3YStore(PATH, config=here) as store:
+        typist = await opened(store)
+        client = connect(moto_server)
+        client.delete_object(Bucket=here.BookstoreSettings.s3_bucket, Key=KEY)
+        client.close()
+        await store.write(typist.type(" two"))
+        await store.checkpoint()
+
+    assert await reader.text(PATH) == "one two"
+
+
+# -- a crash in between ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["bucket there", "bucket away"])
+async def test_after_a_crash_before_the_buffer_had_it_nothing_is_lost_or_half(
+    config: Config,
+    elsewhere: Config,
+    disk: Disk,
+    reader: Reader,
+    outage: Outage,
+    tmp_path: Path,
+    away: bool,
+) -> None:
+    await archived(elsewhere, "one")
+    path = tmp_path / "buffer.db"
+    disk.stop()
+    async with S3YStore(PATH, config=with_file(config, path)) as store:
+        typist = await opened(store)
+        await store.write(typist.type(" two"))
+        left = crashed(path)
+        disk.goes_on.set()
+    before = await reader.count(PATH)
+
+    if away:
+        outage.begin()
+    async with S3YStore(PATH, config=with_file(config, left)) as store:
+        if away:
+            with pytest.raises(BucketUnavailable):
+                await store.checkpoint()
+            with pytest.raises(BucketUnavailable):
+                await opened(store)
+            outage.end()
+        assert str(await opened(store)) == "one two"
+    assert await reader.text(PATH) == "one two"
+    assert await reader.count(PATH) == before
+
+
+def crashed(path: Path) -> Path:
+    """The buffer file as a crash now would leave it."""
+    left = path.with_name("left.db")
+    for suffix in ("", "-wal"):
+        if Path(f"{path}{suffix}").exists():
+            shutil.copyfile(f"{path}{suffix}", f"{left}{suffix}")
+    return left

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,7 @@ class BookstoreExtension(ExtensionApp):
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))
+        _take_sigterm_in_turn()
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
@@ -189,6 +192,20 @@ class BookstoreExtension(ExtensionApp):
             await checkpointer.keep()
         except BookstoreError as error:
             self.log.error("No recovery file can be written yet: %s", error)  # noqa: TRY400
+
+
+def _take_sigterm_in_turn() -> None:
+    """Have the event loop call jupyter_server's handler of SIGTERM, not the interpreter.
+
+    The handler logs first. In the middle of another line that is being written the interpreter
+    refuses that (`reentrant call inside BufferedWriter`), so that the server never stops: it is
+    killed in the end, and what a buffer in memory holds is lost.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler) and threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, handler, signal.SIGTERM, None)
 
 
 def _end_idle_workers_at_exit() -> None:
