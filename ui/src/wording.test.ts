@@ -24,6 +24,13 @@ describe('Wording', () => {
     expect(wording.ago(new Date(time), now)).toBe(said);
   });
 
+  it('has words for every second of two minutes', () => {
+    for (let seconds = 0; seconds <= 120; seconds++) {
+      const said = wording.ago(new Date(now.getTime() - 1000 * seconds), now);
+      expect(said).toMatch(/^(just now|[12] minutes? ago)$/);
+    }
+  });
+
   it.each([
     ['2026-11-21T00:00:00', 'Today'],
     ['2026-11-20T23:59:00', 'Yesterday'],

@@ -70,12 +70,13 @@ export class Wording {
 
   /** "2 minutes ago". */
   ago(date: Date, now: Date): string {
-    const seconds = Math.round((date.getTime() - now.getTime()) / 1000);
-    if (seconds > -45) {
+    const seconds = (now.getTime() - date.getTime()) / 1000;
+    const found = UNITS.find(([, length]) => seconds >= 0.9 * length);
+    if (!found) {
       return this.trans.__('just now');
     }
-    const [unit, length] = UNITS.find(([, length]) => -seconds >= 0.9 * length)!;
-    return this._relative.format(Math.round(seconds / length), unit);
+    const [unit, length] = found;
+    return this._relative.format(-Math.round(seconds / length), unit);
   }
 
   /** "Today", or the date. */
@@ -141,8 +142,7 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['week', 604_800],
   ['day', 86_400],
   ['hour', 3_600],
-  ['minute', 60],
-  ['second', 0]
+  ['minute', 60]
 ];
 
 function validLocale(code: string): string | undefined {
