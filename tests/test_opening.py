@@ -238,7 +238,10 @@ async def test_a_room_that_is_behind_gets_what_others_wrote_when_a_second_one_op
     here.S3YStore.document_ttl = 0.1
     async with S3YStore(PATH, config=elsewhere) as far, S3YStore(PATH, config=here) as store:
         other, first = await opened(far), await opened(store)
-        await until(lambda: store.entry is not None and store.entry.evicted, "its eviction")
+        entry = store.entry
+        assert entry is not None
+        await until(lambda: entry.asked, "the buffer has it")
+        await until(lambda: entry.evicted, "the buffer has it no longer")
         await far.write(other.type(" two"))
         await far.checkpoint()
         async with S3YStore(PATH, config=here) as second:
