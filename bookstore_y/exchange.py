@@ -346,10 +346,15 @@ class Exchange:
             state = await aside(len(base), state_vector, base)
         rows = await cp.buffer.read(entry.id, base=False)
         whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
-        # Of the document, whatever becomes of the buffer; the version is noted with its content.
         entry.state = state
         facts.lineage = theirs.lineage
         facts.learn_of_file(theirs.file_id, theirs.file_hashes)
+        if held.base is None:
+            # Until it has, and after a crash, what it holds is not to be taken for the document.
+            # With a base it holds an older one, whose version is replaced together with it.
+            entry.evicted = True
+            facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
+            await cp.set_facts(entry)
         return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
 
     async def _take_in(
