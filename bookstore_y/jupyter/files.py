@@ -82,8 +82,12 @@ class Files:
         parents = path.split("/")[:-1]
         for depth in range(1, len(parents) + 1):
             folder = "/".join(parents[:depth])
-            if not await ensure_async(self._contents.dir_exists(folder)):
-                await ensure_async(self._contents.save({"type": "directory"}, folder))
+            if not await self.is_folder(folder):
+                try:
+                    await ensure_async(self._contents.save({"type": "directory"}, folder))
+                except (HTTPError, FileExistsError):
+                    if not await self.is_folder(folder):  # else another made it meanwhile
+                        raise
         try:
             saved: Model = await ensure_async(self._contents.save(model, path))
         except HTTPError as error:
