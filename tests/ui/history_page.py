@@ -114,6 +114,11 @@ class HistoryPage:
         await self.dialog.get_by_role("button", name=button, exact=True).click()
         await self.dialog.wait_for(state="detached", timeout=_SEEN)
 
+    async def dismiss(self) -> None:
+        """Close what JupyterLab itself says of a server that is gone, if it does."""
+        while await self.dialog.count():
+            await self.page.keyboard.press("Escape")
+
     async def theme(self, name: str) -> None:
         """Change the theme."""
         await self.command("apputils:change-theme", {"theme": name})

@@ -35,6 +35,10 @@ def _with(note: str) -> dict[str, Any]:
     return notebook
 
 
+def _model(notebook: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "notebook", "format": "json", "content": notebook}
+
+
 def _history(s3: S3Server, bucket: str, days: int, each: int) -> int:
     """Saves of the notebook, the newest being what its file says; returns how many."""
     moments = sittings(datetime.now(timezone.utc), days=days, each=each)
@@ -207,6 +211,53 @@ async def test_the_bucket_goes_away_and_comes_back(serve: Serve, bucket: Bucket)
         await expect(page.panel.get_by_role("treeitem").first).to_be_visible(timeout=60_000)
         await expect(page.status).to_contain_text("Archived", timeout=60_000)
         assert page.errors == []
+
+
+async def test_the_server_goes_away_and_comes_back(
+    serve: Serve, moto_server: S3Server, moto_bucket: str
+) -> None:
+    count = _history(moto_server, moto_bucket, days=2, each=3)
+    files = {PATH: _with(f"Reading {count - 1}")}
+    async with (
+        chromium() as browser,
+        serve(moto_server, moto_bucket, files, collaborative=False) as server,
+    ):
+        page = await HistoryPage.open(browser, server, PATH, "Ada Lovelace")
+        await page.open_panel()
+        await page.panel.get_by_role("treeitem").first.wait_for(timeout=SEEN)
+        await page.open_sessions()
+        await expect(page.rows).to_have_count(count)
+        await page.version(0).click()
+        await server.sigterm()
+        alert = page.panel.get_by_role("alert")
+        await expect(alert).to_contain_text("The server does not answer", timeout=60_000)
+        await expect(page.rows).to_have_count(count)
+        await expect(page.status).to_contain_text("Offline", timeout=SEEN)
+        title = await page.status.get_attribute("title")
+        assert title is not None
+        assert "The Jupyter server does not answer." in title
+        await page.dismiss()
+        await page.shoot("offline")
+        assert await page.violations() == []
+
+        # What is asked for meanwhile says why it cannot be had.
+        await page.version(0).click()
+        await page.choose(0, "Look at Version")
+        await expect(page.dialog).to_contain_text("The Jupyter server does not answer")
+        await page.accept("Close")
+
+        server.start()
+        await server.wait_ready()
+        await expect(alert).to_have_count(0, timeout=60_000)
+        await expect(page.status).to_contain_text("Archived", timeout=SEEN)
+        await expect(page.rows).to_have_count(count)
+
+        # The list goes on.
+        async with server.http() as http:
+            answer = await http.put(f"/api/contents/{PATH}", json=_model(_with("after")))
+            assert answer.status_code == 200, answer.text
+        await page.open_sessions()
+        await expect(page.rows).to_have_count(count + 1, timeout=60_000)
 
 
 async def test_no_bucket_is_configured(serve: Serve, moto_server: S3Server) -> None:

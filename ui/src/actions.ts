@@ -1,13 +1,6 @@
 /** What the commands on versions do. */
 
-import {
-  Clipboard,
-  Dialog,
-  InputDialog,
-  Notification,
-  showDialog,
-  showErrorMessage
-} from '@jupyterlab/apputils';
+import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { IEditorServices } from '@jupyterlab/codeeditor';
 import { URLExt } from '@jupyterlab/coreutils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
@@ -17,8 +10,9 @@ import { Widget } from '@lumino/widgets';
 import type { MainAreaWidget } from '@jupyterlab/apputils';
 
 import type { IVersion } from './api';
+import { attempt } from './attempt';
 import { timeOf } from './grouping';
-import type { IServices } from './services';
+import type { IRestored, IServices } from './services';
 import { addTab, findTab } from './tabs';
 import { cloneName, nameOf } from './wording';
 
@@ -30,14 +24,14 @@ export interface IViewers {
   translator: ITranslator;
 }
 
-/** Show a version in a tab of its own; by default one of the current document. */
+/** Show a version in a tab of its own. */
 export async function look(
   services: IServices,
   viewers: IViewers,
-  version: IVersion,
-  path: string = services.model.path!
+  path: string,
+  version: IVersion
 ): Promise<void> {
-  await show(services, `bookstore-look-${version.version_id}`, async () => {
+  await show(services, `bookstore-look-${idOf(version)}`, async () => {
     const [{ viewOf }, found] = await Promise.all([
       import('./look'),
       services.api.version(path, version.version_id)
@@ -50,11 +44,11 @@ export async function look(
 export async function compare(
   services: IServices,
   viewers: IViewers,
+  path: string,
   before: IVersion,
-  after: IVersion | null,
-  path: string = services.model.path!
+  after: IVersion | null
 ): Promise<void> {
-  const id = `bookstore-compare-${before.version_id}-${after?.version_id ?? 'now'}`;
+  const id = `bookstore-compare-${idOf(before)}-${after ? idOf(after) : 'now'}`;
   if (after === null) {
     findTab(services.app, id)?.dispose(); // now is another now
   }
@@ -71,25 +65,26 @@ export async function compare(
 export function compareBoth(
   services: IServices,
   viewers: IViewers,
+  path: string,
   one: IVersion,
   other: IVersion
 ): Promise<void> {
   const inOrder = timeOf(one) <= timeOf(other);
-  return compare(services, viewers, inOrder ? one : other, inOrder ? other : one);
+  return compare(services, viewers, path, inOrder ? one : other, inOrder ? other : one);
 }
 
 /** Restore a version, after asking. */
 export async function restore(
   services: IServices,
-  version: IVersion,
-  path: string = services.model.path!
+  path: string,
+  version: IVersion
 ): Promise<void> {
   const { current, wording } = services;
   const trans = wording.trans;
   const name = nameOf(path);
   const body = document.createElement('div');
   body.className = 'jp-BookstoreDialog';
-  const together = current.context?.model.collaborative ?? false;
+  const together = current.contextsOf(path).some(({ model }) => model.collaborative);
   for (const text of [
     trans.__('%1 will say again what it said on %2.', name, wording.moment(timeOf(version))),
     trans.__('That is a new version on top. Nothing is lost: what it says now stays a version.'),
@@ -120,13 +115,15 @@ export async function restore(
   );
 }
 
-/** Bring back what was there before the last restore. */
-export async function undoRestore(services: IServices): Promise<void> {
-  const last = services.lastRestore;
-  if (last) {
+/** Bring back what was there before a restore; by default before the last one. */
+export async function undoRestore(
+  services: IServices,
+  restored: IRestored | null = services.lastRestore
+): Promise<void> {
+  if (restored) {
     const trans = services.wording.trans;
-    await bringBack(services, last.path, last.versionId, () =>
-      trans.__('The restore of %1 is undone.', nameOf(last.path))
+    await bringBack(services, restored.path, restored.before, () =>
+      trans.__('The restore of %1 is undone.', nameOf(restored.path))
     );
   }
 }
@@ -139,28 +136,25 @@ async function bringBack(
 ): Promise<void> {
   const { api, current, model, wording } = services;
   const trans = wording.trans;
-  await attempt(services, trans.__('It could not be restored'), async () => {
-    const context = current.path === path ? current.context : null;
-    const alone = context !== null && !context.model.collaborative;
-    if (alone && context.model.dirty) {
+  await attempt(trans, trans.__('It could not be restored'), async () => {
+    const alone = current.contextsOf(path).filter(context => !context.model.collaborative);
+    for (const context of alone.filter(({ model }) => model.dirty)) {
       await context.save();
     }
     const { version, changed } = await api.restore(path, versionId);
-    if (alone && changed) {
-      await context.revert();
-    }
-    let undoable = false;
+    let restored: IRestored | null = null;
     if (changed) {
+      await Promise.all(alone.map(context => context.revert()));
       const before = version.parent || (await beforeOf(services, path, version));
-      undoable = !!before;
-      services.lastRestore = before ? { path, versionId: before } : null;
+      restored = before ? { path, before } : null;
+      services.lastRestore = restored;
     }
     services.app.commands.notifyCommandChanged();
     void model.refresh();
     Notification.success(said(changed), {
-      autoClose: undoable ? 60_000 : 5_000,
-      actions: undoable
-        ? [{ label: trans.__('Undo'), callback: () => void undoRestore(services) }]
+      autoClose: restored ? 60_000 : 5_000,
+      actions: restored
+        ? [{ label: trans.__('Undo'), callback: () => void undoRestore(services, restored) }]
         : []
     });
   });
@@ -179,10 +173,13 @@ async function beforeOf(
 }
 
 /** Give a version a label, or take it away. */
-export async function label(services: IServices, version: IVersion): Promise<void> {
+export async function label(
+  services: IServices,
+  path: string,
+  version: IVersion
+): Promise<void> {
   const { api, model, wording } = services;
   const trans = wording.trans;
-  const path = model.path!;
   const answer = await InputDialog.getText({
     title: version.label ? trans.__('Change the label') : trans.__('Label the version'),
     label: trans.__(
@@ -197,7 +194,7 @@ export async function label(services: IServices, version: IVersion): Promise<voi
     return;
   }
   const text = (answer.value ?? '').trim();
-  await attempt(services, trans.__('The version could not be labelled'), async () => {
+  await attempt(trans, trans.__('The version could not be labelled'), async () => {
     if (text) {
       model.update(await api.label(path, version.version_id, text));
     } else if (version.label) {
@@ -207,10 +204,13 @@ export async function label(services: IServices, version: IVersion): Promise<voi
 }
 
 /** Publish a version, or what the notebook says now, after asking. */
-export async function publish(services: IServices, version: IVersion | null): Promise<void> {
+export async function publish(
+  services: IServices,
+  path: string,
+  version: IVersion | null
+): Promise<void> {
   const { api, current, model, status, wording } = services;
   const trans = wording.trans;
-  const path = version ? model.path! : current.path!;
   const { bucket = '', published_prefix = '' } = status.status ?? {};
   const where = `s3://${bucket}/${published_prefix}${path}`;
   const body = document.createElement('div');
@@ -234,10 +234,11 @@ export async function publish(services: IServices, version: IVersion | null): Pr
   if (!answer.button.accept) {
     return;
   }
-  await attempt(services, trans.__('It could not be published'), async () => {
-    const { context } = current;
-    if (!version && context?.model.dirty && !context.model.collaborative) {
-      await context.save();
+  await attempt(trans, trans.__('It could not be published'), async () => {
+    for (const context of version ? [] : current.contextsOf(path)) {
+      if (context.model.dirty && !context.model.collaborative) {
+        await context.save();
+      }
     }
     const published = await api.publish(path, version?.version_id);
     void model.refresh();
@@ -256,31 +257,49 @@ export async function publish(services: IServices, version: IVersion | null): Pr
 }
 
 /** The address of the page that clones an object. */
-export function cloneLink(services: IServices, bucket: string, key: string): string {
+function cloneLink(services: IServices, bucket: string, key: string): string {
   const base = services.app.serviceManager.serverSettings.baseUrl;
   const query = new URLSearchParams({ s3_bucket: bucket, s3_key: key });
   return `${URLExt.join(base, 'bookstore/clone')}?${query.toString()}`;
 }
 
-/** Make a new file of a version beside the document, and open it. */
-export async function clone(services: IServices, version: IVersion): Promise<void> {
-  const { api, app, model, status, wording } = services;
+/** Make a new file of a version, and open it; `target` is its path, if it is to have a certain one. */
+export async function clone(
+  services: IServices,
+  version: IVersion,
+  target?: string
+): Promise<void> {
+  const { api, app, wording } = services;
   const trans = wording.trans;
-  const path = model.path!;
-  await attempt(services, trans.__('It could not be cloned'), async () => {
-    const bucket = status.status?.bucket ?? (await api.status()).bucket;
-    const target = cloneName(path, timeOf(version));
+  await attempt(trans, trans.__('It could not be cloned'), async () => {
+    const bucket = await bucketOf(services);
     const made = await api.clone(bucket, version.key, version.version_id, target);
     await app.commands.execute('docmanager:open', { path: made.path });
     Notification.success(trans.__('Cloned as %1', made.path), { autoClose: 5_000 });
   });
 }
 
+/** Copy the address of the page that clones a published document. */
+export async function share(services: IServices, version: IVersion): Promise<void> {
+  const trans = services.wording.trans;
+  await attempt(trans, trans.__('The link could not be copied'), async () => {
+    Clipboard.copyToSystem(cloneLink(services, await bucketOf(services), version.key));
+    Notification.info(trans.__('The link is copied.'), { autoClose: 3_000 });
+  });
+}
+
+async function bucketOf({ api, status }: IServices): Promise<string> {
+  return status.status?.bucket ?? (await api.status()).bucket;
+}
+
 /** Download the file as it was. */
-export async function download(services: IServices, version: IVersion): Promise<void> {
-  const { api, model, wording } = services;
-  const path = model.path!;
-  await attempt(services, wording.trans.__('It could not be downloaded'), async () => {
+export async function download(
+  services: IServices,
+  path: string,
+  version: IVersion
+): Promise<void> {
+  const { api, wording } = services;
+  await attempt(wording.trans, wording.trans.__('It could not be downloaded'), async () => {
     const address = URL.createObjectURL(await api.file(path, version.version_id));
     const link = document.createElement('a');
     link.href = address;
@@ -297,6 +316,14 @@ export function copyId(services: IServices, version: IVersion): void {
   Notification.info(services.wording.trans.__('The version id is copied.'), { autoClose: 3_000 });
 }
 
+/** What a version has to itself: the id alone is "null" of all that is older than versioning. */
+function idOf(version: IVersion): string {
+  return `${version.version_id}-${version.key}`;
+}
+
+/** The ids of the tabs that are being made. */
+const making = new Set<string>();
+
 /** Show the tab with this id; make it if there is none. */
 async function show(
   services: IServices,
@@ -304,29 +331,20 @@ async function show(
   make: () => Promise<MainAreaWidget>
 ): Promise<void> {
   const { shell } = services.app;
+  const trans = services.wording.trans;
   const known = findTab(services.app, id);
   if (known) {
     shell.activateById(id);
     return;
   }
-  await attempt(services, services.wording.trans.__('It could not be shown'), async () => {
+  if (making.has(id)) {
+    return; // pressed twice
+  }
+  making.add(id);
+  await attempt(trans, trans.__('It could not be shown'), async () => {
     const widget = await make();
     widget.id = id;
     addTab(services.app, widget);
   });
-}
-
-/** Do it, or say why it cannot be done. */
-async function attempt(
-  services: IServices,
-  title: string,
-  action: () => Promise<void>
-): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    const button = Dialog.okButton({ label: services.wording.trans.__('Close') });
-    const text = error instanceof Error ? error.message : String(error);
-    await showErrorMessage(title, text, [button]);
-  }
+  making.delete(id);
 }

@@ -15,8 +15,11 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IVersion } from './api';
 import type { IViewers } from './actions';
+import { attempt } from './attempt';
+import { timeOf } from './grouping';
 import { CommandIDs } from './ids';
 import type { IServices } from './services';
+import { cloneName } from './wording';
 
 type Actions = typeof import('./actions');
 
@@ -46,6 +49,10 @@ export function addCommands(
 
   const versionOf = (args: ReadonlyPartialJSONObject): IVersion | null =>
     args.versionId ? model.find(args.versionId as string) : model.selected;
+  const withActions = (run: (actions: Actions) => Promise<void>): Promise<void> =>
+    attempt(trans, trans.__('That cannot be done now'), async () =>
+      run(await import('./actions'))
+    );
   const isNotebook = (): boolean => !!current.path?.endsWith('.ipynb');
 
   const add = (
@@ -54,7 +61,7 @@ export function addCommands(
       label: string | ((version: IVersion | null) => string);
       caption: string;
       icon?: CommandRegistry.ICommandOptions['icon'];
-      run: (actions: Actions, version: IVersion) => Promise<void> | void;
+      run: (actions: Actions, path: string, version: IVersion) => Promise<void> | void;
       when?: (version: IVersion) => boolean;
     }
   ): void => {
@@ -69,10 +76,13 @@ export function addCommands(
         return version !== null && (when === undefined || when(version));
       },
       execute: async args => {
-        const version = versionOf(args);
-        if (version) {
-          await options.run(await import('./actions'), version);
-        }
+        await withActions(async actions => {
+          // Found after the wait: meanwhile the document may have become another one.
+          const version = versionOf(args);
+          if (version) {
+            await options.run(actions, model.path!, version);
+          }
+        });
       }
     });
     palette?.addItem({ command: id, category });
@@ -82,24 +92,24 @@ export function addCommands(
     label: trans.__('Look at Version'),
     caption: trans.__('Show the version, rendered and read-only, in a tab of its own'),
     icon: historyIcon,
-    run: (actions, version) => actions.look(services, viewers, version)
+    run: (actions, path, version) => actions.look(services, viewers, path, version)
   });
   add(CommandIDs.compareNow, {
     label: trans.__('Compare with Now'),
     caption: trans.__('Show what has changed since the version'),
-    run: (actions, version) => actions.compare(services, viewers, version, null)
+    run: (actions, path, version) => actions.compare(services, viewers, path, version, null)
   });
   add(CommandIDs.comparePrevious, {
     label: trans.__('Compare with the Version Before'),
     caption: trans.__('Show what the version has changed'),
     when: version => previousOf(model.versions, version) !== null,
-    run: (actions, version) =>
-      actions.compare(services, viewers, previousOf(model.versions, version)!, version)
+    run: (actions, path, version) =>
+      actions.compare(services, viewers, path, previousOf(model.versions, version)!, version)
   });
   add(CommandIDs.mark, {
     label: trans.__('Select for Compare'),
     caption: trans.__('Remember the version, to compare another one with it'),
-    run: (_, version) => {
+    run: (_actions, _path, version) => {
       model.marked = version;
     }
   });
@@ -110,24 +120,25 @@ export function addCommands(
         : trans.__('Compare with Selected'),
     caption: trans.__('Show what differs between the version and the one selected for it'),
     when: version => !!model.marked && model.marked.version_id !== version.version_id,
-    run: (actions, version) => actions.compareBoth(services, viewers, model.marked!, version)
+    run: (actions, path, version) =>
+      actions.compareBoth(services, viewers, path, model.marked!, version)
   });
   add(CommandIDs.restore, {
     label: trans.__('Restore Version…'),
     caption: trans.__('Make the document say again what the version says'),
-    run: (actions, version) => actions.restore(services, version)
+    run: (actions, path, version) => actions.restore(services, path, version)
   });
   add(CommandIDs.label, {
     label: version => (version?.label ? trans.__('Change Label…') : trans.__('Label Version…')),
     caption: trans.__('Give the version a name'),
-    run: (actions, version) => actions.label(services, version)
+    run: (actions, path, version) => actions.label(services, path, version)
   });
   add(CommandIDs.publish, {
     label: trans.__('Publish Version…'),
     caption: trans.__('Put the version where the organisation can read it'),
     icon: shareIcon,
     when: () => isNotebook() && status.status?.features.publish_valid !== false,
-    run: (actions, version) => actions.publish(services, version)
+    run: (actions, path, version) => actions.publish(services, path, version)
   });
   add(CommandIDs.clone, {
     label: () =>
@@ -135,19 +146,20 @@ export function addCommands(
     caption: trans.__('Make a new file of the version, and open it'),
     icon: duplicateIcon,
     when: () => status.status?.features.s3_clone_valid !== false,
-    run: (actions, version) => actions.clone(services, version)
+    run: (actions, path, version) =>
+      actions.clone(services, version, cloneName(path, timeOf(version)))
   });
   add(CommandIDs.download, {
     label: trans.__('Download Version'),
     caption: trans.__('Download the file as it was'),
     icon: downloadIcon,
-    run: (actions, version) => actions.download(services, version)
+    run: (actions, path, version) => actions.download(services, path, version)
   });
   add(CommandIDs.copyId, {
     label: trans.__('Copy Version Id'),
     caption: trans.__('Copy the id that the bucket gave the version'),
     icon: copyIcon,
-    run: (actions, version) => actions.copyId(services, version)
+    run: (actions, _path, version) => actions.copyId(services, version)
   });
 
   commands.addCommand(CommandIDs.undoRestore, {
@@ -156,7 +168,7 @@ export function addCommands(
     icon: undoIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     isEnabled: () => services.lastRestore?.path === current.path,
-    execute: async () => (await import('./actions')).undoRestore(services)
+    execute: () => withActions(actions => actions.undoRestore(services))
   });
   commands.addCommand(CommandIDs.publishNow, {
     label: trans.__('Publish Notebook…'),
@@ -164,7 +176,12 @@ export function addCommands(
     icon: shareIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     isEnabled: () => isNotebook() && status.status?.features.publish_valid !== false,
-    execute: async () => (await import('./actions')).publish(services, null)
+    execute: () =>
+      withActions(async actions => {
+        if (current.path !== null) {
+          await actions.publish(services, current.path, null);
+        }
+      })
   });
   commands.addCommand(CommandIDs.refresh, {
     label: trans.__('Refresh Version History'),

@@ -52,13 +52,13 @@ export async function viewOf(
           ? [
               {
                 label: trans.__('Refresh'),
-                onClick: () => void compare(services, viewers, before, null, path)
+                onClick: () => void compare(services, viewers, path, before, null)
               }
             ]
           : []),
         {
           label: trans.__('Restore the Older…'),
-          onClick: () => void restore(services, before, path)
+          onClick: () => void restore(services, path, before)
         }
       ]
     )

@@ -40,8 +40,19 @@ export class CurrentDocument {
 
   /** Its path as the server knows it, without a drive. */
   get path(): string | null {
-    const path = this._context?.path;
-    return path ? this._app.serviceManager.contents.localPath(path) : null;
+    return this._context && this._localPath(this._context);
+  }
+
+  /** What has the document at `path` open: it may be more than one, as a text and rendered. */
+  contextsOf(path: string): DocumentRegistry.Context[] {
+    const found = new Set<DocumentRegistry.Context>();
+    for (const widget of this._app.shell.widgets()) {
+      const context = this._documents.contextForWidget(widget);
+      if (context && this._localPath(context as DocumentRegistry.Context) === path) {
+        found.add(context as DocumentRegistry.Context);
+      }
+    }
+    return [...found];
   }
 
   /** Who has it open, as real-time collaboration shows them. */
@@ -60,6 +71,10 @@ export class CurrentDocument {
       }
     });
     return found;
+  }
+
+  private _localPath(context: DocumentRegistry.Context): string {
+    return this._app.serviceManager.contents.localPath(context.path);
   }
 
   private _look(): void {

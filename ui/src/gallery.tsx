@@ -1,11 +1,10 @@
 /** The published gallery: what the organisation has published, to search, look at and clone. */
 
-import { Clipboard, Notification } from '@jupyterlab/apputils';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import React, { useCallback, useEffect, useRef, useState } from 'react';
 
 import type { IViewers } from './actions';
-import { cloneLink, look } from './actions';
+import { clone, look, share } from './actions';
 import type { IPublished, IVersion } from './api';
 import { ApiError } from './api';
 import { timeOf } from './grouping';
@@ -125,27 +124,12 @@ function Card(props: {
   document: IPublished;
 }): JSX.Element {
   const { services, viewers, document } = props;
-  const { api, app, status, wording } = services;
+  const { wording } = services;
   const trans = wording.trans;
   // The file is what is cloned and read by any tool; its snapshot stands beside it.
   const version = document.versions.find(isFile) ?? document.versions[0]!;
   const time = timeOf(version);
   const folder = document.path.slice(0, -nameOf(document.path).length);
-  const clone = async (): Promise<void> => {
-    try {
-      const bucket = status.status?.bucket ?? (await api.status()).bucket;
-      const made = await api.clone(bucket, version.key, version.version_id);
-      await app.commands.execute('docmanager:open', { path: made.path });
-      Notification.success(trans.__('Cloned as %1', made.path), { autoClose: 5_000 });
-    } catch (error) {
-      Notification.error(error instanceof Error ? error.message : String(error));
-    }
-  };
-  const share = async (): Promise<void> => {
-    const bucket = status.status?.bucket ?? (await api.status()).bucket;
-    Clipboard.copyToSystem(cloneLink(services, bucket, version.key));
-    Notification.info(trans.__('The link is copied.'), { autoClose: 3_000 });
-  };
   return (
     <li className="jp-BookstoreGallery-card">
       <h2 title={document.path}>{nameOf(document.path)}</h2>
@@ -157,21 +141,21 @@ function Card(props: {
         <button
           className="jp-mod-styled jp-mod-accept"
           aria-label={trans.__('Preview %1', document.path)}
-          onClick={() => void look(services, viewers, version, document.path)}
+          onClick={() => void look(services, viewers, document.path, version)}
         >
           {trans.__('Preview')}
         </button>
         <button
           className="jp-mod-styled"
           aria-label={trans.__('Clone %1', document.path)}
-          onClick={() => void clone()}
+          onClick={() => void clone(services, version)}
         >
           {trans.__('Clone')}
         </button>
         <button
           className="jp-mod-styled"
           aria-label={trans.__('Copy a link to clone %1', document.path)}
-          onClick={() => void share()}
+          onClick={() => void share(services, version)}
         >
           {trans.__('Copy Link')}
         </button>

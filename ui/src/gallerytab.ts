@@ -7,6 +7,7 @@ import type { ILauncher } from '@jupyterlab/launcher';
 import { LabIcon } from '@jupyterlab/ui-components';
 
 import type { IViewers } from './actions';
+import { attempt } from './attempt';
 import { CommandIDs } from './ids';
 import type { IServices } from './services';
 import { addTab, findTab } from './tabs';
@@ -34,7 +35,7 @@ export function addGallery(
     caption: trans.__('Search, preview and clone what the organisation has published'),
     icon: galleryIcon,
     describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => open(app)
+    execute: () => attempt(trans, trans.__('The gallery cannot be shown now'), () => open(app))
   });
   palette?.addItem({ command: CommandIDs.gallery, category: trans.__('Version History') });
   launcher?.add({ command: CommandIDs.gallery, category: trans.__('Other'), rank: 50 });

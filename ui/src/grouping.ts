@@ -7,8 +7,6 @@ export interface ISession {
   /** The id of its oldest version, which stays when newer ones land. */
   id: string;
   versions: IVersion[];
-  /** Those that are shown even while the session is folded. */
-  milestones: IVersion[];
   authors: string[];
   start: Date;
   end: Date;
@@ -69,7 +67,6 @@ function sessionOf(versions: IVersion[]): ISession {
   return {
     id: oldest.version_id,
     versions,
-    milestones: versions.filter(isMilestone),
     authors: [...new Set(versions.flatMap(version => version.authors))],
     start: timeOf(oldest),
     end: timeOf(versions[0]!)

@@ -113,7 +113,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       item: new StatusItem(services, () => void open()),
       align: 'right',
       rank: 40,
-      isActive: () => services.current.path !== null
+      isActive: () => services.current.path !== null,
+      activeStateChanged: services.current.changed
     });
   }
 };

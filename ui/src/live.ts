@@ -19,7 +19,7 @@ export function keepCurrent(services: IServices): IPace {
   const pace: IPace = { seconds: 30 };
   let timer = 0;
   const look = (): void => {
-    if (document.visibilityState === 'visible') {
+    if (document.visibilityState === 'visible' && status.path !== null) {
       void status.refresh();
     }
   };
@@ -27,27 +27,44 @@ export function keepCurrent(services: IServices): IPace {
   const arm = (): void => {
     window.clearTimeout(timer);
     const { archived } = status;
-    const troubled = archived === 'retrying' || archived === 'offline';
+    const troubled = ['retrying', 'offline', 'failed'].includes(archived);
     const seconds =
       archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
     timer = window.setTimeout(look, 1000 * seconds);
   };
   status.changed.connect(arm);
 
-  let newest: string | null = null;
-  status.changed.connect(() => {
-    const found = status.status?.document?.newest?.version_id ?? null;
-    const back = model.error !== null && status.error === null && !status.status?.error;
-    if ((found !== newest && status.path === model.path) || back) {
-      newest = found;
+  // The newest version that the list was asked for, once.
+  let asked: string | null = null;
+  const catchUp = (): void => {
+    const { document } = status.status ?? {};
+    const newest = document?.newest?.version_id;
+    if (!newest || newest === asked || document.path !== model.path || model.state === 'loading') {
+      return;
+    }
+    asked = newest;
+    if (!model.find(newest)) {
       void model.refresh();
+    }
+  };
+  status.changed.connect(() => {
+    const gone = status.error !== null;
+    const troubled = gone || !!status.status?.error;
+    // Who looks at the list is told that the server is gone, and sees it come back.
+    if (model.error === null ? gone : !troubled) {
+      void model.refresh();
+    } else {
+      catchUp();
     }
     app.commands.notifyCommandChanged();
   });
-  model.changed.connect(() => app.commands.notifyCommandChanged());
+  model.changed.connect(() => {
+    catchUp();
+    app.commands.notifyCommandChanged();
+  });
 
   const follow = (): void => {
-    newest = null;
+    asked = null;
     void model.setPath(current.path);
     void status.setPath(current.path);
   };
@@ -67,6 +84,7 @@ export function keepCurrent(services: IServices): IPace {
       look();
     }
   });
+  app.serviceManager.connectionFailure.connect(look);
   document.addEventListener('visibilitychange', look);
 
   arm();

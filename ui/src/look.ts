@@ -47,9 +47,9 @@ export async function viewOf(
       : [
           {
             label: trans.__('Compare'),
-            onClick: () => void compare(services, viewers, version, null, path)
+            onClick: () => void compare(services, viewers, path, version, null)
           },
-          { label: trans.__('Restore…'), onClick: () => void restore(services, version, path) }
+          { label: trans.__('Restore…'), onClick: () => void restore(services, path, version) }
         ]
   );
   widget.contentHeader.addWidget(bar);

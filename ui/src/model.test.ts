@@ -155,15 +155,28 @@ describe('HistoryModel', () => {
     server.failure = new ApiError('gone', 0);
     const model = await shown(server);
     expect(model.state).toBe('failed');
+    const states = new Set<string>();
+    model.changed.connect(() => states.add(model.state));
+    await model.refresh();
+    expect([...states]).toEqual(['failed']);
     server.failure = null;
     await model.refresh();
     expect(model.state).toBe('ready');
     expect(model.versions).toHaveLength(3);
   });
 
+  it('selects nothing that a fold hides', async () => {
+    const model = await shown(new Server(3));
+    model.select('v2');
+    model.setOpen(model.versions, false);
+    expect(model.selected).toBeNull();
+  });
+
   it('selects a version until the document changes', async () => {
     const model = await shown(new Server(3));
     model.select('v2');
+    expect(model.selected?.version_id).toBe('v2');
+    model.setOpen([model.versions[2]!], false);
     expect(model.selected?.version_id).toBe('v2');
     await model.setPath('other.ipynb');
     expect(model.selected).toBeNull();

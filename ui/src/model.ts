@@ -111,6 +111,9 @@ export class HistoryModel {
         this._open.add(version.version_id);
       } else {
         this._open.delete(version.version_id);
+        if (version.version_id === this._selected) {
+          this._selected = null;
+        }
       }
     }
     this._emit();
@@ -177,7 +180,7 @@ export class HistoryModel {
       return;
     }
     if (this._state === 'failed') {
-      return this.reload();
+      return this._load(this._turn, null); // what failed is said until it works
     }
     const turn = this._turn;
     try {

@@ -2,7 +2,7 @@
 
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
-import React, { useEffect, useRef, useState } from 'react';
+import React, { useEffect, useState } from 'react';
 
 import { matches, timeOf } from './grouping';
 import type { IServices } from './services';
@@ -147,7 +147,9 @@ function Body(props: {
           <span title={model.error.message}>
             {model.error.status === 0
               ? trans.__('The server does not answer; this list may be old.')
-              : trans.__('The bucket does not answer; this list may be old.')}
+              : model.error.status === 503
+                ? trans.__('The bucket does not answer; this list may be old.')
+                : trans.__('The versions cannot be read; this list may be old.')}
           </span>
           <button className="jp-mod-styled jp-mod-minimal" onClick={() => void model.refresh()}>
             {retry.label}
@@ -230,11 +232,10 @@ function Failure(props: {
 
 /** The time, anew every so many milliseconds. */
 function useNow(every: number): Date {
-  const [now, setNow] = useState(() => new Date());
-  const latest = useRef(now);
+  const [, tick] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => setNow((latest.current = new Date())), every);
+    const timer = setInterval(() => tick(count => count + 1), every);
     return () => clearInterval(timer);
   }, [every]);
-  return new Date(Math.max(now.getTime(), Date.now()));
+  return new Date();
 }

@@ -8,6 +8,12 @@ import type { HistoryModel } from './model';
 import type { StatusModel } from './statusmodel';
 import type { Wording } from './wording';
 
+/** A restore that can be undone: of which document, and the id of the version before it. */
+export interface IRestored {
+  path: string;
+  before: string;
+}
+
 export interface IServices {
   app: JupyterFrontEnd;
   api: Api;
@@ -18,5 +24,5 @@ export interface IServices {
   /** Minutes between two versions that end an editing session. */
   sessionGap: number;
   /** What undoing the last restore brings back. */
-  lastRestore: { path: string; versionId: string } | null;
+  lastRestore: IRestored | null;
 }

@@ -11,13 +11,18 @@ export class HistorySidebar extends Widget {
     super();
     this.addClass('jp-BookstoreSidebar');
     this.layout = new PanelLayout();
+    _services.status.changed.connect(() => {
+      if (this._failure && this.isVisible) {
+        void this._load();
+      }
+    });
   }
 
   /** Show the content, and move the focus into it. */
   async focusContent(): Promise<void> {
     const view = await this._load();
-    await view.renderPromise;
-    view.focus();
+    await view?.renderPromise;
+    view?.focus();
   }
 
   protected onAfterShow(_: Message): void {
@@ -37,17 +42,40 @@ export class HistorySidebar extends Widget {
   }
 
   protected onUpdateRequest(_: Message): void {
-    void this._view?.then(view => view.update());
+    void this._view?.then(view => view?.update());
   }
 
-  private _load(): Promise<HistoryView> {
-    this._view ??= import('./panel').then(({ HistoryView }) => {
-      const view = new HistoryView(this._services, this._services.app.commands);
-      (this.layout as PanelLayout).addWidget(view);
-      return view;
-    });
+  /** The content; null if the server does not answer. */
+  private _load(): Promise<HistoryView | null> {
+    this._view ??= import('./panel').then(
+      ({ HistoryView }) => {
+        const view = new HistoryView(this._services, this._services.app.commands);
+        this._failure = null;
+        this._fill(view);
+        return view;
+      },
+      () => {
+        this._view = null;
+        this._failure = new Widget();
+        this._failure.addClass('jp-BookstoreMessage');
+        this._failure.node.setAttribute('role', 'alert');
+        this._failure.node.textContent = this._services.wording.trans.__(
+          'The Jupyter server does not answer. The versions come when it is back.'
+        );
+        this._fill(this._failure);
+        return null;
+      }
+    );
     return this._view;
   }
 
-  private _view: Promise<HistoryView> | null = null;
+  private _fill(content: Widget): void {
+    for (const widget of [...this.layout!]) {
+      widget.dispose();
+    }
+    (this.layout as PanelLayout).addWidget(content);
+  }
+
+  private _view: Promise<HistoryView | null> | null = null;
+  private _failure: Widget | null = null;
 }

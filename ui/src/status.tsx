@@ -53,7 +53,10 @@ function said(archived: Archived, services: IServices): string {
   const newest = status.status?.document?.newest;
   switch (archived) {
     case 'archived':
-      return trans.__('Archived %1', wording.time(new Date(newest!.last_modified)));
+      return trans.__(
+        'Archived %1',
+        wording.brief(new Date(newest!.last_modified), new Date())
+      );
     case 'pending':
       return trans.__('Archiving…');
     case 'retrying':
@@ -62,6 +65,8 @@ function said(archived: Archived, services: IServices): string {
       return trans.__('Not archived: not configured');
     case 'offline':
       return trans.__('Offline');
+    case 'failed':
+      return trans.__('Not known whether archived');
     default:
       return trans.__('No versions yet');
   }
@@ -82,6 +87,8 @@ function explained(archived: Archived, services: IServices): string {
     );
   } else if (archived === 'offline') {
     lines.push(trans.__('The Jupyter server does not answer.'));
+  } else if (archived === 'failed') {
+    lines.push(status.error!.message);
   } else if (archived === 'pending') {
     lines.push(trans.__('The last edits are on their way to the bucket.'));
   }

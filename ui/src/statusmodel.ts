@@ -14,6 +14,7 @@ export type Archived =
   | 'retrying'
   | 'not configured'
   | 'offline'
+  | 'failed'
   | 'no versions';
 
 /** The server's state, and the current document's. */
@@ -59,6 +60,9 @@ export class StatusModel {
       this._status = status;
       this._error = null;
     } catch (error) {
+      if (path !== this._path) {
+        return;
+      }
       this._error = error instanceof ApiError ? error : new ApiError(String(error), -1);
     }
     this._changed.emit();
@@ -73,7 +77,7 @@ export class StatusModel {
 /** What the answers of the server mean for the document that was asked about. */
 export function archivedOf(status: IStatus | null, error: ApiError | null): Archived {
   if (error) {
-    return error.status === 404 ? 'not configured' : 'offline';
+    return error.status === 404 ? 'not configured' : error.status === 0 ? 'offline' : 'failed';
   }
   if (!status || status.status === 'starting') {
     return 'unknown';

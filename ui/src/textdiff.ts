@@ -8,6 +8,8 @@ export interface ILine {
   before: number | null;
   after: number | null;
   text: string;
+  /** Whether it is the last one, and the file ends without a newline. */
+  unended?: boolean;
 }
 
 const HUNK = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@/;
@@ -29,6 +31,8 @@ export function linesOf(diff: string): ILine[] {
       inHunk = true;
     } else if (!inHunk || line === '') {
       continue;
+    } else if (line.startsWith('\\')) {
+      lines[lines.length - 1]!.unended = true;
     } else if (line.startsWith('+')) {
       lines.push({ kind: 'added', before: null, after: after++, text: line.slice(1) });
     } else if (line.startsWith('-')) {
@@ -60,6 +64,11 @@ export function textDiff(diff: string, trans: TranslationBundle): HTMLElement {
     const text = row.insertCell();
     text.className = 'jp-BookstoreDiff-text';
     text.textContent = line.kind === 'gap' ? '⋯' : line.text;
+    if (line.unended) {
+      const note = text.appendChild(document.createElement('span'));
+      note.className = 'jp-BookstoreDiff-note';
+      note.textContent = trans.__('no newline at the end');
+    }
   }
   return table;
 }

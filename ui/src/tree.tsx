@@ -11,7 +11,7 @@ import React, { useEffect, useRef, useState } from 'react';
 
 import type { IVersion } from './api';
 import type { ISession } from './grouping';
-import { group, timeOf } from './grouping';
+import { group, isMilestone, timeOf } from './grouping';
 import { CommandIDs, TREE_CLASS, VERSION_CLASS } from './ids';
 import { colourOf, initials } from './people';
 import type { IServices } from './services';
@@ -30,9 +30,21 @@ export function HistoryTree(props: IProps & { versions: readonly IVersion[] }): 
   const [focused, setFocused] = useState<string | null>(null);
   const tree = useRef<HTMLDivElement>(null);
   const items = days.flatMap(day => day.sessions.flatMap(session => itemsOf(session, services)));
-  const first = items[0]?.id ?? null;
-  const active = items.some(item => item.id === focused) ? focused : first;
+  // A session has another id when older versions of it are loaded.
+  const active = (
+    items.find(({ id }) => id === focused) ??
+    items.find(({ session }) => session && isOf(session, focused)) ??
+    items[0]
+  )?.id;
   const newest = model.versions.find(version => version.kind !== 'published')?.version_id;
+
+  const hasFocus = useRef(false);
+  useEffect(() => {
+    if (hasFocus.current && document.activeElement === document.body) {
+      // The row that had it was made anew.
+      tree.current?.querySelector<HTMLElement>('[role=treeitem][tabindex="0"]')?.focus();
+    }
+  });
 
   const move = (by: number): void => focusItem(tree.current, by);
   const onKeyDown = (event: React.KeyboardEvent): void => {
@@ -100,6 +112,12 @@ export function HistoryTree(props: IProps & { versions: readonly IVersion[] }): 
         aria-label={trans.__('Versions, newest first')}
         aria-busy={model.loadingMore}
         onKeyDown={onKeyDown}
+        onFocus={() => {
+          hasFocus.current = true;
+        }}
+        onBlur={() => {
+          hasFocus.current = false;
+        }}
       >
         {days.map(day => {
           const title = wording.day(day.date, now);
@@ -124,9 +142,7 @@ export function HistoryTree(props: IProps & { versions: readonly IVersion[] }): 
                       focusable={id === active}
                       onFocus={setFocused}
                     />
-                    {(isOpen ? session.versions : session.milestones).map(version =>
-                      row(version, 2, id)
-                    )}
+                    {shownOf(session, services).map(version => row(version, 2, id))}
                   </React.Fragment>
                 );
               })}
@@ -149,14 +165,26 @@ function sessionId(session: ISession): string {
   return `session-${session.id}`;
 }
 
+/** Whether an id is that of one of a session's versions, or was the session's. */
+function isOf(session: ISession, id: string | null): boolean {
+  return session.versions.some(each => id === each.version_id || id === `session-${each.version_id}`);
+}
+
 /** What the tree shows of a session, in its order. */
 function itemsOf(session: ISession, services: IServices): IItem[] {
   if (session.versions.length === 1) {
     return [{ id: session.id }];
   }
-  const shown = services.model.isOpen(session.versions) ? session.versions : session.milestones;
   const parent = sessionId(session);
+  const shown = shownOf(session, services);
   return [{ id: parent, session }, ...shown.map(({ version_id: id }) => ({ id, parent }))];
+}
+
+/** The versions of a session that are shown: folded, those that matter and the selected one. */
+function shownOf(session: ISession, { model }: IServices): IVersion[] {
+  return model.isOpen(session.versions)
+    ? session.versions
+    : session.versions.filter(each => isMilestone(each) || each === model.selected);
 }
 
 function focusItem(tree: HTMLElement | null, by: number): void {
@@ -370,7 +398,11 @@ function Authors(props: { names: readonly string[]; services: IServices }): JSX.
 function More(props: IProps & { count: number }): JSX.Element {
   const { model, wording } = props.services;
   const node = useRef<HTMLDivElement>(null);
+  const failed = model.error !== null;
   useEffect(() => {
+    if (failed) {
+      return; // it would fail again, at once
+    }
     const observer = new IntersectionObserver(entries => {
       if (entries.some(entry => entry.isIntersecting)) {
         void model.more();
@@ -379,7 +411,7 @@ function More(props: IProps & { count: number }): JSX.Element {
     observer.observe(node.current!);
     return () => observer.disconnect();
     // Observed anew after each page, since it may be in view still.
-  }, [model, props.count, model.loadingMore, model.versions.length]);
+  }, [model, failed, props.count, model.loadingMore, model.versions.length]);
   return (
     <div ref={node} className="jp-BookstoreHistory-more">
       <button className="jp-mod-styled jp-mod-minimal" onClick={() => void model.more()}>

@@ -74,6 +74,12 @@ describe('linesOf', () => {
     ]);
   });
 
+  it('tells an end without a newline', () => {
+    const end = '\\ No newline at end of file';
+    const diff = ['--- a', '+++ b', '@@ -1 +1 @@', '-old', end, '+old', ''];
+    expect(linesOf(diff.join('\n')).map(line => !!line.unended)).toEqual([true, false]);
+  });
+
   it('takes lines that look like a header for what they are', () => {
     const diff = ['--- a', '+++ b', '@@ -1 +1 @@', '--- old', '+++ new'];
     expect(linesOf(diff.join('\n')).map(line => line.text)).toEqual(['-- old', '++ new']);
@@ -102,6 +108,7 @@ describe('archivedOf', () => {
     expect(of({ status: 'retrying', error: 'away' })).toBe('retrying');
     expect(of({ status: 'not configured' })).toBe('not configured');
     expect(archivedOf(status, new ApiError('', 0))).toBe('offline');
+    expect(archivedOf(status, new ApiError('', 500))).toBe('failed');
     expect(archivedOf(null, new ApiError('', 404))).toBe('not configured');
   });
 
