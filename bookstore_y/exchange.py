@@ -369,7 +369,8 @@ class Exchange:
         entry.looked_at = time.monotonic()
         # After an eviction, others may have written what these do not have.
         for live in behind:
-            live.deliver(snapshot.update)
+            if live in entry.live:
+                live.deliver(snapshot.update)
 
     async def _set_base(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
         version_id, etag = snapshot.version_id, snapshot.etag
