@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from moto.s3.models import s3_backends
 
+from bookstore_y.labels import TAG, to_tag
+
 from ..servers import S3Server, connect
 
 ACCOUNT = "123456789012"
@@ -25,7 +27,7 @@ def put_saves(
     client = connect(s3)
     try:
         for _, content, author, label in saves:
-            extra = {"Tagging": f"bookstore-label={quote(label)}"} if label else {}
+            extra = {"Tagging": f"{TAG}={quote(to_tag(label))}"} if label else {}
             client.put_object(
                 Bucket=bucket,
                 Key=key,

@@ -142,21 +142,29 @@ async function bringBack(
       await context.save();
     }
     const { version, changed } = await api.restore(path, versionId);
-    let restored: IRestored | null = null;
-    if (changed) {
-      await Promise.all(alone.map(context => context.revert()));
-      const before = version.parent || (await beforeOf(services, path, version));
-      restored = before ? { path, before } : null;
-      services.lastRestore = restored;
-    }
-    services.app.commands.notifyCommandChanged();
     void model.refresh();
-    Notification.success(said(changed), {
+    if (!changed) {
+      Notification.success(said(changed), { autoClose: 5_000 });
+      return;
+    }
+    await Promise.all(alone.map(context => context.revert()));
+    const before = version.parent || (await beforeOf(services, path, version));
+    const last = services.lastRestore;
+    if (last?.path === path) {
+      Notification.dismiss(last.message); // there is one to undo at a time
+    }
+    const restored: IRestored | null = before ? { path, before } : null;
+    services.lastRestore = restored;
+    services.app.commands.notifyCommandChanged();
+    const message = Notification.success(said(changed), {
       autoClose: restored ? 60_000 : 5_000,
       actions: restored
         ? [{ label: trans.__('Undo'), callback: () => void undoRestore(services, restored) }]
         : []
     });
+    if (restored) {
+      restored.message = message;
+    }
   });
 }
 

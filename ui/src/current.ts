@@ -29,7 +29,7 @@ export class CurrentDocument {
     return this._changed;
   }
 
-  /** Emitted when it was edited or saved. */
+  /** Emitted when it was edited, saved or renamed: when there will be a version. */
   get edited(): ISignal<this, void> {
     return this._edited;
   }
@@ -107,6 +107,7 @@ export class CurrentDocument {
 
   private _onPath(): void {
     this._changed.emit();
+    this._edited.emit();
   }
 
   private _onEdit(): void {

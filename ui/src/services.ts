@@ -12,6 +12,8 @@ import type { Wording } from './wording';
 export interface IRestored {
   path: string;
   before: string;
+  /** The id of the notification that offers it. */
+  message?: string;
 }
 
 export interface IServices {
