@@ -1,0 +1,243 @@
+"""The load: Locust as a library, in processes of its own, since it patches all that waits.
+
+    python -m bookstore_y.stress.load ORDER [--worker]
+
+ORDER is a file with an `Order` as JSON. Without workers the process that is not called a worker
+has the crew itself; with them it is Locust's master. It appends what happens to the journal, one
+JSON document a line, and at the end writes every client's copy.
+"""
+
+from __future__ import annotations
+
+import locust  # first of all: it patches sockets, threads and time for gevent
+
+# isort: split
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gevent
+from gevent.os import tp_read
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.stats import stats_history
+
+from . import scenarios
+from .address import Address
+from .crew import COPY, DONE, FINISH, SETTLE, TICK, Crew
+from .order import Order
+
+_JOIN_SECONDS = 120.0
+_GATHER_SECONDS = 60.0
+_POLL = 0.1
+_CALM = 2
+"""Ticks in a row in which all copies are equal before they are taken to stay so."""
+
+
+class NotJoined(Exception):
+    """The users did not come to be in their rooms."""
+
+
+class Conductor:
+    """Runs the load from its beginning to the last copy, by messages to and from the crews."""
+
+    def __init__(self, order: Order, runner: Runner) -> None:
+        self._order = order
+        self._runner = runner
+        self._latest: dict[int, dict[str, Any]] = {}
+        self._calm = 0
+        self._done: set[int] = set()
+        self._copies = 0
+        for name, hear in ((TICK, self._on_tick), (COPY, self._on_copy), (DONE, self._on_done)):
+            runner.register_message(name, _listener(hear))
+
+    def run(self) -> None:
+        """All of it. Raises `NotJoined` when there is nothing to measure."""
+        order = self._order
+        self._runner.start(order.users, spawn_rate=order.spawn_rate)
+        if not self._wait(self._all_connected, _JOIN_SECONDS):
+            raise NotJoined(
+                f"{self._sum('connected')} of {order.users} users were in their rooms "
+                f"{_JOIN_SECONDS:g} s after the start."
+            )
+        self._note("begun")
+        self._wait(self._stopped_by_hand, order.duration)
+        self._runner.stop()
+        self._note("load ended")
+        self._runner.send_message(SETTLE, {})
+        settled = self._wait(lambda: self._calm >= _CALM, order.settle_seconds)
+        self._note("converged" if settled else "not converged")
+        self._runner.send_message(FINISH, {})
+        gathered = self._wait(self._all_gathered, _GATHER_SECONDS)
+        self._note("gathered" if gathered else "not gathered")
+
+    # -- what crews tell -----------------------------------------------------------------------
+
+    def _on_tick(self, tick: dict[str, Any]) -> None:
+        self._latest[tick["index"]] = tick
+        copies = tick.pop("copies", None)
+        tick["equal"] = None if copies is None else _by_document(copies)
+        self._append({"tick": {name: value for name, value in tick.items() if name != "equal"}})
+        if tick["index"] == max(self._latest):
+            self._calm = self._calm + 1 if self._all_equal() else 0
+
+    def _on_copy(self, copy: dict[str, Any]) -> None:
+        directory = self._order.directory / "copies"
+        directory.mkdir(exist_ok=True)
+        name = f"{quote(copy['document'], safe='')}.{copy['client']}"
+        (directory / f"{name}.y").write_bytes(copy.pop("update"))
+        (directory / f"{name}.json").write_text(json.dumps(copy, indent=1), encoding="utf-8")
+        self._copies += 1
+
+    def _on_done(self, done: dict[str, Any]) -> None:
+        self._done.add(done["index"])
+
+    # -- conditions ----------------------------------------------------------------------------
+
+    def _all_connected(self) -> bool:
+        return self._sum("connected") >= self._order.users
+
+    def _all_equal(self) -> bool:
+        digests: dict[str, set[str]] = {}
+        for tick in self._latest.values():
+            if tick["equal"] is None:
+                return False
+            for document, found in tick["equal"].items():
+                digests.setdefault(document, set()).update(found)
+        return all(len(found) == 1 and "" not in found for found in digests.values())
+
+    def _all_gathered(self) -> bool:
+        return self._done >= self._latest.keys()
+
+    def _stopped_by_hand(self) -> bool:
+        return self._runner.state in ("stopping", "stopped")
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _sum(self, figure: str) -> int:
+        return sum(tick[figure] for tick in self._latest.values())
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            gevent.sleep(_POLL)
+        return True
+
+    def _note(self, event: str) -> None:
+        self._append({"event": event, "at": time.time()})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self._order.journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
+
+
+def conduct(order: Order) -> None:
+    """Run the load of an order, with Locust's page if it asks for that."""
+    environment = _environment(order)
+    if order.workers:
+        runner: Runner = environment.create_master_runner(order.host, order.port)
+        _wait_for_workers(runner, order.workers)
+    else:
+        runner = environment.create_local_runner()
+        _man(environment, runner, order).take_place(0, 1)
+    if order.web_port is not None:
+        environment.create_web_ui(order.web_host, order.web_port)
+        gevent.spawn(stats_history, runner)
+    try:
+        Conductor(order, runner).run()
+    finally:
+        runner.quit()
+        if environment.web_ui is not None:
+            environment.web_ui.stop()
+
+
+def work(order: Order) -> None:
+    """Be a worker of the master that the order names, until that is done."""
+    environment = _environment(order)
+    runner = environment.create_worker_runner(order.host, order.port)
+    crew = _man(environment, runner, order)
+
+    def placed(**_: Any) -> None:
+        crew.take_place(runner.worker_index, order.workers)
+
+    environment.events.test_start.add_listener(placed)
+    runner.greenlet.join()
+
+
+def _environment(order: Order) -> Environment:
+    classes = {
+        kind.about.name: kind
+        for kind in vars(scenarios).values()
+        if isinstance(kind, type) and issubclass(kind, scenarios.Person) and not kind.abstract
+    }
+    return Environment(user_classes=[classes[order.scenario]], host=order.servers[0]["url"])
+
+
+def _man(environment: Environment, runner: Runner, order: Order) -> Crew:
+    addresses = [Address(**server) for server in order.servers]
+    crew = Crew(environment, runner.send_message, order.documents, addresses, order.seed)
+    scenarios.Person.crew = crew
+    runner.register_message(SETTLE, _listener(lambda _: crew.settle()))
+    runner.register_message(FINISH, _listener(lambda _: crew.finish()), concurrent=True)
+    return crew
+
+
+def _listener(hear: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+    def listen(environment: Environment, msg: Any, **_: Any) -> None:
+        hear(msg.data)
+
+    return listen
+
+
+def _wait_for_workers(runner: MasterRunner, count: int) -> None:
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while len(runner.clients.ready) < count:
+        if time.monotonic() > deadline:
+            raise NotJoined(
+                f"{len(runner.clients.ready)} of {count} workers came within {_JOIN_SECONDS:g} s."
+            )
+        gevent.sleep(_POLL)
+
+
+def _by_document(copies: list[tuple[str, bool, str]]) -> dict[str, set[str]]:
+    """Digests by document; empty for the copy of a client that is not connected."""
+    digests: dict[str, set[str]] = {}
+    for document, connected, found in copies:
+        digests.setdefault(document, set()).add(found if connected else "")
+    return digests
+
+
+def _end_with_parent() -> None:
+    """End when whoever started this process does: that holds the other end of the stdin."""
+    while tp_read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main() -> int:
+    """Run what the arguments name; 1 when it could not begin."""
+    parser = argparse.ArgumentParser(prog="python -m bookstore_y.stress.load")
+    parser.add_argument("order", type=Path)
+    parser.add_argument("--worker", action="store_true")
+    args = parser.parse_args()
+    gevent.spawn(_end_with_parent)
+    order = Order.read(args.order)
+    try:
+        work(order) if args.worker else conduct(order)
+    except NotJoined as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

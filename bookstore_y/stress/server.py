@@ -1,0 +1,166 @@
+"""Server: a real Jupyter server of ours, to be stopped and killed, and to come back on its disk."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..cli._child import Child
+from ..cli._lab import free_port
+from .address import Address
+
+GRACE = 30.0
+"""Seconds that a server has to end after a SIGTERM."""
+
+_START_SECONDS = 120.0
+_POLL = 0.1
+
+
+class ServerFailed(Exception):
+    """A server of ours did not start, or ended although nobody asked it to."""
+
+
+class Server:
+    """`jupyter server` with collaboration, on a port and a disk that stay the same.
+
+    `settings` are traits by class. What it writes, logs included, is below `directory`.
+    """
+
+    def __init__(
+        self, name: str, directory: Path, settings: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.name = name
+        self.root = directory / "root"
+        self.log = directory / "server.log"
+        self.address = Address(f"http://127.0.0.1:{free_port()}", secrets.token_hex(16))
+        self._directory = directory
+        self._child: Child | None = None
+        self.root.mkdir(parents=True)
+        _write_config(directory / "config", self.address, self.root, settings)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._child is not None and self._child.running
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises `ServerFailed`."""
+        child = self._child = Child(
+            f"The server {self.name}",
+            ["jupyter_server", *(["--allow-root"] if _is_root() else [])],
+            cwd=self._directory,
+            env=_environment(self._directory) | {"JUPYTER_TOKEN": self.address.token},
+            log=self.log,
+            grace=GRACE,
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while get(self.address, "/api/status") is None:
+            if not child.running or time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"{child.name} does not answer ({child.how_it_ended}); the end of its log:\n"
+                    f"{child.end_of_log()}"
+                )
+            time.sleep(_POLL)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self._child is not None:
+            self._child.kill()
+
+    def stop(self) -> str | None:
+        """Ask it to end, and wait. Returns what was wrong with that, or None."""
+        child = self._child
+        if child is None or not child.running:
+            return None
+        child.terminate()
+        deadline = time.monotonic() + GRACE + 5.0
+        while child.running and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        late = child.running
+        child.kill()
+        if late:
+            return f"{child.name} still ran {GRACE + 5:g} s after SIGTERM, and was killed."
+        return None
+
+
+def get(address: Address, path: str, within: float = 5.0) -> Any:
+    """The JSON answer to a GET; None when there is none, or it is not a 200."""
+    parts = urlsplit(address.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=within)
+    try:
+        headers = {"Authorization": f"token {address.token}"}
+        connection.request("GET", f"{parts.path}{path}", headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        return json.loads(body) if response.status == http.client.OK else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def put(address: Address, path: str, body: Any, within: float = 30.0) -> int:
+    """The status of the answer to a PUT of JSON. Raises `OSError` when there is none."""
+    parts = urlsplit(address.url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=within)
+    try:
+        headers = {
+            "Authorization": f"token {address.token}",
+            "Content-Type": "application/json",
+        }
+        connection.request("PUT", f"{parts.path}{path}", json.dumps(body), headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP answer from {parts.netloc}") from error
+    finally:
+        connection.close()
+
+
+def _is_root() -> bool:
+    return getattr(os, "geteuid", lambda: 1)() == 0
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """This process's, without any other Jupyter configuration than the server's own, and without
+    what would have it ask another bucket."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "JPYNB_", "AWS_"))
+    }
+    no_proxy = {name: "127.0.0.1,localhost" for name in ("no_proxy", "NO_PROXY")}
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+    }
+    own = {name: str(directory / place) for name, place in places.items()}
+    return kept | no_proxy | own
+
+
+def _write_config(
+    directory: Path, address: Address, root: Path, settings: Mapping[str, Mapping[str, Any]]
+) -> None:
+    server = {
+        "ip": "127.0.0.1",
+        "port": urlsplit(address.url).port,
+        "port_retries": 0,
+        "open_browser": False,
+        "root_dir": str(root),
+        **settings.get("ServerApp", {}),
+    }
+    directory.mkdir(parents=True)
+    file = directory / "jupyter_server_config.json"
+    file.write_text(json.dumps({**settings, "ServerApp": server}, indent=1), encoding="utf-8")
