@@ -34,12 +34,16 @@ class Server:
     """
 
     def __init__(
-        self, name: str, directory: Path, settings: Mapping[str, Mapping[str, Any]]
+        self,
+        name: str,
+        directory: Path,
+        settings: Mapping[str, Mapping[str, Any]],
+        host: str = "127.0.0.1",
     ) -> None:
         self.name = name
         self.root = directory / "root"
         self.log = directory / "server.log"
-        self.address = Address(f"http://127.0.0.1:{free_port()}", secrets.token_hex(16))
+        self.address = Address(f"http://{host}:{free_port()}", secrets.token_hex(16))
         self._directory = directory
         self._child: Child | None = None
         self.root.mkdir(parents=True)
@@ -92,35 +96,44 @@ class Server:
 
 def get(address: Address, path: str, within: float = 5.0) -> Any:
     """The JSON answer to a GET; None when there is none, or it is not a 200."""
+    try:
+        status, body = _request(address, "GET", path, None, within)
+        return json.loads(body) if status == http.client.OK else None
+    except (OSError, ValueError):
+        return None
+
+
+def put(address: Address, path: str, body: Any, within: float = 30.0) -> int:
+    """The status of the answer to a PUT of JSON. Raises `OSError` when there is none."""
+    return _request(address, "PUT", path, body, within)[0]
+
+
+def session(address: Address, path: str, within: float = 30.0) -> str:
+    """The file id of the notebook at a path, as collaboration knows it. Raises `OSError`."""
+    asked = {"format": "json", "type": "notebook"}
+    status, body = _request(
+        address, "PUT", f"/api/collaboration/session/{path}", asked, within
+    )
+    if status not in (http.client.OK, http.client.CREATED):
+        raise OSError(f"{address.url} answered with status {status} to a session request")
+    return str(json.loads(body)["fileId"])
+
+
+def _request(
+    address: Address, method: str, path: str, body: Any, within: float
+) -> tuple[int, bytes]:
     parts = urlsplit(address.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=within)
     try:
         headers = {"Authorization": f"token {address.token}"}
-        connection.request("GET", f"{parts.path}{path}", headers=headers)
+        sent = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            sent = json.dumps(body)
+        connection.request(method, f"{parts.path}{path}", sent, headers)
         response = connection.getresponse()
-        body = response.read()
-        return json.loads(body) if response.status == http.client.OK else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
-
-
-def put(address: Address, path: str, body: Any, within: float = 30.0) -> int:
-    """The status of the answer to a PUT of JSON. Raises `OSError` when there is none."""
-    parts = urlsplit(address.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=within)
-    try:
-        headers = {
-            "Authorization": f"token {address.token}",
-            "Content-Type": "application/json",
-        }
-        connection.request("PUT", f"{parts.path}{path}", json.dumps(body), headers)
-        response = connection.getresponse()
-        response.read()
-        return response.status
+        return response.status, response.read()
     except http.client.HTTPException as error:
         raise OSError(f"no HTTP answer from {parts.netloc}") from error
     finally:
@@ -154,7 +167,7 @@ def _write_config(
     directory: Path, address: Address, root: Path, settings: Mapping[str, Mapping[str, Any]]
 ) -> None:
     server = {
-        "ip": "127.0.0.1",
+        "ip": urlsplit(address.url).hostname,
         "port": urlsplit(address.url).port,
         "port_retries": 0,
         "open_browser": False,
