@@ -1,7 +1,12 @@
-"""The report: one HTML file that needs nothing else, of one run or of several side by side."""
+"""The report: one HTML file that needs nothing else, of one run or of several side by side.
+
+python -m bookstore_y.stress.report RESULTS.json… REPORT.html
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,8 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from .report_plot import Axes, Series, axes, draw
-from .report_words import clock, count, seconds, size, store, verdict
-from .result import Latency, Result, Sample
+from .report_words import NOTHING, clock, count, seconds, size, store, verdict
+from .result import Latency, Result, Sample, read
 
 Rows = Sequence[tuple[str, Sequence[str]]]
 
@@ -42,7 +47,8 @@ def _of_latency(value: Callable[[Latency], float]) -> Callable[[Sample], float |
 MEASURES = (
     Measure(
         "From edit to peer",
-        "Time until an edit of one client has arrived in another, on a logarithmic scale.",
+        "Time until an edit of one client has arrived in another, on a logarithmic scale. "
+        "The 99th percentile is the highest line, the median the lowest.",
         {
             "median": _of_latency(lambda latency: latency.p50),
             "95th percentile": _of_latency(lambda latency: latency.p95),
@@ -141,13 +147,12 @@ def _verdict(result: Result) -> str:
 def _figures(results: Sequence[Result]) -> str:
     def latency(value: Callable[[Latency], float]) -> list[str]:
         return [
-            seconds(None if result.latency is None else value(result.latency))
-            for result in results
+            seconds(None if result.latency is None else value(result.latency)) for result in results
         ]
 
     def worst(value: Callable[[Sample], float | None], said: Callable[[float], str]) -> list[str]:
         most = (_greatest(result, value) for result in results)
-        return ["–" if each is None else said(each) for each in most]
+        return [NOTHING if each is None else said(each) for each in most]
 
     judged = [result.verdict for result in results]
     return _table(
@@ -166,7 +171,7 @@ def _figures(results: Sequence[Result]) -> str:
             ),
             (
                 "arrivals",
-                [f"{r.latency.count:,}" if r.latency is not None else "–" for r in results],
+                [f"{r.latency.count:,}" if r.latency is not None else NOTHING for r in results],
             ),
             ("latency, median", latency(lambda each: each.p50)),
             ("latency, 95th percentile", latency(lambda each: each.p95)),
@@ -198,7 +203,7 @@ def _conditions(results: Sequence[Result]) -> str:
         ("Python", [result.machine.python for result in results]),
     ]
     rows += [
-        (name, [result.machine.packages.get(name, "–") for result in results]) for name in names
+        (name, [result.machine.packages.get(name, NOTHING) for result in results]) for name in names
     ]
     return _table("", ["", *(result.title for result in results)], rows)
 
@@ -237,8 +242,8 @@ def _said(measure: Measure, series: Sequence[Series]) -> str:
 
 def _key(names: Sequence[str]) -> str:
     items = (
-        f'<li><svg viewBox="0 0 32 10" aria-hidden="true"><path class="line s{number}" d="M1 5H31"/>'
-        f"</svg>{escape(name)}</li>"
+        f'<li><svg viewBox="0 0 32 10" aria-hidden="true">'
+        f'<path class="line s{number}" d="M1 5H31"/></svg>{escape(name)}</li>'
         for number, name in enumerate(names)
     )
     return f'<ul class="key">{"".join(items)}</ul>'
@@ -249,7 +254,7 @@ def _events(result: Result) -> str:
         result.title,
         ["at", "what", ""],
         [(clock(event.t), [event.kind, event.detail]) for event in result.events]
-        or [("–", ["nothing was done to the servers", ""])],
+        or [(NOTHING, ["nothing was done to the servers", ""])],
     )
 
 
@@ -266,7 +271,7 @@ def _failures(results: Sequence[Result]) -> Iterator[str]:
                 [
                     each.document,
                     each.client,
-                    each.mark or "–",
+                    each.mark or NOTHING,
                     each.where,
                     each.last_version or "none",
                 ],
@@ -307,7 +312,10 @@ def _table(
     """`wrong` gives the one right value of a row by its name; others stand out."""
     right = wrong or {}
     kind = ' class="number"' if numbers else ""
-    lines = ['<div class="wide"><table>', f"<caption>{escape(caption)}</caption>" if caption else ""]
+    lines = [
+        '<div class="wide"><table>',
+        f"<caption>{escape(caption)}</caption>" if caption else "",
+    ]
     cells = (
         f'<th scope="col"{kind if number else ""}>{escape(name)}</th>' if name else "<td></td>"
         for number, name in enumerate(head)
@@ -341,3 +349,25 @@ def _end(result: Result) -> float:
     moments: list[float] = [sample.t for sample in result.samples]
     moments += [event.t for event in result.events]
     return max([*moments, result.duration, 1.0])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make the report of the results in JSON files; 1 if there is none in them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bookstore_y.stress.report",
+        description="Make a report of results that `jupyter bookstore stress` has written as JSON, "
+        "side by side.",
+    )
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS.json")
+    parser.add_argument("report", type=Path, metavar="REPORT.html")
+    args = parser.parse_args(argv)
+    try:
+        write_html([result for path in args.results for result in read(path)], args.report)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

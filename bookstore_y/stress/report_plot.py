@@ -15,6 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 30, 26
 _MOST_POINTS = 400
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 _BAR_HEIGHT = 14
+_ROWS = 4
 _LETTER = 6.4
 """About the width of a letter of the labels."""
 
@@ -130,11 +131,10 @@ def draw(
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>",
         *_bands(events, axes),
         *_grid(axes, unit),
-        *_marks(events, axes),
     ]
     for number, each in enumerate(series):
         parts.append(f'<path class="line s{number}" d="{_path(each.points, axes)}"/>')
-    parts.append("</svg>")
+    parts += [*_marks(events, axes), "</svg>"]
     return "\n".join(parts)
 
 
@@ -161,35 +161,35 @@ def _bands(events: Sequence[Event], axes: Axes) -> Iterator[str]:
 def _grid(axes: Axes, unit: Callable[[float], str]) -> Iterator[str]:
     for value in axes.ticks():
         y = axes.y(value)
-        yield f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-        yield f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{unit(value)}</text>'
+        yield f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:g}" y2="{y:g}"/>'
+        yield (
+            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:g}" text-anchor="end">'
+            f"{unit(value)}</text>"
+        )
     for t in axes.times():
         x = axes.x(t)
         yield (
-            f'<text class="tick" x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{clock(t)}</text>'
+            f'<text class="tick" x="{x:g}" y="{HEIGHT - 8}" text-anchor="middle">{clock(t)}</text>'
         )
 
 
 def _marks(events: Sequence[Event], axes: Axes) -> Iterator[str]:
     top, bottom = _TOP, HEIGHT - _BOTTOM
-    taken = math.inf
-    for event in sorted(events, key=lambda each: -each.t):
-        if event.kind in _SPANS or event.kind in _ENDINGS:
-            continue
+    shown = [event for event in events if event.kind not in _SPANS and event.kind not in _ENDINGS]
+    for number, event in enumerate(shown):
         x = axes.x(event.t)
-        name = _NAMES.get(event.kind, event.kind)
         said = f"{event.kind} at {clock(event.t)} {event.detail}".strip()
         yield (
-            f'<line class="mark" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}">'
+            f'<line class="mark" x1="{x:g}" x2="{x:g}" y1="{top}" y2="{bottom}">'
             f"<title>{escape(said)}</title></line>"
         )
-        right = min(x, taken)
-        if right - len(name) * _LETTER > _LEFT and x <= taken:
-            yield (
-                f'<text class="label" x="{x - 4}" y="{top + 11}" text-anchor="end">'
-                f"{escape(name)}</text>"
-            )
-            taken = x - 4 - len(name) * _LETTER
+        name = _NAMES.get(event.kind, event.kind)
+        left = x - 5 - len(name) * _LETTER < _LEFT
+        at, anchor = (x + 5, "start") if left else (x - 5, "end")
+        y = top + 13 + number % _ROWS * _BAR_HEIGHT
+        yield (
+            f'<text class="label" x="{at:g}" y="{y}" text-anchor="{anchor}">{escape(name)}</text>'
+        )
 
 
 def _path(points: Sequence[tuple[float, float | None]], axes: Axes) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from .result import STORES, Result
 
-_SECONDS = ((60.0, 60.0, "min"), (1.0, 1.0, "s"), (0.0, 1e-3, "ms"))
+_SECONDS = ((600.0, 60.0, "min"), (1.0, 1.0, "s"), (0.0, 1e-3, "ms"))
 _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (0.0, "B"))
-_NOTHING = "–"
+NOTHING = "—"
+"""What stands where nothing was measured."""
 
 
 def seconds(value: float | None) -> str:
-    """`1.2 ms`, `48 s`, `5 min`; a dash for None."""
+    """`1.2 ms`, `48 s`, `12 min`; a dash for None."""
     if value is None:
-        return _NOTHING
+        return NOTHING
+    if value == 0:
+        return "0 s"
     factor, unit = next((factor, unit) for least, factor, unit in _SECONDS if value >= least)
     return f"{three_digits(value / factor)} {unit}"
 
@@ -20,7 +23,7 @@ def seconds(value: float | None) -> str:
 def size(value: float | None) -> str:
     """`16 MB`; a dash for None. 1 MB is 1,000,000 bytes."""
     if value is None:
-        return _NOTHING
+        return NOTHING
     least, unit = next(each for each in _BYTES if value >= each[0])
     return f"{three_digits(value / (least or 1.0))} {unit}"
 
@@ -62,17 +65,17 @@ def verdict(result: Result) -> str:
             f"{count(kept, 'edit')} there once each{deleted}."
         )
     wrong = [
-        f"{number:,} {what}"
+        f"{number:,} {'is' if number == 1 else 'are'} {what}"
         for number, what in (
             (judged.lost, "lost"),
             (judged.doubled, "doubled"),
-            (judged.undeleted, "back after they had been deleted"),
+            (judged.undeleted, "back after having been deleted"),
         )
         if number
     ]
     said = []
     if wrong:
-        said.append(f"Of {count(judged.edits, 'edit')}, {' and '.join(wrong)}.")
+        said.append(f"Of {count(judged.edits, 'edit')}, {', '.join(wrong)}.")
     if not judged.converged:
         said.append("The copies are not equal.")
     return " ".join(said)

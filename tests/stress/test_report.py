@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.stress.report import to_html, write_html
+from bookstore_y.stress.report import main, to_html, write_html
 from bookstore_y.stress.report_plot import Series, axes, spans, thinned
 from bookstore_y.stress.report_words import clock, seconds, size, verdict
-from bookstore_y.stress.result import Event, Failure, Latency, Machine, Result, Sample, Verdict
+from bookstore_y.stress.result import (
+    Event,
+    Failure,
+    Latency,
+    Machine,
+    Result,
+    Sample,
+    Verdict,
+    write,
+)
 
 SAMPLE = Latency(1000, 0.02, 0.09, 0.4, 31.5)
 
@@ -128,7 +137,7 @@ def test_the_verdict_comes_first_and_in_words() -> None:
     assert "Passed: crowd · S3YStore" in top
     assert "23,106 edits there once each" in top
     assert "Failed: crowd · SQLiteYStore" in top
-    assert "212 lost and 3 doubled and 1 back" in top
+    assert "212 are lost, 3 are doubled, 1 is back" in top
 
 
 def test_a_run_without_edits_is_no_success() -> None:
@@ -219,11 +228,12 @@ def test_thinning_keeps_the_extremes() -> None:
     [
         (seconds(0.0123), "12.3 ms"),
         (seconds(1.5), "1.50 s"),
-        (seconds(300.0), "5 min"),
+        (seconds(61.04), "61.0 s"),
+        (seconds(900.0), "15 min"),
         (seconds(0.00012), "0.12 ms"),
-        (seconds(None), "–"),
+        (seconds(None), "—"),
         (size(141_000_000), "141 MB"),
-        (size(None), "–"),
+        (size(None), "—"),
         (clock(75.4), "1:15"),
         (clock(3_700.0), "1:01:40"),
     ],
@@ -235,3 +245,19 @@ def test_figures_in_words(said: str, words: str) -> None:
 def test_a_verdict_of_copies_that_differ_says_so() -> None:
     differing = replace(made_up(), verdict=Verdict(False, 10, 0, 0, 0))
     assert verdict(differing) == "The copies are not equal."
+
+
+def test_results_of_several_files_come_side_by_side(tmp_path: Path) -> None:
+    for number, result in enumerate((made_up(), made_up("sqlite"))):
+        write([result], tmp_path / f"{number}.json")
+    target = tmp_path / "report.html"
+    assert main([str(tmp_path / "0.json"), str(tmp_path / "1.json"), str(target)]) == 0
+    assert "2 runs, 2 passed" in target.read_text(encoding="utf-8")
+
+
+def test_a_file_without_results_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    assert main([str(tmp_path / "x.json"), str(tmp_path / "report.html")]) == 1
+    assert "x.json holds no stress results" in capsys.readouterr().err

@@ -8,9 +8,9 @@ from typing import Any
 
 from pycrdt import Doc, Text
 
-from ._writer import all_edits, writers_of
 from ._mail import Mail
 from ._result import LayerResult, compare
+from ._writer import all_edits, writers_of
 
 
 def run(clients: int, edits: int, seed: int) -> LayerResult:

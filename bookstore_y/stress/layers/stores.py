@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,19 +16,17 @@ from pycrdt import Doc, Text, TransactionEvent
 from pycrdt.store import BaseYStore, SQLiteYStore, YDocNotFound
 from traitlets.config import Config
 
-from ...cli._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
 from ...store import S3YStore
+from ._embedded import bucket_settings, embedded_s3
 from ._result import Edits, LayerResult, compare
 from ._writer import all_edits, writers_of
 
 Open = Callable[[], BaseYStore]
 """Makes a store; each call one that knows nothing of those before but what they stored."""
 
-_BUCKET = "layers"
 _PATH = "room.txt"
 _INTERVAL = 50
 """Updates between two checkpoints of S3YStore: several in a run."""
-_START_WITHIN = 60.0
 
 
 def run_sqlite(clients: int, edits: int, seed: int) -> LayerResult:
@@ -47,9 +43,7 @@ def run_sqlite(clients: int, edits: int, seed: int) -> LayerResult:
             "squashed": _sqlite(folder / "2.db", updates, later=squash),
             "squashed, no checkpoints": _sqlite(folder / "3.db", updates, without, squash),
             "compressed": _sqlite(folder / "4.db", updates, compress=True),
-            "compressed, no checkpoints": _sqlite(
-                folder / "5.db", updates, without, compress=True
-            ),
+            "compressed, no checkpoints": _sqlite(folder / "5.db", updates, without, compress=True),
         }
     return LayerResult(
         "sqlite-store",
@@ -67,7 +61,7 @@ def run_s3(clients: int, edits: int, seed: int) -> LayerResult:
     text, updates, done = _room(clients, edits, seed)
     with (
         tempfile.TemporaryDirectory(prefix="bookstore-stress-") as directory,
-        _embedded_s3(Path(directory)) as endpoint_url,
+        embedded_s3(Path(directory)) as endpoint_url,
     ):
         folder = Path(directory)
 
@@ -171,36 +165,11 @@ async def _loaded(opening: Open) -> str:
 
 def _s3_store(endpoint_url: str, buffer: Path) -> S3YStore:
     config = Config()
-    config.BookstoreSettings.s3_endpoint_url = endpoint_url
-    config.BookstoreSettings.s3_bucket = _BUCKET
-    config.BookstoreSettings.s3_region_name = REGION_NAME
-    config.BookstoreSettings.s3_access_key_id = ACCESS_KEY_ID
-    config.BookstoreSettings.s3_secret_access_key = SECRET_ACCESS_KEY
+    config.BookstoreSettings = Config(bucket_settings(endpoint_url))
     config.S3YStore.db_path = str(buffer)
     config.S3YStore.recovery_dir = str(buffer.parent / "recovery")
     config.S3YStore.checkpoint_interval = _INTERVAL
     return S3YStore(_PATH, config=config)
-
-
-@contextmanager
-def _embedded_s3(directory: Path) -> Iterator[str]:
-    """The URL of an embedded S3 with a versioned bucket; it ends on leaving.
-
-    Raises `RuntimeError` when it does not start.
-    """
-    s3 = EmbeddedS3(_BUCKET, directory, os.environ)
-    try:
-        deadline = time.monotonic() + _START_WITHIN
-        while (url := s3.endpoint_url()) is None:
-            if not s3.running or time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"The embedded S3 did not start ({s3.how_it_ended}); the end of its log:\n"
-                    f"{s3.end_of_log()}"
-                )
-            time.sleep(0.05)
-        yield url
-    finally:
-        s3.kill()
 
 
 def _innermost(error: Exception) -> Exception:

@@ -14,8 +14,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pycrdt import Channel, Doc, Provider, Text
 from pycrdt.websocket import WebsocketServer
 
-from ._writer import Writer, all_edits, writers_of
 from ._result import LayerResult, compare
+from ._writer import Writer, all_edits, writers_of
 
 _ROOM = "room"
 _CONVERGE_WITHIN = 20.0
@@ -79,7 +79,7 @@ async def _run(clients: int, edits: int, seed: int) -> LayerResult:
                 group.start_soon(_stay, server, serving, doc)
             room = server.rooms[_ROOM].ydoc
             with anyio.move_on_after(_CONVERGE_WITHIN):
-                while len({_content(doc) for doc in [*docs, room]}) > 1:
+                while len({_content(doc) for doc in [*docs, room]}) > 1:  # noqa: ASYNC110 - of any document
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
     copies: dict[str, str | Exception] = {"room": _content(room)}

@@ -9,9 +9,9 @@ from typing import Any
 from jupyter_ydoc import YNotebook
 from pycrdt import Doc, Map, Text
 
-from ._writer import Writer, all_edits, writers_of
 from ._mail import Mail
 from ._result import LayerResult, compare
+from ._writer import Writer, all_edits, writers_of
 
 _SHARED_CELLS = 3
 """Cells in which all type and which stay; to delete a cell takes along what others type in it."""
@@ -57,7 +57,11 @@ def _edit(notebook: YNotebook, writer: Writer) -> None:
     if kind < 0.6:
         writer.edit(notebook.ycells[_shared_cell(notebook, chance)]["source"])
     elif kind < 0.75 or not own:
-        cell = {"cell_type": "code", "source": writer.next_mark(), "metadata": {"author": writer.name}}
+        cell = {
+            "cell_type": "code",
+            "source": writer.next_mark(),
+            "metadata": {"author": writer.name},
+        }
         notebook.ycells.insert(chance.randint(0, notebook.cell_number), notebook.create_ycell(cell))
     elif kind < 0.85:
         index = chance.choice(own)
