@@ -37,7 +37,8 @@ class Author:
         self._chance = chance
         self._online = online
         self._typed: list[str] = []
-        self._cells: dict[str, str] = {}
+        self._cells: dict[str, tuple[str, str | None]] = {}
+        """The marks of a cell's insertion and of its last move, by its id."""
         self._set: str | None = None
         self._printed: list[str] = []
         self._runs = 0
@@ -73,19 +74,25 @@ class Author:
         """Insert a cell of one mark, anywhere."""
         mark = self._make()
         cell_id = f"{self.name}-{len(self.edits)}"
-        self._insert(cell_id, mark, code=False)
-        self._cells[cell_id] = mark
+        self._insert(cell_id, mark)
+        self._cells[cell_id] = (mark, None)
 
     def move_cell(self) -> None:
-        """Move a cell of this author's, as JupyterLab does: away here and anew there."""
+        """Move a cell of this author's, as JupyterLab does: away here and anew there. The mark of
+        that is in its metadata, in place of the one of the move before."""
         cell_id = self._pick()
         index = None if cell_id is None else self._find(cell_id)
         if cell_id is None or index is None:
             return
+        mark = self._make()
         with self._doc.transaction():
             source = str(self._ycells[index]["source"])
             del self._ycells[index]
-            self._insert(cell_id, source, code=False)
+            self._insert(cell_id, source, moved=mark)
+        inserted, before = self._cells[cell_id]
+        self._cells[cell_id] = (inserted, mark)
+        if before is not None:
+            self.edits[before] = False
 
     def delete_cell(self) -> None:
         """Delete a cell of this author's."""
@@ -94,7 +101,9 @@ class Author:
         if cell_id is None or index is None:
             return
         del self._ycells[index]
-        self.edits[self._cells.pop(cell_id)] = False
+        for mark in self._cells.pop(cell_id):
+            if mark is not None:
+                self.edits[mark] = False
 
     def set_source(self) -> None:
         """Replace the source of a cell of this author's, made for that."""
@@ -162,9 +171,13 @@ class Author:
             index = self._insert(cell_id, "", code=code)
         return self._ycells[index]
 
-    def _insert(self, cell_id: str, source: str, *, code: bool) -> int:
+    def _insert(
+        self, cell_id: str, source: str, *, code: bool = False, moved: str | None = None
+    ) -> int:
         index = self._chance.randint(0, len(self._ycells))
         cell: dict[str, Any] = {"id": cell_id, "cell_type": "markdown", "source": source}
+        if moved is not None:
+            cell["metadata"] = {"moved": moved}
         if code:
             cell |= {"cell_type": "code", "execution_count": None, "outputs": []}
         self._ycells.insert(index, self.notebook.create_ycell(cell))

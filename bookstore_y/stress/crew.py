@@ -139,7 +139,7 @@ class Crew:
 
     def _tick(self) -> None:
         while True:
-            gevent.sleep(_INTERVAL)
+            gevent.sleep(_INTERVAL - time.time() % _INTERVAL)
             latencies, self._latencies = self._latencies, []
             late, self._late = self._late, []
             errors, self._errors = self._errors, {}

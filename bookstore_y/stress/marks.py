@@ -48,8 +48,14 @@ def count(text: str) -> Counter[str]:
 
 
 def arrivals(update: bytes) -> list[Arrival]:
-    """The marks in a Yjs v1 update, with the times at which they were made."""
-    return [
-        Arrival(client.decode(), int(made, 16) / 1000, bool(offline))
-        for client, _, made, offline in _IN_BYTES.findall(update)
-    ]
+    """The newest mark of each author in a Yjs v1 update, and when it was made.
+
+    The others are not new to who receives it, as what is in a cell that was moved, or they came
+    together with the newest, and say no more of the way than that.
+    """
+    newest: dict[bytes, Arrival] = {}
+    for client, _, made, offline in _IN_BYTES.findall(update):
+        arrival = Arrival(client.decode(), int(made, 16) / 1000, bool(offline))
+        if client not in newest or newest[client].made < arrival.made:
+            newest[client] = arrival
+    return list(newest.values())

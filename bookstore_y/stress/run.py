@@ -38,7 +38,8 @@ _SETTLE_SECONDS = 120.0
 _ARCHIVE_SECONDS = 120.0
 _LOAD_MARGIN = 480.0
 """Seconds that the load may take besides its duration: to join, to settle, to hand over."""
-_STEP = 1.0
+_STEP = 2.0
+"""Seconds of a sample."""
 _POLL = 0.05
 
 
@@ -281,8 +282,8 @@ def _load_notes(journal: Journal) -> list[str]:
     late = [each for tick in journal.ticks for each in tick["late"]]
     if late:
         notes.append(
-            f"{len(late)} edits reached a peer across a lost connection, the slowest after "
-            f"{max(late):.1f} s; they are not among the latencies."
+            f"{len(late)} arrivals were of edits made while their author or the peer was not "
+            f"connected, the slowest after {max(late):.1f} s; they are not among the latencies."
         )
     errors: dict[str, int] = {}
     for tick in journal.ticks:
