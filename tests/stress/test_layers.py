@@ -37,6 +37,16 @@ def test_a_copy_that_cannot_be_had_is_no_convergence() -> None:
     assert "RuntimeError: it is gone" in str(result)
 
 
+def test_what_jupyter_does_not_do_by_itself_is_told_and_not_counted() -> None:
+    texts = {"a": mark("c0", 0), "squashed": ""}
+    result = LayerResult(
+        "x", 1, 1, copies=compare(Edits({mark("c0", 0)}), texts, optional={"squashed"})
+    )
+    assert result.passed
+    assert (result.converged, result.lost) == (True, 0)
+    assert "squashed: 1 lost (c0-0), differs from the first copy (not counted" in str(result)
+
+
 def test_a_layer_that_did_nothing_has_not_passed() -> None:
     assert not LayerResult("x").passed
     assert not LayerResult("x", skipped="There is no Node.").passed
@@ -47,7 +57,7 @@ def test_a_layer_that_did_nothing_has_not_passed() -> None:
 def test_the_layer_converges(name: str, seed: int) -> None:
     result = layers.run(name, clients=4, edits=200, seed=seed)
     assert result.passed, result
-    assert result.edits + result.deleted == pytest.approx(200, abs=80)
+    assert result.edits > 100
     assert result.deleted > 0
 
 
@@ -69,6 +79,7 @@ def test_what_sqlite_ystore_loses_is_seen() -> None:
     assert copies["room"].right
     assert copies["written and loaded"].right
     assert copies["squashed, no checkpoints"].lost
+    assert result.passed  # Jupyter does not squash unless it is told to
 
 
 @pytest.mark.e2e

@@ -1,59 +1,54 @@
-"""Mail: updates between documents that arrive late, out of order, and more than once."""
+"""Mail: updates between documents that arrive late, and now and then twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from pycrdt import Doc, TransactionEvent
 
 _TWICE = 0.1
-"""Share of the updates that arrive twice."""
+"""Share of the updates after which an older one comes once more."""
 
 
 class Mail:
-    """Carries what each document does to all others, in disorder."""
+    """Carries what each document does to all others, in one order, as a server does.
+
+    They read it at different times, so that edits are made side by side.
+    """
 
     def __init__(self, docs: list[Doc[Any]], chance: Random) -> None:
+        self.sent: list[bytes] = []
+        """All updates, in the order in which they were made."""
         self._docs = docs
         self._chance = chance
-        self._waiting: list[list[bytes]] = [[] for _ in docs]
+        self._read = [0] * len(docs)
         self._delivering = False
-        for number, doc in enumerate(docs):
-            doc.observe(self._sender(number))
+        for doc in docs:
+            doc.observe(self._send)
 
     def deliver_some(self) -> None:
-        """Have one document receive some of what waits for it, in any order."""
+        """Have one document receive some of what waits for it."""
         number = self._chance.randrange(len(self._docs))
-        waiting = self._waiting[number]
-        self._chance.shuffle(waiting)
-        for _ in range(self._chance.randint(0, len(waiting))):
-            self._receive(number, waiting.pop())
+        self._deliver(number, self._chance.randint(self._read[number], len(self.sent)))
 
     def deliver_all(self) -> None:
-        """Have every document receive all that waits for it, in any order."""
-        for number, waiting in enumerate(self._waiting):
-            self._chance.shuffle(waiting)
-            while waiting:
-                self._receive(number, waiting.pop())
+        """Have every document receive all that waits for it."""
+        for number in range(len(self._docs)):
+            self._deliver(number, len(self.sent))
 
-    def _receive(self, number: int, update: bytes) -> None:
+    def _deliver(self, number: int, until: int) -> None:
         self._delivering = True
         try:
-            self._docs[number].apply_update(update)
-            if self._chance.random() < _TWICE:
-                self._docs[number].apply_update(update)
+            for at in range(self._read[number], until):
+                # One's own come back, too, and change nothing.
+                self._docs[number].apply_update(self.sent[at])
+                if self._chance.random() < _TWICE:
+                    self._docs[number].apply_update(self.sent[self._chance.randint(0, at)])
         finally:
             self._delivering = False
+        self._read[number] = until
 
-    def _sender(self, sender: int) -> Callable[[TransactionEvent], None]:
-        def send(event: TransactionEvent) -> None:
-            if self._delivering:
-                return
-            update = event.update
-            for number, waiting in enumerate(self._waiting):
-                if number != sender:
-                    waiting.append(update)
-
-        return send
+    def _send(self, event: TransactionEvent) -> None:
+        if not self._delivering:
+            self.sent.append(event.update)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 MARK = re.compile("«([a-z]+[0-9]+-[0-9]+)🙂»")
 """An edit's text. Its characters take one, two and four bytes of UTF-8, and one and two units of
@@ -44,6 +44,9 @@ class Copy:
     """Deleted, and there all the same."""
     error: str = ""
     """Why there is no copy; what was raised."""
+    optional: bool = False
+    """Whether Jupyter makes such a copy only if it is told to, or not at all: what is wrong with it
+    is said, and does not count."""
 
     @property
     def right(self) -> bool:
@@ -51,9 +54,8 @@ class Copy:
         return self.equal and not (self.lost or self.doubled or self.undeleted or self.error)
 
     def __str__(self) -> str:
-        if self.error:
-            return f"{self.name}: {self.error}"
-        wrong = [
+        wrong = [self.error] if self.error else []
+        wrong += [
             f"{len(marks)} {what} ({', '.join(marks[:3])}{', …' if len(marks) > 3 else ''})"
             for what, marks in (
                 ("lost", self.lost),
@@ -64,7 +66,10 @@ class Copy:
         ]
         if not self.equal:
             wrong.append("differs from the first copy")
-        return f"{self.name}: {', '.join(wrong) or 'right'}"
+        said = f"{self.name}: {', '.join(wrong) or 'right'}"
+        return (
+            f"{said} (not counted: Jupyter does not do this by itself)" if self.optional else said
+        )
 
 
 @dataclass(frozen=True)
@@ -81,29 +86,34 @@ class LayerResult:
     skipped: str | None = None
 
     @property
+    def counted(self) -> list[Copy]:
+        """The copies that Jupyter makes."""
+        return [copy for copy in self.copies if not copy.optional]
+
+    @property
     def converged(self) -> bool:
         """Whether all copies could be had, and are the same."""
-        return all(copy.equal and not copy.error for copy in self.copies)
+        return all(copy.equal and not copy.error for copy in self.counted)
 
     @property
     def lost(self) -> int:
         """Edits that some copy lacks."""
-        return len({name for copy in self.copies for name in copy.lost})
+        return len({name for copy in self.counted for name in copy.lost})
 
     @property
     def doubled(self) -> int:
         """Edits that some copy has more than once."""
-        return len({name for copy in self.copies for name in copy.doubled})
+        return len({name for copy in self.counted for name in copy.doubled})
 
     @property
     def undeleted(self) -> int:
         """Deleted edits that some copy has all the same."""
-        return len({name for copy in self.copies for name in copy.undeleted})
+        return len({name for copy in self.counted for name in copy.undeleted})
 
     @property
     def passed(self) -> bool:
         """Whether it was run, with edits, and every copy is right."""
-        return bool(self.copies) and self.edits > 0 and all(copy.right for copy in self.copies)
+        return bool(self.copies) and self.edits > 0 and all(copy.right for copy in self.counted)
 
     def __str__(self) -> str:
         if self.skipped is not None:
@@ -119,13 +129,18 @@ class LayerResult:
         return "\n".join(lines)
 
 
-def compare(edits: Edits, texts: Mapping[str, str | Exception]) -> tuple[Copy, ...]:
+def compare(
+    edits: Edits, texts: Mapping[str, str | Exception], optional: Collection[str] = ()
+) -> tuple[Copy, ...]:
     """Hold each copy's text, by the copy's name, against the edits and against the first text.
 
-    An exception stands for a copy that could not be had.
+    An exception stands for a copy that could not be had. `optional` names copies that do not count.
     """
     first = next((text for text in texts.values() if isinstance(text, str)), "")
-    return tuple(_copy(edits, name, text, first) for name, text in texts.items())
+    return tuple(
+        replace(_copy(edits, name, text, first), optional=name in optional)
+        for name, text in texts.items()
+    )
 
 
 def _copy(edits: Edits, name: str, text: str | Exception, first: str) -> Copy:

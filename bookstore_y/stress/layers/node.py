@@ -66,7 +66,7 @@ def _install(place: Path) -> None:
 
 
 def _script(name: str) -> bytes:
-    return files(__package__).joinpath("js", name).read_bytes()
+    return (files(__package__) / "js" / name).read_bytes()
 
 
 def _cache() -> Path:

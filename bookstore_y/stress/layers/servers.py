@@ -187,7 +187,7 @@ async def _archived(settings: dict[str, str]) -> str:
 class _Room(Channel):
     """A room's websocket, as pycrdt's `Provider` wants it."""
 
-    def __init__(self, path: str, websocket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, path: str, websocket: aiohttp.ClientWebSocketResponse[Any]) -> None:
         self._path = path
         self._websocket = websocket
 
