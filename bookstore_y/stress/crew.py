@@ -96,10 +96,14 @@ class Crew:
         """Send all copies and edits, and leave."""
         for client in self.clients:
             self._send(COPY, self._copy(client))
+        self.disband()
+        self._send(DONE, {"index": self._place[0]})
+
+    def disband(self) -> None:
+        """Have all clients leave for good."""
         for client in self.clients:
             client.end()
         gevent.killall(self._greenlets)
-        self._send(DONE, {"index": self._place[0]})
 
     # -- what clients tell ---------------------------------------------------------------------
 

@@ -80,7 +80,12 @@ def judge(evidence: Evidence, seconds_to_converge: float | None) -> Verdict:
         for what, mark, holders in _wrong(copies, edits):
             counts[what] += 1
             failures.append(Failure(what, document, marks.author(mark), mark, ", ".join(holders)))
-    every = [alive for edits in evidence.edits.values() for alive in edits.values()]
+    every = [
+        alive
+        for edits in evidence.edits.values()
+        for mark, alive in edits.items()
+        if marks.author(mark) != marks.SEED
+    ]
     return Verdict(
         converged=not diverged and seconds_to_converge is not None,
         edits=len(every),

@@ -33,6 +33,7 @@ from . import scenarios
 from .address import Address
 from .crew import COPY, DONE, FINISH, SETTLE, TICK, Crew
 from .order import Order
+from .server import get
 
 _JOIN_SECONDS = 120.0
 _GATHER_SECONDS = 60.0
@@ -142,6 +143,7 @@ class Conductor:
 
 def conduct(order: Order) -> None:
     """Run the load of an order, with Locust's page if it asks for that."""
+    open_first(order)
     environment = _environment(order)
     if order.workers:
         runner: Runner = environment.create_master_runner(order.host, order.port)
@@ -158,6 +160,28 @@ def conduct(order: Order) -> None:
         runner.quit()
         if environment.web_ui is not None:
             environment.web_ui.stop()
+
+
+def open_first(order: Order) -> None:
+    """Have the first server open and archive every document, where there are others.
+
+    They find it in the bucket then. Servers that open a file of their own each, at the same time,
+    begin two lineages, which are not one document.
+    """
+    if len(order.servers) < 2:
+        return
+    first = Address(**order.servers[0])
+    crew = Crew(_environment(order), lambda *_: None, order.documents, [first], order.seed)
+    clients = [crew.admit()[1] for _ in order.documents]
+    for client in clients:
+        if not client.come():
+            raise NotJoined(f"{first.url} does not open {client.document}.")
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while (get(first, "/api/bookstore-stress") or {}).get("pending_updates") != 0:
+        if time.monotonic() > deadline:
+            raise NotJoined(f"{first.url} had not archived the documents {_JOIN_SECONDS:g} s on.")
+        gevent.sleep(_POLL)
+    crew.disband()
 
 
 def work(order: Order) -> None:
