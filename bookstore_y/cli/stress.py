@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +89,31 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="Locust workers, each a process of its own on this machine (default: none, one "
         "process has all clients)",
     )
+    parser.add_argument(
+        "--remote-workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="wait for so many workers from other machines",
+    )
+    parser.add_argument(
+        "--listen",
+        type=_host_and_port,
+        metavar="HOST:PORT",
+        help="where workers from other machines find this one; Locust's protocol knows neither "
+        "passwords nor encryption, so keep it within a network that you trust",
+    )
+    parser.add_argument(
+        "--worker-of",
+        type=_host_and_port,
+        metavar="HOST:PORT",
+        help="be a worker of the run there, and nothing else; the token of its server is taken "
+        "from $JUPYTER_TOKEN",
+    )
     parser.add_argument("--web", action="store_true", help="serve Locust's page while it runs")
+    parser.add_argument(
+        "--web-host", default="127.0.0.1", help="where Locust's page listens (default: 127.0.0.1)"
+    )
     parser.add_argument(
         "--web-port", type=_positive, default=8089, help="of Locust's page (default: 8089)"
     )
@@ -102,13 +126,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--keep", action="store_true", help="keep all artefacts of good runs too")
     results = parser.add_argument("--results", type=Path, metavar="FILE", help="write results here")
     complete(results, "file")
-    html = parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots")
+    html = parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report with plots"
+    )
     complete(html, "file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run every scenario on every store; 1 unless all of them passed. Raises `CommandError`."""
     _require_packages()
+    if args.worker_of is not None:
+        return _work(*args.worker_of)
     from ..stress.result import to_json, write
 
     out = output(args)
@@ -155,7 +183,9 @@ def _plans(args: argparse.Namespace) -> Iterator[Plan]:
                     server=server,
                     bucket=settings if server and settings.s3_bucket else None,
                     workers=args.workers,
-                    web_port=args.web_port if args.web else None,
+                    remote_workers=args.remote_workers,
+                    listen=args.listen,
+                    web=(args.web_host, args.web_port) if args.web else None,
                     seed=args.seed,
                 )
             except PlanRefused as error:
@@ -182,6 +212,16 @@ def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result:
         shutil.rmtree(directory, ignore_errors=True)
     out.say(*_lines(result))
     return result
+
+
+def _work(host: str, port: int) -> int:
+    import subprocess
+    import sys
+
+    # A process of its own: this one has imported what Locust would have to patch before.
+    command = [sys.executable, "-m", "bookstore_y.stress.load", "--worker-of", f"{host}:{port}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:  # it ends with its stdin
+        return worker.wait()
 
 
 def _lines(result: Result) -> Iterator[str]:
@@ -224,20 +264,29 @@ def _require_packages() -> None:
         )
 
 
-def _list_of(what: str, known: object) -> object:
+def _list_of(what: str, known: Collection[str]) -> Callable[[str], list[str]]:
+    """A parser of names with commas between."""
+
     def split(text: str) -> list[str]:
         names = [name.strip() for name in text.split(",") if name.strip()]
         if what == "scenario" and names == ["all"]:
             return list(SHORT)
         for name in names:
-            if name not in known:  # type: ignore[operator]
-                listed = ", ".join(known)  # type: ignore[call-overload]
+            if name not in known:
+                listed = ", ".join(known)
                 raise argparse.ArgumentTypeError(f"there is no {what} {name!r}; there are {listed}")
         if not names:
             raise argparse.ArgumentTypeError(f"name at least one {what}")
         return names
 
     return split
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
+    return host, int(port)
 
 
 def _positive(text: str) -> int:

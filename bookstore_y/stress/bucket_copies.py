@@ -27,7 +27,6 @@ async def load(
     """The current version of each document, and sentences on those that cannot be had."""
     copies: list[Copy] = []
     missing: list[str] = []
-    keep_in.mkdir(exist_ok=True)
     async with Archive(settings) as archive:
         for path in documents:
             try:
@@ -50,7 +49,8 @@ async def trace(settings: BookstoreSettings, failures: Sequence[Failure]) -> lis
                 if failure.document not in seen:
                     seen[failure.document] = await _marks_by_version(archive, failure.document)
                 had = (
-                    version for version, made in seen[failure.document].items()
+                    version
+                    for version, made in seen[failure.document].items()
                     if failure.mark in made
                 )
                 traced.append(replace(failure, last_version=next(had, None)))
@@ -69,6 +69,6 @@ async def _marks_by_version(archive: Archive, path: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for version in versions:
         update = await archive.load(document, version.version_id)
-        counts = await asyncio.to_thread(lambda data=update: marks_in(content_of_update(data)))
+        counts = marks_in(await asyncio.to_thread(content_of_update, update))
         found[version.version_id] = {mark for mark, count in counts.items() if count == 1}
     return found

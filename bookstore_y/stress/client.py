@@ -14,10 +14,10 @@ import time
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 import requests
-from gevent.event import Event
-from gevent.queue import Empty, Queue
+from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.queue import Empty, Queue  # type: ignore[import-untyped]
 from jupyter_ydoc import YNotebook
 from pycrdt import (
     Awareness,
@@ -95,7 +95,8 @@ class Client:
         self._http.trust_env = False  # a server under test is not behind this machine's proxy
         self._http.headers["Authorization"] = f"token {address.token}"
         self._socket: WebSocket | None = None
-        self._outbox: Queue[bytes] = Queue()
+        self._outbox = Queue()
+        """Messages for the server, as bytes."""
         self._connected_at = 0.0
         self._applying = False
         self._open_tab()
@@ -134,7 +135,7 @@ class Client:
         deadline = time.monotonic() + within
         while self._synced.is_set() and time.monotonic() < deadline:
             gevent.sleep(0.01)
-        websocket.shutdown()
+        _cut(websocket)
 
     def close_tab(self) -> bool:
         """Leave once the server has said that it has everything, and forget the document.
@@ -205,7 +206,7 @@ class Client:
                     self._meter.requested("room", time.monotonic() - began, None)
         finally:
             sending.kill()
-            websocket.shutdown()
+            _cut(websocket)
 
     def _request_session(self) -> dict[str, str]:
         response = self._http.put(
@@ -243,7 +244,7 @@ class Client:
         finally:
             self._meter.requested(kind, time.monotonic() - began, error)
 
-    def _send(self, websocket: WebSocket, outbox: Queue[bytes]) -> None:
+    def _send(self, websocket: WebSocket, outbox: Queue) -> None:
         try:
             while True:
                 try:
@@ -253,7 +254,7 @@ class Client:
                     message = self._awareness_message()
                 websocket.send_binary(message)
         except (OSError, WebSocketException):
-            websocket.shutdown()  # whoever receives hears of it
+            _cut(websocket)  # whoever receives hears of it
 
     def _receive(self, websocket: WebSocket) -> None:
         opcode, message = websocket.recv_data()
@@ -300,3 +301,8 @@ class Client:
     def _awareness_message(self) -> bytes:
         mine = [self._awareness.client_id]
         return create_awareness_message(self._awareness.encode_awareness_update(mine))
+
+
+def _cut(websocket: WebSocket) -> None:
+    """Close the connection without a word."""
+    websocket.shutdown()  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust.env import Environment
 
 from .address import Address
@@ -16,14 +16,15 @@ from .copies import content_of, digest
 
 Send = Callable[[str, dict[str, Any]], None]
 
+ORDER = "stress-order"
 TICK = "stress-tick"
 SETTLE = "stress-settle"
 FINISH = "stress-finish"
 COPY = "stress-copy"
 DONE = "stress-done"
-"""Names of the messages between the master and the crews, as Locust carries them: each second, a
-crew's figures; from the master, that the load is over, and that all is seen; from the crews, each
-client's copy and edits, and that there are no more."""
+"""Names of the messages between the master and the crews, as Locust carries them: from the master,
+what to do; each second, a crew's figures; from the master, that the load is over, and that all is
+seen; from the crews, each client's copy and edits, and that there are no more."""
 
 _INTERVAL = 1.0
 _LAG_INTERVAL = 0.05
@@ -43,6 +44,7 @@ class Crew:
         documents: Sequence[str],
         servers: Sequence[Address],
         seed: int,
+        place: tuple[int, int],
     ) -> None:
         self.clients: list[Client] = []
         self._environment = environment
@@ -50,17 +52,14 @@ class Crew:
         self._documents = documents
         self._servers = servers
         self._seed = seed
-        self._place = (0, 1)
+        self._place = place
+        """Which crew this is, and of how many; they take different numbers for their clients."""
         self._settling = False
         self._latencies: list[float] = []
         self._late: list[float] = []
         self._lag = 0.0
         self._errors: dict[str, int] = {}
         self._greenlets = [gevent.spawn(self._tick), gevent.spawn(self._watch_lag)]
-
-    def take_place(self, index: int, crews: int) -> None:
-        """Be the crew `index` of so many, which all take other numbers for their clients."""
-        self._place = (index, crews)
 
     def admit(self) -> tuple[int, Client]:
         """A new client, not connected yet, and its number."""
@@ -132,7 +131,7 @@ class Crew:
         )
 
     def _fire(self, kind: str, name: str, seconds: float, error: Exception | None) -> None:
-        self._environment.events.request.fire(
+        self._environment.events.request.fire(  # type: ignore[no-untyped-call]
             request_type=kind,
             name=name,
             response_time=seconds * 1000,

@@ -1,15 +1,17 @@
 """The load: Locust as a library, in processes of its own, since it patches all that waits.
 
-    python -m bookstore_y.stress.load ORDER [--worker]
+    python -m bookstore_y.stress.load ORDER
+    python -m bookstore_y.stress.load --worker-of HOST:PORT
 
-ORDER is a file with an `Order` as JSON. Without workers the process that is not called a worker
-has the crew itself; with them it is Locust's master. It appends what happens to the journal, one
-JSON document a line, and at the end writes every client's copy.
+ORDER is a file with an `Order` as JSON. Without workers the process that has it has the crew
+itself; with them it is Locust's master, and hands it on. It appends what happens to the journal,
+one JSON document a line, and at the end writes every client's copy. The token of the servers is
+in $JUPYTER_TOKEN of every process.
 """
 
 from __future__ import annotations
 
-import locust  # first of all: it patches sockets, threads and time for gevent
+import locust  # noqa: F401 - first of all: it patches sockets, threads and time for gevent
 
 # isort: split
 
@@ -23,15 +25,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import gevent
-from gevent.os import tp_read
+import gevent  # type: ignore[import-untyped]
+from gevent.os import tp_read  # type: ignore[import-untyped]
 from locust.env import Environment
-from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.runners import MasterRunner, Runner
 from locust.stats import stats_history
 
 from . import scenarios
 from .address import Address
-from .crew import COPY, DONE, FINISH, SETTLE, TICK, Crew
+from .crew import COPY, DONE, FINISH, ORDER, SETTLE, TICK, Crew
 from .order import Order
 from .server import get
 
@@ -146,11 +148,12 @@ def conduct(order: Order) -> None:
     open_first(order)
     environment = _environment(order)
     if order.workers:
-        runner: Runner = environment.create_master_runner(order.host, order.port)
-        _wait_for_workers(runner, order.workers)
+        master = environment.create_master_runner(order.listen_host, order.listen_port)
+        _man_workers(master, order)
+        runner: Runner = master
     else:
         runner = environment.create_local_runner()
-        _man(environment, runner, order).take_place(0, 1)
+        _man(environment, runner, order)
     if order.web_port is not None:
         environment.create_web_ui(order.web_host, order.web_port)
         gevent.spawn(stats_history, runner)
@@ -159,7 +162,7 @@ def conduct(order: Order) -> None:
     finally:
         runner.quit()
         if environment.web_ui is not None:
-            environment.web_ui.stop()
+            environment.web_ui.stop()  # type: ignore[no-untyped-call]
 
 
 def open_first(order: Order) -> None:
@@ -170,8 +173,8 @@ def open_first(order: Order) -> None:
     """
     if len(order.servers) < 2:
         return
-    first = Address(**order.servers[0])
-    crew = Crew(_environment(order), lambda *_: None, order.documents, [first], order.seed)
+    first = _addresses(order)[0]
+    crew = Crew(_environment(order), lambda *_: None, order.documents, [first], order.seed, (0, 1))
     clients = [crew.admit()[1] for _ in order.documents]
     for client in clients:
         if not client.come():
@@ -184,31 +187,44 @@ def open_first(order: Order) -> None:
     crew.disband()
 
 
-def work(order: Order) -> None:
-    """Be a worker of the master that the order names, until that is done."""
-    environment = _environment(order)
-    runner = environment.create_worker_runner(order.host, order.port)
-    crew = _man(environment, runner, order)
+def work(host: str, port: int) -> None:
+    """Be a worker of the master there, which says what to do, until that is done."""
+    environment = Environment(user_classes=list(_classes().values()))
+    runner = environment.create_worker_runner(host, port)
 
-    def placed(**_: Any) -> None:
-        crew.take_place(runner.worker_index, order.workers)
+    def begin(fields: dict[str, Any]) -> None:
+        _man(environment, runner, Order.from_dict(fields), runner.worker_index)
 
-    environment.events.test_start.add_listener(placed)
+    runner.register_message(ORDER, _listener(begin))
     runner.greenlet.join()
 
 
-def _environment(order: Order) -> Environment:
-    classes = {
+def _classes() -> dict[str, type[scenarios.Person]]:
+    """The users' classes by scenario."""
+    return {
         kind.about.name: kind
         for kind in vars(scenarios).values()
         if isinstance(kind, type) and issubclass(kind, scenarios.Person) and not kind.abstract
     }
-    return Environment(user_classes=[classes[order.scenario]], host=order.servers[0]["url"])
 
 
-def _man(environment: Environment, runner: Runner, order: Order) -> Crew:
-    addresses = [Address(**server) for server in order.servers]
-    crew = Crew(environment, runner.send_message, order.documents, addresses, order.seed)
+def _environment(order: Order) -> Environment:
+    return Environment(user_classes=[_classes()[order.scenario]], host=order.servers[0])
+
+
+def _addresses(order: Order) -> list[Address]:
+    return [Address(url, os.environ.get("JUPYTER_TOKEN", "")) for url in order.servers]
+
+
+def _man(environment: Environment, runner: Runner, order: Order, index: int = 0) -> Crew:
+    crew = Crew(
+        environment,
+        runner.send_message,
+        order.documents,
+        _addresses(order),
+        order.seed,
+        (index, max(1, order.workers)),
+    )
     scenarios.Person.crew = crew
     runner.register_message(SETTLE, _listener(lambda _: crew.settle()))
     runner.register_message(FINISH, _listener(lambda _: crew.finish()), concurrent=True)
@@ -222,14 +238,17 @@ def _listener(hear: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
     return listen
 
 
-def _wait_for_workers(runner: MasterRunner, count: int) -> None:
+def _man_workers(runner: MasterRunner, order: Order) -> None:
+    """Wait for the workers, and tell each what to do."""
     deadline = time.monotonic() + _JOIN_SECONDS
-    while len(runner.clients.ready) < count:
+    while len(runner.clients.ready) < order.workers:
         if time.monotonic() > deadline:
             raise NotJoined(
-                f"{len(runner.clients.ready)} of {count} workers came within {_JOIN_SECONDS:g} s."
+                f"{len(runner.clients.ready)} of {order.workers} workers came within "
+                f"{_JOIN_SECONDS:g} s."
             )
         gevent.sleep(_POLL)
+    runner.send_message(ORDER, order.to_dict())
 
 
 def _by_document(copies: list[tuple[str, bool, str]]) -> dict[str, set[str]]:
@@ -250,13 +269,16 @@ def _end_with_parent() -> None:
 def main() -> int:
     """Run what the arguments name; 1 when it could not begin."""
     parser = argparse.ArgumentParser(prog="python -m bookstore_y.stress.load")
-    parser.add_argument("order", type=Path)
-    parser.add_argument("--worker", action="store_true")
+    parser.add_argument("order", type=Path, nargs="?")
+    parser.add_argument("--worker-of", metavar="HOST:PORT")
     args = parser.parse_args()
     gevent.spawn(_end_with_parent)
-    order = Order.read(args.order)
     try:
-        work(order) if args.worker else conduct(order)
+        if args.worker_of:
+            host, _, port = args.worker_of.rpartition(":")
+            work(host, int(port))
+        else:
+            conduct(Order.read(args.order))
     except NotJoined as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Order:
-    """One run. The file it is written to holds the servers' tokens; it is for its owner alone."""
+    """One run. The token of the servers is not in it, but in $JUPYTER_TOKEN."""
 
     scenario: str
     users: int
     documents: list[str]
     """Paths on the server."""
-    servers: list[dict[str, str]]
-    """`url` and `token` of each."""
+    servers: list[str]
+    """Their URLs, without a slash at the end."""
     duration: float
     """Seconds of load, once everybody is in their rooms."""
     settle_seconds: float
@@ -27,8 +27,9 @@ class Order:
     directory: Path
     seed: int = 0
     workers: int = 0
-    host: str = "127.0.0.1"
-    port: int = 0
+    """Those to wait for, here and elsewhere."""
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 0
     """Where Locust's master listens for its workers."""
     web_host: str = "127.0.0.1"
     web_port: int | None = None
@@ -40,11 +41,18 @@ class Order:
 
     def write(self, path: Path) -> None:
         """Write it for `read`."""
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({**asdict(self), "directory": str(self.directory)}))
+        path.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Order:
         """What `write` wrote."""
-        fields: dict[str, Any] = json.loads(path.read_text())
+        return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {**asdict(self), "directory": str(self.directory)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Order:
+        """What `to_dict` returned."""
         return cls(**{**fields, "directory": Path(fields["directory"])})

@@ -30,7 +30,12 @@ class Plan:
     bucket: BookstoreSettings | None = None
     """The bucket of that server, if it is known here."""
     workers: int = 0
-    web_port: int | None = None
+    """Processes of this machine that share the load; with none, one has all of it."""
+    remote_workers: int = 0
+    """Further ones, which come from elsewhere to `listen`."""
+    listen: tuple[str, int] | None = None
+    web: tuple[str, int] | None = None
+    """Host and port of Locust's page."""
     host: str = "127.0.0.1"
     """Where servers of ours listen."""
     seed: int = 0
@@ -41,6 +46,16 @@ class Plan:
             raise PlanRefused(
                 f"{self.scenario} needs processes of our own ({named}), and --server names one "
                 "that is not ours; leave --server away, or choose another scenario."
+            )
+        if self.server is None and self.remote_workers:
+            raise PlanRefused(
+                "Workers elsewhere cannot reach a server of ours, which listens on this machine "
+                "alone; start one that they can reach, and name it with --server."
+            )
+        if self.remote_workers and self.listen is None:
+            raise PlanRefused(
+                "Workers elsewhere have to find this machine; say where it listens for them with "
+                "--listen HOST:PORT."
             )
         if self.store == "sqlite" and self.about.servers > 1:
             raise PlanRefused(

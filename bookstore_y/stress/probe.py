@@ -85,7 +85,8 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 def _load_jupyter_server_extension(serverapp: ServerApp) -> None:
     url = url_path_join(serverapp.web_app.settings["base_url"], PATH)
-    serverapp.web_app.add_handlers(".*$", [(url, ProbeHandler)])
+    routes: Any = serverapp.web_app
+    routes.add_handlers(".*$", [(url, ProbeHandler)])
 
 
 async def _start_jupyter_server_extension(serverapp: ServerApp) -> None:

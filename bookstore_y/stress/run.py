@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
@@ -58,6 +59,7 @@ class Run:
         self._relay: Relay | None = None
         self._servers: list[Server] = []
         self._bucket = plan.bucket
+        self._token = plan.server.token if plan.server is not None else secrets.token_hex(16)
         folder = datetime.now(timezone.utc).strftime("stress-%Y%m%d-%H%M%S")
         self._documents = [f"{folder}/notebook-{n}.ipynb" for n in range(plan.notebooks)]
         self._notes: list[str] = []
@@ -110,7 +112,9 @@ class Run:
             self._notes.append("SQLiteYStore has no bucket, so there was no outage.")
         for number in range(plan.about.servers):
             name = f"server-{number + 1}"
-            server = Server(name, self._directory / name, settings, plan.host)
+            server = Server(
+                name, self._directory / name, settings, host=plan.host, token=self._token
+            )
             self._stack.callback(server.kill)
             self._servers.append(server)
             self._say(f"Starting {name} at {server.address.url} …")
@@ -149,19 +153,23 @@ class Run:
 
     def _order(self, addresses: Sequence[Address]) -> Order:
         plan = self._plan
+        listen = plan.listen or ("127.0.0.1", free_port() if plan.workers else 0)
+        web = plan.web or ("", None)
         return Order(
             scenario=plan.scenario,
             users=plan.users,
             documents=self._documents,
-            servers=[asdict(address) for address in addresses],
+            servers=[address.url for address in addresses],
             duration=plan.duration,
             settle_seconds=_SETTLE_SECONDS,
             spawn_rate=max(5.0, plan.users / 4),
             directory=self._directory,
             seed=plan.seed,
-            workers=plan.workers,
-            port=free_port() if plan.workers else 0,
-            web_port=plan.web_port,
+            workers=plan.workers + plan.remote_workers,
+            listen_host=listen[0],
+            listen_port=listen[1],
+            web_host=web[0],
+            web_port=web[1],
         )
 
     # -- meanwhile -----------------------------------------------------------------------------
@@ -170,8 +178,13 @@ class Run:
         plan = self._plan
         file = self._directory / "order.json"
         order.write(file)
-        if plan.web_port is not None:
-            self._say(f"Locust's page: http://{order.web_host}:{plan.web_port}")
+        if plan.web is not None:
+            self._say(f"Locust's page: http://{order.web_host}:{order.web_port}")
+        if plan.remote_workers:
+            self._say(
+                f"Waiting for {plan.remote_workers} workers at port {order.listen_port}; start "
+                "each with: jupyter bookstore stress --worker-of HOST:PORT"
+            )
         self._say(
             f"{plan.scenario} on {plan.store}: {plan.users} users, {plan.notebooks} notebooks, "
             f"{plan.duration:g} s"
@@ -179,7 +192,9 @@ class Run:
         )
         main = self._start_load("load", file)
         for number in range(plan.workers):
-            self._start_load(f"worker-{number + 1}", file, "--worker")
+            self._start_load(
+                f"worker-{number + 1}", "--worker-of", f"127.0.0.1:{order.listen_port}"
+            )
         deadline = time.monotonic() + plan.duration + _LOAD_MARGIN
         while main.poll() is None:
             if time.monotonic() > deadline:
@@ -206,6 +221,7 @@ class Run:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, "JUPYTER_TOKEN": self._token},
                 start_new_session=True,
             )
 
@@ -243,6 +259,7 @@ class Run:
         cells = self._plan.about.cells
         seeds = [marks.make(marks.SEED, number, at=0) for number in range(cells + 1)]
         directory = self._directory / "copies"
+        directory.mkdir(exist_ok=True)
         evidence = read_evidence(directory, dict.fromkeys(self._documents, seeds))
         self._notes += evidence.notes
         missing = list(found.missing)
@@ -290,11 +307,12 @@ def _load_notes(journal: Journal) -> list[str]:
         for error, count in tick["errors"].items():
             errors[error] = errors.get(error, 0) + count
     if errors:
-        said = ", ".join(f"{count} × {error}" for error, count in sorted(errors.items()))
+        said = ", ".join(f"{count} times {error}" for error, count in sorted(errors.items()))
         notes.append(f"Clients tried again after {said}.")
     lag = max((tick["lag"] for tick in journal.ticks), default=0.0)
     notes.append(
-        f"The load's own event loop was late by {lag * 1000:.0f} ms at most; latencies include that."
+        f"The load's own event loop was late by {lag * 1000:.0f} ms at most; latencies have that "
+        "in them."
     )
     return notes
 

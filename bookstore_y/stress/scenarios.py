@@ -10,7 +10,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import User, between, task
 
 from .catalogue import CATALOGUE, About

@@ -38,12 +38,14 @@ class Server:
         name: str,
         directory: Path,
         settings: Mapping[str, Mapping[str, Any]],
+        *,
         host: str = "127.0.0.1",
+        token: str | None = None,
     ) -> None:
         self.name = name
         self.root = directory / "root"
         self.log = directory / "server.log"
-        self.address = Address(f"http://{host}:{free_port()}", secrets.token_hex(16))
+        self.address = Address(f"http://{host}:{free_port()}", token or secrets.token_hex(16))
         self._directory = directory
         self._child: Child | None = None
         self.root.mkdir(parents=True)
@@ -66,7 +68,7 @@ class Server:
         )
         deadline = time.monotonic() + _START_SECONDS
         while get(self.address, "/api/status") is None:
-            if not child.running or time.monotonic() > deadline:
+            if not _runs(child) or time.monotonic() > deadline:
                 raise ServerFailed(
                     f"{child.name} does not answer ({child.how_it_ended}); the end of its log:\n"
                     f"{child.end_of_log()}"
@@ -85,9 +87,9 @@ class Server:
             return None
         child.terminate()
         deadline = time.monotonic() + GRACE + 5.0
-        while child.running and time.monotonic() < deadline:
+        while _runs(child) and time.monotonic() < deadline:
             time.sleep(_POLL)
-        late = child.running
+        late = _runs(child)
         child.kill()
         if late:
             return f"{child.name} still ran {GRACE + 5:g} s after SIGTERM, and was killed."
@@ -111,9 +113,7 @@ def put(address: Address, path: str, body: Any, within: float = 30.0) -> int:
 def session(address: Address, path: str, within: float = 30.0) -> str:
     """The file id of the notebook at a path, as collaboration knows it. Raises `OSError`."""
     asked = {"format": "json", "type": "notebook"}
-    status, body = _request(
-        address, "PUT", f"/api/collaboration/session/{path}", asked, within
-    )
+    status, body = _request(address, "PUT", f"/api/collaboration/session/{path}", asked, within)
     if status not in (http.client.OK, http.client.CREATED):
         raise OSError(f"{address.url} answered with status {status} to a session request")
     return str(json.loads(body)["fileId"])
@@ -140,6 +140,11 @@ def _request(
         connection.close()
 
 
+def _runs(child: Child) -> bool:
+    """Whether it does now: to mypy an attribute stays what it was."""
+    return child.running
+
+
 def _is_root() -> bool:
     return getattr(os, "geteuid", lambda: 1)() == 0
 
@@ -152,7 +157,7 @@ def _environment(directory: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("JUPYTER", "JPYNB_", "AWS_"))
     }
-    no_proxy = {name: "127.0.0.1,localhost" for name in ("no_proxy", "NO_PROXY")}
+    no_proxy = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,127.0.0.2,localhost")
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
