@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -95,7 +95,8 @@ def emulated(network: Network) -> Iterator[str]:
 
     Gives the address on which the server has to listen for its traffic to be impaired. Nothing
     outside of the namespace is reached from within, and the other way round; sockets that are open
-    stay what they are. Leaving takes the thread back to where it was. Raises `NetworkUnavailable`.
+    stay what they are. Leaving takes the thread back to where it was; who is root in a user
+    namespace alone cannot go back, and stays. Raises `NetworkUnavailable`.
     """
     _check_tools()
     before = os.open(_OWN_NAMESPACE, os.O_RDONLY)
@@ -106,18 +107,17 @@ def emulated(network: Network) -> Iterator[str]:
                 _run(command, network)
             yield SERVER_HOST
         finally:
-            _call("setns", before, _CLONE_NEWNET)
+            _go_back(before)
     finally:
         os.close(before)
 
 
 def unavailable(network: Network) -> str | None:
-    """Why `emulated(network)` is not to be had on this machine; None if it is."""
-    try:
-        with emulated(network):
-            return None
-    except NetworkUnavailable as error:
-        return str(error)
+    """Why `emulated(network)` is not to be had on this machine; None if it is. A process of its own
+    tries it."""
+    command = [sys.executable, "-m", __name__, str(network)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip() or None
 
 
 def _commands(network: Network) -> Iterator[list[str]]:
@@ -168,6 +168,19 @@ def _check_tools() -> None:
         )
 
 
+def _go_back(namespace: int) -> None:
+    try:
+        _call("setns", namespace, _CLONE_NEWNET)
+    except NetworkUnavailable:
+        if _is_first_user_namespace():
+            raise
+
+
+def _is_first_user_namespace() -> bool:
+    # In it, ids are what they are: all of them, from 0 on (user_namespaces(7)).
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
 def _call(function: str, *arguments: int) -> None:
     """A function of the C library that tells errors by `errno`; Python has these since 3.12."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -201,3 +214,18 @@ def _amount(name: str, value: str) -> float:
     if name == "rate" and amount == 0:
         raise ValueError("With a rate of 0 nothing arrives; name a higher one.")
     return amount
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m bookstore_y.stress.network delay=80ms`: say why that is not to be had; 1 then."""
+    (text,) = sys.argv[1:] if argv is None else argv
+    try:
+        with emulated(Network.parse(text)):
+            return 0
+    except (NetworkUnavailable, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,7 @@ from bookstore_y.stress.network import (
     SERVER_HOST,
     Network,
     emulated,
+    main,
     unavailable,
 )
 
@@ -132,6 +133,24 @@ def test_without_tc_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     said = unavailable(SLOW)
     assert said is not None
     assert "iproute2" in said or "Linux" in said
+
+
+@needs_root
+def test_who_is_root_in_a_user_namespace_alone_can_have_it() -> None:
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-m"]
+    done = subprocess.run(
+        [*command, "bookstore_y.stress.network", "rate=1mbit"], capture_output=True, text=True
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"This system lets nobody make user namespaces: {done.stderr.strip()}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_no_network_is_refused_on_the_command_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["lag=3ms"]) == 1
+    assert "'lag' is none of" in capsys.readouterr().err
 
 
 def _namespace() -> Path:
