@@ -64,6 +64,6 @@ async def test_what_is_compared_is_kept(settings: BookstoreSettings, tmp_path: P
     (copy,) = copies
     assert (copy.holder, copy.document) == ("bucket", PATH)
     assert copy.content["cells"] == [{"source": MARK}]
-    assert (tmp_path / "stress%2Fa.ipynb.bucket.y").exists()  # noqa: ASYNC240
+    assert (tmp_path / "stress%2Fa.ipynb.bucket.y").exists()
     (sentence,) = missing
     assert sentence.startswith("stress/none.ipynb cannot be loaded from the bucket: ")
