@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,17 @@ def test_secrets_come_from_a_secret_and_are_in_no_file() -> None:
         assert "kind: Secret" not in path.read_text()
     for _, container in containers():
         for variable in container.get("env", []):
-            assert "TOKEN" not in variable["name"]
-            assert "SECRET" not in variable["name"]
+            if re.search("TOKEN|SECRET|ACCESS_KEY", variable["name"]):
+                assert variable["valueFrom"]["secretKeyRef"]["name"] == "stress"
     for manifest in (named("Deployment", "jupyter"), named("Job", "locust-master")):
         sources = pod_of(manifest)["containers"][0]["envFrom"]
         assert [source["secretRef"]["name"] for source in sources] == ["stress"]
+
+
+def test_a_worker_gets_the_token_and_no_key_of_the_bucket() -> None:
+    (worker,) = pod_of(named("Job", "locust-workers"))["containers"]
+    assert [variable["name"] for variable in worker["env"]] == ["JUPYTER_TOKEN"]
+    assert "envFrom" not in worker
 
 
 def configuration(tmp_path: Path) -> Config:
