@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from ..stress.catalogue import CATALOGUE, FAULTS, SHORT
+from ..stress.layers import LAYERS
 from ._config import load_settings
 from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
 from ._options import add_command, complete
@@ -20,6 +24,7 @@ from ._running import output
 from ._text import visible
 
 if TYPE_CHECKING:
+    from ..stress.network import Network
     from ..stress.plan import Plan
     from ..stress.result import Result
 
@@ -58,6 +63,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=30.0,
         metavar="SECONDS",
         help="time of load of each scenario, once all clients have joined (default: 30)",
+    )
+    parser.add_argument(
+        "--within",
+        type=_seconds,
+        metavar="SECONDS",
+        help="give up, with exit code 1, if all of it is not done by then",
     )
     parser.add_argument(
         "--faults",
@@ -119,8 +130,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--network",
+        type=_network,
         metavar="WHAT",
-        help="have the kernel make the network bad: delay=80ms,jitter=20ms,loss=1%%,rate=1mbit",
+        help="have the kernel make the way between clients and server bad, in a network namespace "
+        "of its own, as root: delay=80ms,jitter=20ms,loss=1%%,rate=1mbit",
+    )
+    parser.add_argument(
+        "--layer",
+        type=_list_of("layer", LAYERS),
+        metavar="NAME[,NAME]",
+        help="in place of a scenario, put single layers under load to find where a fault lives; "
+        "all, or some of: " + "; ".join(f"{layer.name}: {layer.says}" for layer in LAYERS.values()),
+    )
+    parser.add_argument(
+        "--edits", type=_positive, default=400, help="of a layer, by all clients (default: 400)"
     )
     parser.add_argument("--seed", type=_count, default=0, help="of what clients choose by chance")
     parser.add_argument("--keep", action="store_true", help="keep all artefacts of good runs too")
@@ -137,10 +160,14 @@ def run(args: argparse.Namespace) -> int:
     _require_packages()
     if args.worker_of is not None:
         return _work(*args.worker_of)
+    if args.layer is not None:
+        return _run_layers(args, output(args))
     from ..stress.result import to_json, write
 
     out = output(args)
-    results = [_result(plan, args, out) for plan in list(_plans(args))]
+    plans = list(_plans(args))
+    with _bound(args.within):
+        results = [_result(plan, args, out) for plan in plans]
     if args.results is not None:
         write(results, args.results)
     if args.html is not None:
@@ -182,6 +209,7 @@ def _plans(args: argparse.Namespace) -> Iterator[Plan]:
                     faults=tuple(args.faults),
                     server=server,
                     bucket=settings if server and settings.s3_bucket else None,
+                    network=args.network,
                     workers=args.workers,
                     remote_workers=args.remote_workers,
                     listen=args.listen,
@@ -195,13 +223,21 @@ def _plans(args: argparse.Namespace) -> Iterator[Plan]:
 def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result:
     from dataclasses import replace
 
+    from ..stress.network import NetworkUnavailable, emulated
     from ..stress.run import Run, RunFailed
     from ..stress.server import ServerFailed
 
     directory = Path(tempfile.mkdtemp(prefix="bookstore-stress-"))
     try:
-        result = Run(plan, directory, lambda line: out.say(visible(line))).result()
-    except (RunFailed, ServerFailed, OSError) as error:
+        with emulated(plan.network) if plan.network else nullcontext() as host:
+            made = Run(replace(plan, host=host or plan.host), directory, _sayer(out))
+            result = made.result()
+    except (KeyboardInterrupt, NetworkUnavailable) as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, NetworkUnavailable):
+            raise CommandError(str(error)) from error
+        raise
+    except (RunFailed, ServerFailed, OSError, _TimeUp) as error:
         raise CommandError(
             f"{plan.scenario} on {plan.store} came to no verdict: {error}\n"
             f"What it wrote is kept in {directory}."
@@ -212,6 +248,44 @@ def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result:
         shutil.rmtree(directory, ignore_errors=True)
     out.say(*_lines(result))
     return result
+
+
+class _TimeUp(Exception):
+    """What may take no longer has taken as long."""
+
+
+@contextmanager
+def _bound(seconds: float | None) -> Iterator[None]:
+    """Have what is under way raise `_TimeUp` in the end; None: it may take any time."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _TimeUp(f"it was not done within {seconds:g} s.")
+
+    if seconds is None or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _sayer(out: Output) -> Callable[[str], None]:
+    return lambda line: out.say(visible(line))
+
+
+def _run_layers(args: argparse.Namespace, out: Output) -> int:
+    from dataclasses import asdict
+
+    results = []
+    for name in args.layer:
+        results.append(LAYERS[name].run(max(2, args.users), args.edits, args.seed))
+        out.say(visible(str(results[-1])))
+    out.document([asdict(result) for result in results])
+    return DONE if all(result.passed or result.skipped for result in results) else FAILED
 
 
 def _work(host: str, port: int) -> int:
@@ -269,8 +343,8 @@ def _list_of(what: str, known: Collection[str]) -> Callable[[str], list[str]]:
 
     def split(text: str) -> list[str]:
         names = [name.strip() for name in text.split(",") if name.strip()]
-        if what == "scenario" and names == ["all"]:
-            return list(SHORT)
+        if names == ["all"]:
+            return list(SHORT if what == "scenario" else known)
         for name in names:
             if name not in known:
                 listed = ", ".join(known)
@@ -280,6 +354,15 @@ def _list_of(what: str, known: Collection[str]) -> Callable[[str], list[str]]:
         return names
 
     return split
+
+
+def _network(text: str) -> Network:
+    from ..stress.network import Network
+
+    try:
+        return Network.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

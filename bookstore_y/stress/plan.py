@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..settings import BookstoreSettings
 from .address import Address
 from .catalogue import CATALOGUE, FAULTS, About
+from .network import Network
 
 
 class PlanRefused(ValueError):
@@ -38,6 +39,8 @@ class Plan:
     """Host and port of Locust's page."""
     host: str = "127.0.0.1"
     """Where servers of ours listen."""
+    network: Network | None = None
+    """What the kernel does to the way between clients and server."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,6 +49,11 @@ class Plan:
             raise PlanRefused(
                 f"{self.scenario} needs processes of our own ({named}), and --server names one "
                 "that is not ours; leave --server away, or choose another scenario."
+            )
+        if self.network is not None and (self.server or self.web or self.remote_workers):
+            raise PlanRefused(
+                "A bad network is in a namespace of its own, which reaches nothing else; leave "
+                "--server, --web and --remote-workers away."
             )
         if self.server is None and self.remote_workers:
             raise PlanRefused(

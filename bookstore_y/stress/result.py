@@ -190,9 +190,7 @@ def _result(fields: dict[str, Any]) -> Result:
 
 
 def _verdict(fields: dict[str, Any]) -> Verdict:
-    return Verdict(
-        **{**fields, "failures": [Failure(**failure) for failure in fields["failures"]]}
-    )
+    return Verdict(**{**fields, "failures": [Failure(**failure) for failure in fields["failures"]]})
 
 
 def _latency(fields: dict[str, Any] | None) -> Latency | None:

@@ -62,7 +62,7 @@ class Run:
         self._token = plan.server.token if plan.server is not None else secrets.token_hex(16)
         folder = datetime.now(timezone.utc).strftime("stress-%Y%m%d-%H%M%S")
         self._documents = [f"{folder}/notebook-{n}.ipynb" for n in range(plan.notebooks)]
-        self._notes: list[str] = []
+        self._notes = [f"The network was {plan.network}."] if plan.network else []
 
     def result(self) -> Result:
         """Run it. Raises `RunFailed` and `ServerFailed`."""

@@ -135,6 +135,13 @@ def test_a_wrong_token_is_said_and_what_was_written_is_named(
     assert "is kept in" in ran.stderr
 
 
+def test_a_run_that_takes_too_long_is_ended(stress: Stress) -> None:
+    ran = stress("--users", 2, "--duration", 600, "--within", 12)
+    assert ran.returncode == 1
+    assert "it was not done within 12 s" in ran.stderr
+    assert "is kept in" in ran.stderr
+
+
 def test_json_is_the_whole_result(stress: Stress) -> None:
     ran = stress("--users", 2, "--documents", 1, "--duration", 3, "--store", "sqlite", "--json")
     assert ran.returncode == 0, ran.stderr

@@ -8,6 +8,7 @@ import pytest
 
 from bookstore_y.stress.address import Address
 from bookstore_y.stress.catalogue import CATALOGUE
+from bookstore_y.stress.network import Network
 from bookstore_y.stress.plan import Plan, PlanRefused
 
 THEIRS = Address("http://127.0.0.1:8888", "token")
@@ -26,6 +27,7 @@ def plan(scenario: str = "typing", store: str = "s3", **fields: Any) -> Plan:
         ("two-servers", {"store": "sqlite"}, "SQLiteYStore has none"),
         ("typing", {"remote_workers": 1, "listen": ("127.0.0.1", 5557)}, "--server"),
         ("typing", {"remote_workers": 1, "server": THEIRS}, "--listen"),
+        ("typing", {"network": Network(rate=1e6), "server": THEIRS}, "reaches nothing else"),
     ],
 )
 def test_what_cannot_be_is_refused(scenario: str, fields: dict[str, Any], said: str) -> None:
