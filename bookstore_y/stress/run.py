@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from ..cli._embedded_s3 import EmbeddedS3
 from ..cli._lab import free_port
-from . import bucket_copies, marks, notebooks, store_copies
+from . import bucket_copies, marks, notebooks, server_log, store_copies
 from .address import Address
 from .faults import Faults
 from .journal import Journal
@@ -96,7 +96,12 @@ class Run:
             samples=samples(journal.ticks, sampler.readings, zero, _STEP),
             events=_events(faults.events, journal.events, zero),
             verdict=verdict,
-            notes=[*self._notes, *faults.notes, *_load_notes(journal)],
+            notes=[
+                *self._notes,
+                *faults.notes,
+                *_load_notes(journal),
+                *server_log.notes(server.log for server in self._servers),
+            ],
         )
 
     # -- before --------------------------------------------------------------------------------
