@@ -166,20 +166,18 @@ def run(args: argparse.Namespace) -> int:
 
     out = output(args)
     plans = list(_plans(args))
-    with _bound(args.within):
-        results = [_result(plan, args, out) for plan in plans]
+    results = _results(plans, args, out)
     if args.results is not None:
         write(results, args.results)
-    if args.html is not None:
+    if args.html is not None and results:
         from ..stress.report import write_html
 
         write_html(results, args.html)
     out.document(to_json(results))
-    passed = all(result.verdict.passed for result in results)
-    if len(results) > 1:
-        good = sum(result.verdict.passed for result in results)
-        out.say("", f"{good} of {len(results)} passed.")
-    return DONE if passed else FAILED
+    good = sum(result.verdict.passed for result in results)
+    if len(plans) > 1:
+        out.say("", f"{good} of {len(plans)} passed.")
+    return DONE if good == len(plans) else FAILED
 
 
 def _plans(args: argparse.Namespace) -> Iterator[Plan]:
@@ -220,7 +218,22 @@ def _plans(args: argparse.Namespace) -> Iterator[Plan]:
                 raise CommandError(str(error), ASKED_WRONGLY) from None
 
 
-def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result:
+def _results(plans: list[Plan], args: argparse.Namespace, out: Output) -> list[Result]:
+    """Those of the runs that came to a verdict; the others are told of."""
+    results = []
+    try:
+        with _bound(args.within):
+            for plan in plans:
+                result = _result(plan, args, out)
+                if result is not None:
+                    results.append(result)
+    except _TimeUp as error:
+        left = len(plans) - len(results)
+        out.warn(f"{error} {left} of {len(plans)} runs came to no verdict.")
+    return results
+
+
+def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result | None:
     from dataclasses import replace
 
     from ..stress.network import NetworkUnavailable, emulated
@@ -238,10 +251,13 @@ def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result:
             raise CommandError(str(error)) from error
         raise
     except (RunFailed, ServerFailed, OSError, _TimeUp) as error:
-        raise CommandError(
+        out.warn(
             f"{plan.scenario} on {plan.store} came to no verdict: {error}\n"
             f"What it wrote is kept in {directory}."
-        ) from error
+        )
+        if isinstance(error, _TimeUp):
+            raise
+        return None
     if args.keep or not result.verdict.passed:
         result = replace(result, artefacts=str(directory))
     else:
@@ -259,7 +275,7 @@ def _bound(seconds: float | None) -> Iterator[None]:
     """Have what is under way raise `_TimeUp` in the end; None: it may take any time."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _TimeUp(f"it was not done within {seconds:g} s.")
+        raise _TimeUp(f"Time is up after {seconds:g} s.")
 
     if seconds is None or not hasattr(signal, "setitimer"):
         yield
