@@ -111,6 +111,11 @@ class Client:
         return self._socket is not None and self._synced.is_set()
 
     @property
+    def joined(self) -> bool:
+        """Whether it was in the room once."""
+        return self._connected_at > 0
+
+    @property
     def error(self) -> BaseException | None:
         """What ended this client although nobody asked it to; None of one that lives."""
         error: BaseException | None = self._life.exception

@@ -153,6 +153,7 @@ class Crew:
                     "index": self._place[0],
                     "at": time.time(),
                     "clients": len(self.clients),
+                    "joined": sum(client.joined for client in self.clients),
                     "connected": sum(client.connected for client in self.clients),
                     "edits": sum(len(client.author.edits) for client in self.clients),
                     "latencies": latencies,

@@ -65,9 +65,9 @@ class Conductor:
         """All of it. Raises `NotJoined` when there is nothing to measure."""
         order = self._order
         self._runner.start(order.users, spawn_rate=order.spawn_rate)
-        if not self._wait(self._all_connected, _JOIN_SECONDS):
+        if not self._wait(self._all_joined, _JOIN_SECONDS):
             raise NotJoined(
-                f"{self._sum('connected')} of {order.users} users were in their rooms "
+                f"{self._sum('joined')} of {order.users} users were in their rooms "
                 f"{_JOIN_SECONDS:g} s after the start."
             )
         self._note("begun")
@@ -104,8 +104,8 @@ class Conductor:
 
     # -- conditions ----------------------------------------------------------------------------
 
-    def _all_connected(self) -> bool:
-        return self._sum("connected") >= self._order.users
+    def _all_joined(self) -> bool:
+        return self._sum("joined") >= self._order.users
 
     def _all_equal(self) -> bool:
         digests: dict[str, set[str]] = {}
