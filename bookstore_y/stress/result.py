@@ -116,8 +116,9 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing at all was wrong."""
-        return self.converged and not (self.lost or self.doubled or self.undeleted)
+        """Whether something was edited, and nothing at all was wrong."""
+        wrong = self.lost or self.doubled or self.undeleted or not self.converged
+        return self.edits > 0 and not wrong
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,10 @@ def test_copies_that_never_became_equal_did_not_converge() -> None:
     assert not judge(evidence({ONE: True}, c0=said), None).converged
 
 
+def test_a_run_without_edits_shows_nothing() -> None:
+    assert not judge(evidence({}, c0=content("")), 1.0).passed
+
+
 def test_a_document_that_nobody_has_did_not_converge() -> None:
     assert not judge(evidence({ONE: True}), 1.0).passed
 
