@@ -8,7 +8,7 @@ bin := .venv/bin
 
 # `make` runs a recipe's line in a shell. `exec` puts the command in that shell's place, so that
 # Ctrl-C and SIGTERM reach it and nothing in between.
-.PHONY: help demo ui test test-ui torture bench bench-quick lint typecheck docs dist clean
+.PHONY: help demo ui test test-ui torture stress bench bench-quick lint typecheck docs dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,9 @@ test-ui: ui/node_modules/.installed ## the unit tests of the JupyterLab extensio
 
 torture: .venv/installed-test ## hold what is promised of updates against kills, outages and faults
 	@exec $(bin)/python -m tests.torture $(ARGS)
+
+stress: .venv/installed-stress ## real-time collaboration under load, with faults: under ten minutes
+	@exec $(bin)/jupyter bookstore stress --scenario all --users 12 --documents 3 --duration 12 --within 600 $(ARGS)
 
 bench: .venv/installed-bench ## measure against other stores and the floor: a quarter of an hour
 	@$(bin)/python -m benchmarks --json benchmarks/results.json $(ARGS) && exec $(bin)/python -m benchmarks.report

@@ -25,6 +25,7 @@ from . import (
     pull,
     restore,
     show,
+    stress,
     undelete,
     versions,
 )
@@ -56,6 +57,7 @@ COMMANDS = (
     import_,
     prune,
     demo,
+    stress,
     completion,
 )
 """Modules with `register(subparsers)`; it adds a parser whose default `run` takes the parsed
