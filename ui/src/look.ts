@@ -91,7 +91,7 @@ function notebook(viewers: IViewers, content: nbformat.INotebookContent): Widget
     mimeTypeService: editors.mimeTypeService,
     notebookConfig: {
       ...StaticNotebook.defaultNotebookConfig,
-      windowingMode: 'none',
+      windowingMode: 'contentVisibility',
       showHiddenCellsButton: false
     },
     translator
