@@ -60,7 +60,7 @@ export function HistoryTree(props: IProps & { versions: readonly IVersion[] }): 
     };
     if (event.key === 'ContextMenu' || (event.key === 'F10' && event.shiftKey)) {
       done();
-      openMenu(target);
+      openMenu(target, services);
     } else if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       done();
       move(event.key === 'ArrowDown' ? 1 : -1);
@@ -195,8 +195,8 @@ function focusItem(tree: HTMLElement | null, by: number): void {
   all[to]?.scrollIntoView({ block: 'nearest' });
 }
 
-/** Open the context menu of an item, as a right click in it would. */
-function openMenu(item: HTMLElement): void {
+/** Open the context menu of an item, as a right click in it would; it has the focus afterwards. */
+function openMenu(item: HTMLElement, { app }: IServices): void {
   const { left, top, height } = item.getBoundingClientRect();
   item.dispatchEvent(
     new MouseEvent('contextmenu', {
@@ -206,6 +206,14 @@ function openMenu(item: HTMLElement): void {
       clientY: top + Math.min(height, 24)
     })
   );
+  const { menu } = app.contextMenu;
+  const back = (): void => {
+    menu.aboutToClose.disconnect(back);
+    item.focus();
+  };
+  if (menu.isAttached) {
+    menu.aboutToClose.connect(back);
+  }
 }
 
 function SessionRow(
@@ -344,7 +352,7 @@ function VersionRow(
               title={trans.__('More actions')}
               onClick={event => {
                 event.stopPropagation();
-                openMenu(event.currentTarget);
+                openMenu(event.currentTarget, services);
               }}
             >
               <ellipsesIcon.react tag="span" stylesheet="menuItem" />
