@@ -32,7 +32,7 @@ SEEN = 20_000.0
 
 def _notebook(note: str) -> dict[str, Any]:
     """A notebook that says it is trusted, and would run something in every way that there is."""
-    bundles = [
+    bundles: list[dict[str, Any]] = [
         {"text/html": f"<b>shown</b>{IMG}{SCRIPT}"},
         {"text/markdown": f"shown {IMG}"},
         {"image/svg+xml": SVG},
