@@ -32,6 +32,7 @@ class Disk:
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.refusals = 0
+        self.taken = 0
         set_base = Buffer.set_base
 
         async def slow(buffer: Buffer, *args: Any) -> None:
@@ -41,6 +42,7 @@ class Disk:
                 self.refusals -= 1
                 raise UpdateBufferError("The buffer refuses.")
             await set_base(buffer, *args)
+            self.taken += 1
 
         patch.setattr(Buffer, "set_base", slow)
 
@@ -240,8 +242,8 @@ async def test_a_room_that_is_behind_gets_what_others_wrote_when_a_second_one_op
         other, first = await opened(far), await opened(store)
         entry = store.entry
         assert entry is not None
-        await until(lambda: entry.asked, "the buffer has it")
-        await until(lambda: entry.evicted, "the buffer has it no longer")
+        await until(lambda: disk.taken == 2, "the buffers have it")
+        await until(lambda: entry.evicted, "this one has it no longer")
         await far.write(other.type(" two"))
         await far.checkpoint()
         async with S3YStore(PATH, config=here) as second:
