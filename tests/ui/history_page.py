@@ -115,7 +115,13 @@ class HistoryPage:
         await self.dialog.wait_for(state="detached", timeout=_SEEN)
 
     async def dismiss(self) -> None:
-        """Close what JupyterLab itself says of a server that is gone, if it does."""
+        """Close what JupyterLab itself says of a server that is gone, now and whenever it does."""
+
+        async def close(_: Locator) -> None:
+            await self.page.keyboard.press("Escape")
+
+        said = self.dialog.filter(has_text="Server Connection Error")
+        await self.page.add_locator_handler(said, close)
         while await self.dialog.count():
             await self.page.keyboard.press("Escape")
 
