@@ -111,7 +111,7 @@ class Documents:
             first, opened = not opened, True
             if first:
                 try:
-                    await self._bring_file_forward(store)
+                    await self._bring_file_forward(store, loader)
                 except (BookstoreError, HTTPError, TimeoutError):
                     pass  # whatever it is, the room comes upon it next, and can tell its client
             model = await load(format, file_type)
@@ -125,7 +125,7 @@ class Documents:
 
         loader.load_content = load_content
 
-    async def _bring_file_forward(self, store: S3YStore) -> None:
+    async def _bring_file_forward(self, store: S3YStore, loader: Any) -> None:
         with fail_after(30):  # the room starts its store at once, or not at all
             await store.started.wait()
         document = store.document
@@ -138,7 +138,11 @@ class Documents:
 
         body = await store.newer_content(hash_of_file)
         if body is not None:
-            await self.files.write(document.path, body)
+            # The loader polls the file. What it takes for a change goes into the room's document,
+            # which is empty as yet, and is there twice when the store's content follows.
+            async with loader._lock:
+                model = await self.files.write(document.path, body)
+                loader.last_modified = model["last_modified"]
             await store.file_is(content.hash_of(body))
             self.serverapp.log.warning(
                 "The file %s was behind its document, which had edits that were not saved before "

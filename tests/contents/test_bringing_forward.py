@@ -1,0 +1,78 @@
+"""A file that is behind its document is brought forward before its room loads it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from jupyter_server_ydoc.loaders import FileLoader  # type: ignore[import-untyped]
+
+from bookstore_y import BookstoreSettings
+from bookstore_y.jupyter.documents import Documents
+from bookstore_y.keys import Document
+
+PATH = "notes.txt"
+
+
+class PolledManager(AsyncLargeFileManager):
+    """Whoever watches a file looks at it as soon as it was saved."""
+
+    loader: Any = None
+    looks: list[asyncio.Task[None]] = []  # noqa: RUF012 - a trait of one test's manager
+
+    async def save(self, model: Any, path: str = "") -> Any:
+        saved = await super().save(model, path)  # type: ignore[no-untyped-call]
+        self.looks.append(asyncio.create_task(self.loader.maybe_notify()))
+        await asyncio.sleep(0)  # it is at the loader's lock now, or past it
+        return saved
+
+
+class BehindStore:
+    """A store whose document says more than its file."""
+
+    document = Document(PATH, "file")
+    entry = None
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self.started.set()
+
+    async def newer_content(self, hash_of_file: Any) -> str:
+        await hash_of_file()
+        return "typed before the server stopped"
+
+    async def file_is(self, content_hash: str) -> None:
+        pass
+
+
+async def test_a_file_that_is_brought_forward_is_no_change_to_its_room(tmp_path: Path) -> None:
+    (tmp_path / PATH).write_text("typed")
+    os.utime(tmp_path / PATH, (1e9, 1e9))
+    manager = PolledManager(root_dir=str(tmp_path))
+    ids: Any = SimpleNamespace(get_path=lambda _: PATH)
+    loader = manager.loader = FileLoader("id", ids, manager)
+    told: list[str] = []
+
+    async def changed() -> None:
+        told.append("a room that is not ready")
+
+    loader.observe("room", changed)
+    await loader.maybe_notify()
+
+    app = SimpleNamespace(file_loaders={"id": loader})
+    apps = SimpleNamespace(extension_apps={"jupyter_server_ydoc": [app]})
+    log = logging.getLogger(__name__)
+    server: Any = SimpleNamespace(contents_manager=manager, extension_manager=apps, log=log)
+    store: Any = BehindStore()
+    Documents(server, BookstoreSettings()).opening(store, "id")
+    model = await loader.load_content("text", "file")
+    assert manager.looks
+    await asyncio.gather(*manager.looks)
+
+    assert model["content"] == "typed before the server stopped"
+    assert told == []
