@@ -31,7 +31,15 @@ def test_every_program_is_run_and_on_the_page() -> None:
     assert programs == set(re.findall(r"\(upstream/(\w+)\.py\)", PAGE.read_text()))
 
 
-@pytest.mark.parametrize("program", SHOWN)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] if name in ("full_stream", "stale_file") else []
+        )
+        for name in SHOWN
+    ],
+)
 def test_the_program_shows_the_fault(program: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, PROGRAMS / f"{program}.py"],

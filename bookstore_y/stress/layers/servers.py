@@ -25,7 +25,7 @@ from ...settings import BookstoreSettings
 from ..address import Address
 from ..server import Server
 from ._embedded import bucket_settings, embedded_s3
-from ._result import Edits, LayerResult, compare
+from ._result import Edits, LayerResult, judged
 from ._writer import Writer, all_edits, writers_of
 from .node import NodeUnavailable, folder
 
@@ -46,15 +46,7 @@ def run(clients: int, edits: int, seed: int) -> LayerResult:
     with tempfile.TemporaryDirectory(prefix="bookstore-stress-") as directory:
         settings = {"ServerApp": {"jpserver_extensions": {"bookstore_y.jupyter": False}}}
         copies, done, notes = _in_a_room(Path(directory), settings, clients, edits, seed)
-    return LayerResult(
-        "jupyter-collaboration",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-        tuple(notes),
-    )
+    return judged("jupyter-collaboration", clients, began, done, copies, notes=notes)
 
 
 def run_bucket(clients: int, edits: int, seed: int) -> LayerResult:
@@ -75,15 +67,7 @@ def run_bucket(clients: int, edits: int, seed: int) -> LayerResult:
             copies["bucket"] = anyio.run(_archived, bucket_settings(endpoint_url))
         except BookstoreError as error:
             copies["bucket"] = error
-    return LayerResult(
-        "bucket",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-        tuple(notes),
-    )
+    return judged("bucket", clients, began, done, copies, notes=notes)
 
 
 def _in_a_room(
