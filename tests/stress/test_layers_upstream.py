@@ -17,6 +17,7 @@ SHOWN = {
     "disorder": r"bad of cbad\ncbad after synchronizing",
     "fresh_database": r"(?s).*table yupdates already exists",
     "full_stream": r"6553\d of 70000 updates",
+    "locked": r"a of abc",
     "nagle": r"plain: \d+ ms\nnodelay: \d+ ms",
     "silent_error": r"served to the end: nothing raised, nothing logged",
     "squash": r"plain: 150 of 150\nsquashed: 99 of 150\ncompressed: 99 of 150",
@@ -35,7 +36,8 @@ def test_every_program_is_run_and_on_the_page() -> None:
     "program",
     [
         pytest.param(
-            name, marks=[pytest.mark.slow] if name in ("full_stream", "stale_file") else []
+            name,
+            marks=[pytest.mark.slow] if name in ("full_stream", "locked", "stale_file") else [],
         )
         for name in SHOWN
     ],
