@@ -17,7 +17,8 @@ from pycrdt.store import BaseYStore, SQLiteYStore, YDocNotFound
 from traitlets.config import Config
 
 from ...store import S3YStore
-from ._embedded import bucket_settings, embedded_s3
+from ..stores import s3_store
+from ._embedded import embedded_s3
 from ._result import Edits, LayerResult, judged
 from ._writer import all_edits, writers_of
 
@@ -157,8 +158,7 @@ async def _loaded(opening: Open) -> str:
 
 
 def _s3_store(endpoint_url: str, buffer: Path) -> S3YStore:
-    config = Config()
-    config.BookstoreSettings = Config(bucket_settings(endpoint_url))
+    config = Config(s3_store(endpoint_url))
     config.S3YStore.db_path = str(buffer)
     config.S3YStore.recovery_dir = str(buffer.parent / "recovery")
     config.S3YStore.checkpoint_interval = _INTERVAL
