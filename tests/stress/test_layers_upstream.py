@@ -13,6 +13,7 @@ PROGRAMS = Path(__file__).parents[2] / "docs" / "upstream"
 PAGE = PROGRAMS.with_suffix(".md")
 
 SHOWN = {
+    "changed_while_opening": r"in the file: new; in the room: newnew",
     "clock": r"150 of 180 edits",
     "disorder": r"bad of cbad\ncbad after synchronizing",
     "fresh_database": r"(?s).*table yupdates already exists",
