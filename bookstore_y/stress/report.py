@@ -20,6 +20,9 @@ from .result import Latency, Result, Sample, read
 
 Rows = Sequence[tuple[str, Sequence[str]]]
 
+_SHOWN = 12
+"""Failures of a run that are seen at once; the others unfold."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -59,7 +62,8 @@ MEASURES = (
     ),
     Measure(
         "Checkpoint lag",
-        "Age of the oldest edit that no version in the bucket holds yet.",
+        "Age of the oldest edit that no version in the bucket holds yet. A server that starts "
+        "again counts from its start.",
         {"checkpoint lag": lambda sample: sample.checkpoint_lag},
         seconds,
     ),
@@ -112,7 +116,7 @@ def to_html(results: Sequence[Result]) -> str:
         _conditions(results),
         "<h2>Over time</h2>",
         "<p>Red bands: a server was down. Yellow bands: S3 could not be reached. "
-        "Dashed lines: the load ended, and all copies were equal.</p>",
+        "Dashed lines: the load ended, and all clients had equal copies.</p>",
         *(_measure(measure, results) for measure in MEASURES),
         "<h2>What happened when</h2>",
         _columns(_events(result) for result in results),
@@ -166,7 +170,7 @@ def _figures(results: Sequence[Result]) -> str:
             ("deleted and back", [f"{each.undeleted:,}" for each in judged]),
             ("all copies equal", ["yes" if each.converged else "no" for each in judged]),
             (
-                "equal after the load ended",
+                "clients equal after the load ended",
                 [seconds(each.seconds_to_converge) for each in judged],
             ),
             (
@@ -279,17 +283,26 @@ def _failures(results: Sequence[Result]) -> Iterator[str]:
             for each in listed
         ]
         if rows:
-            yield _table(
-                f"{result.title}: {count(len(rows), 'failure')}, the first of them if there were "
-                "many",
-                ["what", "document", "client", "edit", "seen in", "last version that had it"],
-                rows,
-            )
+            head = ["what", "document", "client", "edit", "seen in", "last version that had it"]
+            yield _table(f"{result.title}: {_listed(result)}", head, rows[:_SHOWN])
+        if rest := rows[_SHOWN:]:
+            yield f"<details><summary>{len(rest)} more</summary>"
+            yield _table("", head, rest)
+            yield "</details>"
         if result.artefacts:
             yield (
                 f"<p>Documents, logs and buffers of {escape(result.title)} are kept in "
                 f"<code>{escape(result.artefacts)}</code></p>"
             )
+
+
+def _listed(result: Result) -> str:
+    found = result.verdict
+    copies = sum(failure.what == "diverged" for failure in found.failures)
+    total = found.lost + found.doubled + found.undeleted + copies
+    if total <= len(found.failures):
+        return count(len(found.failures), "failure")
+    return f"the first {len(found.failures):,} of {total:,} failures"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:

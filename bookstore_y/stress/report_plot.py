@@ -26,7 +26,7 @@ _SPANS = {
 }
 """What ends what an event begins, the class of the band, and its label."""
 _ENDINGS = frozenset(end for end, _, _ in _SPANS.values())
-_NAMES = {"load ended": "load ends", "converged": "equal"}
+_NAMES = {"load ended": "load ends", "converged": "clients equal"}
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from bookstore_y.stress import layers
 from bookstore_y.stress.layers import LAYERS, Copy, LayerResult
+from bookstore_y.stress.layers.__main__ import main
 from bookstore_y.stress.layers._result import Edits, compare, mark
 from bookstore_y.stress.layers.node import NodeUnavailable, folder
 
@@ -101,11 +103,30 @@ def test_without_node_it_is_said_and_skipped(monkeypatch: pytest.MonkeyPatch) ->
     assert not result.passed
 
 
+def test_a_cache_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("There is no Node.js.")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(NodeUnavailable, match="set XDG_CACHE_HOME"):
+        folder()
+
+
 def test_an_unknown_layer_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="there are yjs, pycrdt"):
         layers.run("cables")
     with pytest.raises(ValueError, match="two clients"):
         layers.run("pycrdt", clients=1)
+
+
+def test_layers_are_run_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pycrdt", "--clients", "3", "--edits", "60"]) == 0
+    assert capsys.readouterr().out.startswith("pycrdt: converged, 0 lost, 0 doubled")
+    with pytest.raises(SystemExit):
+        main(["pycrdt", "--clients", "1"])
+    assert "two clients" in capsys.readouterr().err
 
 
 def test_the_layers_go_from_the_bottom_to_the_top() -> None:

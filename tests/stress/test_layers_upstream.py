@@ -13,10 +13,12 @@ PROGRAMS = Path(__file__).parents[2] / "docs" / "upstream"
 PAGE = PROGRAMS.with_suffix(".md")
 
 SHOWN = {
+    "changed_while_opening": r"in the file: new; in the room: newnew",
     "clock": r"150 of 180 edits",
     "disorder": r"bad of cbad\ncbad after synchronizing",
     "fresh_database": r"(?s).*table yupdates already exists",
     "full_stream": r"6553\d of 70000 updates",
+    "locked": r"a of abc",
     "nagle": r"plain: \d+ ms\nnodelay: \d+ ms",
     "silent_error": r"served to the end: nothing raised, nothing logged",
     "squash": r"plain: 150 of 150\nsquashed: 99 of 150\ncompressed: 99 of 150",
@@ -31,7 +33,16 @@ def test_every_program_is_run_and_on_the_page() -> None:
     assert programs == set(re.findall(r"\(upstream/(\w+)\.py\)", PAGE.read_text()))
 
 
-@pytest.mark.parametrize("program", SHOWN)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow] if name in ("full_stream", "locked", "stale_file") else [],
+        )
+        for name in SHOWN
+    ],
+)
 def test_the_program_shows_the_fault(program: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, PROGRAMS / f"{program}.py"],

@@ -119,7 +119,7 @@ def test_processes_and_threads_begun_within_are_within() -> None:
 
 @needs_root
 def test_delay_and_loss_take_effect_or_it_is_said_why_not() -> None:
-    network = Network(delay=0.005, loss=0.01)
+    network = Network.parse("delay=5ms,jitter=2ms,loss=1%,rate=10mbit")
     why_not = unavailable(network)
     if why_not is not None:
         assert "kernel has no netem" in why_not

@@ -176,6 +176,14 @@ def test_a_failure_names_document_client_edit_and_last_version() -> None:
     assert "SIGTERM &amp; was killed" in page
 
 
+def test_many_failures_unfold_and_their_number_is_said() -> None:
+    run = broken()
+    many = [replace(run.verdict.failures[0], mark=f"c07-{number}") for number in range(200)]
+    page = to_html([replace(run, verdict=replace(run.verdict, failures=many))])
+    assert "the first 200 of 216 failures" in page
+    assert page.index("c07-11<") < page.index("<summary>188 more</summary>") < page.index("c07-12<")
+
+
 def test_what_was_not_measured_is_said() -> None:
     page = to_html([replace(made_up("sqlite"), latency=None, samples=[])])
     assert "This was not measured." in page

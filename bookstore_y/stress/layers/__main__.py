@@ -27,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     results = []
     for name in args.layers or LAYERS:
-        results.append(run(name, args.clients, args.edits, args.seed))
+        try:
+            results.append(run(name, args.clients, args.edits, args.seed))
+        except ValueError as error:
+            parser.error(str(error))
         if not args.json:
             print(results[-1], flush=True)
     if args.json:

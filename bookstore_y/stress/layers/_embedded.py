@@ -8,21 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...cli._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
+from ...cli._embedded_s3 import EmbeddedS3
+from ..stores import BUCKET
 
-_BUCKET = "layers"
 _START_WITHIN = 60.0
-
-
-def bucket_settings(endpoint_url: str) -> dict[str, str]:
-    """Traits of `BookstoreSettings` for the bucket at `endpoint_url`."""
-    return {
-        "s3_endpoint_url": endpoint_url,
-        "s3_bucket": _BUCKET,
-        "s3_region_name": REGION_NAME,
-        "s3_access_key_id": ACCESS_KEY_ID,
-        "s3_secret_access_key": SECRET_ACCESS_KEY,
-    }
 
 
 @contextmanager
@@ -31,7 +20,7 @@ def embedded_s3(directory: Path) -> Iterator[str]:
 
     Raises `RuntimeError` when it does not start.
     """
-    s3 = EmbeddedS3(_BUCKET, directory, os.environ)
+    s3 = EmbeddedS3(BUCKET, directory, os.environ)
     try:
         deadline = time.monotonic() + _START_WITHIN
         while (url := s3.endpoint_url()) is None:

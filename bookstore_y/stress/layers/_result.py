@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,23 @@ class LayerResult:
         lines += [f"  {copy}" for copy in self.copies if not copy.right]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def judged(
+    layer: str,
+    clients: int,
+    began: float,
+    edits: Edits,
+    texts: Mapping[str, str | Exception],
+    *,
+    optional: Collection[str] = (),
+    notes: Iterable[str] = (),
+) -> LayerResult:
+    """The result of a layer that began at `began`, by `time.monotonic`; see `compare`."""
+    seconds = time.monotonic() - began
+    copies = compare(edits, texts, optional)
+    made, deleted = len(edits.made), len(edits.deleted)
+    return LayerResult(layer, clients, made, deleted, seconds, copies, tuple(notes))
 
 
 def compare(

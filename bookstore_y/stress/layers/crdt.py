@@ -13,7 +13,7 @@ from typing import Any
 from pycrdt import Doc, Text
 
 from ._mail import Mail
-from ._result import LayerResult, compare
+from ._result import LayerResult, judged
 from ._writer import all_edits, writers_of
 
 _DISORDER = "in disorder"
@@ -46,14 +46,7 @@ def run(clients: int, edits: int, seed: int) -> LayerResult:
     disordered.apply_update(docs[0].get_update(disordered.get_state()))
     copies["in disorder, then synchronized"] = _content(disordered)
     done = all_edits(writers)
-    return LayerResult(
-        "pycrdt",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies, optional={_DISORDER}),
-    )
+    return judged("pycrdt", clients, began, done, copies, optional={_DISORDER})
 
 
 def _content(doc: Doc[Any]) -> str:

@@ -33,13 +33,19 @@ def folder() -> Path:
     scripts = {name: _script(name) for name in _SCRIPTS}
     digest = hashlib.sha256(b"".join(scripts.values())).hexdigest()[:12]
     place = _cache() / "bookstore_y" / f"stress-{digest}"
-    with _alone(place.with_suffix(".lock")):
-        if not (place / "installed").exists():
-            place.mkdir(parents=True, exist_ok=True)
-            for name, content in scripts.items():
-                (place / name).write_bytes(content)
-            _install(place)
-            (place / "installed").touch()
+    try:
+        with _alone(place.with_suffix(".lock")):
+            if not (place / "installed").exists():
+                place.mkdir(parents=True, exist_ok=True)
+                for name, content in scripts.items():
+                    (place / name).write_bytes(content)
+                _install(place)
+                (place / "installed").touch()
+    except OSError as error:
+        raise NodeUnavailable(
+            f"Yjs cannot be installed in {place} ({error.strerror}); set XDG_CACHE_HOME to a "
+            "directory that can be written."
+        ) from error
     return place
 
 

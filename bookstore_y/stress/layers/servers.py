@@ -24,8 +24,9 @@ from ...keys import Document
 from ...settings import BookstoreSettings
 from ..address import Address
 from ..server import Server
-from ._embedded import bucket_settings, embedded_s3
-from ._result import Edits, LayerResult, compare
+from ..stores import bucket_settings, s3_store, sqlite_store
+from ._embedded import embedded_s3
+from ._result import Edits, LayerResult, judged
 from ._writer import Writer, all_edits, writers_of
 from .node import NodeUnavailable, folder
 
@@ -44,17 +45,8 @@ def run(clients: int, edits: int, seed: int) -> LayerResult:
     """jupyter-collaboration with its own store; this package's extension is off."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bookstore-stress-") as directory:
-        settings = {"ServerApp": {"jpserver_extensions": {"bookstore_y.jupyter": False}}}
-        copies, done, notes = _in_a_room(Path(directory), settings, clients, edits, seed)
-    return LayerResult(
-        "jupyter-collaboration",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-        tuple(notes),
-    )
+        copies, done, notes = _in_a_room(Path(directory), sqlite_store(), clients, edits, seed)
+    return judged("jupyter-collaboration", clients, began, done, copies, notes=notes)
 
 
 def run_bucket(clients: int, edits: int, seed: int) -> LayerResult:
@@ -64,26 +56,15 @@ def run_bucket(clients: int, edits: int, seed: int) -> LayerResult:
         tempfile.TemporaryDirectory(prefix="bookstore-stress-") as directory,
         embedded_s3(Path(directory)) as endpoint_url,
     ):
-        settings: dict[str, dict[str, Any]] = {
-            "ServerApp": {"jpserver_extensions": {"bookstore_y.jupyter": True}},
-            "YDocExtension": {"ystore_class": "bookstore_y.S3YStore"},
-            "BookstoreSettings": bucket_settings(endpoint_url),
-        }
-        room, done, notes = _in_a_room(Path(directory), settings, clients, edits, seed)
+        room, done, notes = _in_a_room(
+            Path(directory), s3_store(endpoint_url), clients, edits, seed
+        )
         copies: dict[str, str | Exception] = dict(room)
         try:
             copies["bucket"] = anyio.run(_archived, bucket_settings(endpoint_url))
         except BookstoreError as error:
             copies["bucket"] = error
-    return LayerResult(
-        "bucket",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-        tuple(notes),
-    )
+    return judged("bucket", clients, began, done, copies, notes=notes)
 
 
 def _in_a_room(
@@ -173,8 +154,8 @@ def _text(sources: list[str]) -> str:
     return "\n\n".join(sources)
 
 
-async def _archived(settings: dict[str, str]) -> str:
-    async with Archive(BookstoreSettings(**settings)) as archive:
+async def _archived(settings: BookstoreSettings) -> str:
+    async with Archive(settings) as archive:
         update = await archive.load(Document(_PATH, "notebook"))
     doc = Doc[Any]()
     doc.apply_update(update)

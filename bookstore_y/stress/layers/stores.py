@@ -17,8 +17,9 @@ from pycrdt.store import BaseYStore, SQLiteYStore, YDocNotFound
 from traitlets.config import Config
 
 from ...store import S3YStore
-from ._embedded import bucket_settings, embedded_s3
-from ._result import Edits, LayerResult, compare
+from ..stores import s3_store
+from ._embedded import embedded_s3
+from ._result import Edits, LayerResult, judged
 from ._writer import all_edits, writers_of
 
 Open = Callable[[], BaseYStore]
@@ -45,13 +46,13 @@ def run_sqlite(clients: int, edits: int, seed: int) -> LayerResult:
             "compressed": _sqlite(folder / "4.db", updates, compress=True),
             "compressed, no checkpoints": _sqlite(folder / "5.db", updates, without, compress=True),
         }
-    return LayerResult(
+    return judged(
         "sqlite-store",
         clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies, optional=copies.keys() - {"room", "written and loaded"}),
+        began,
+        done,
+        copies,
+        optional=copies.keys() - {"room", "written and loaded"},
     )
 
 
@@ -73,14 +74,7 @@ def run_s3(clients: int, edits: int, seed: int) -> LayerResult:
             _through, [opening("1.db"), opening("2.db")], updates, opening("3.db")
         )
         copies["loaded with a buffer on disk"] = anyio.run(_loaded, opening("2.db"))
-    return LayerResult(
-        "s3-store",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-    )
+    return judged("s3-store", clients, began, done, copies)
 
 
 def _room(clients: int, edits: int, seed: int) -> tuple[str, list[bytes], Edits]:
@@ -164,8 +158,7 @@ async def _loaded(opening: Open) -> str:
 
 
 def _s3_store(endpoint_url: str, buffer: Path) -> S3YStore:
-    config = Config()
-    config.BookstoreSettings = Config(bucket_settings(endpoint_url))
+    config = Config(s3_store(endpoint_url))
     config.S3YStore.db_path = str(buffer)
     config.S3YStore.recovery_dir = str(buffer.parent / "recovery")
     config.S3YStore.checkpoint_interval = _INTERVAL

@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pycrdt import Channel, Doc, Provider, Text
 from pycrdt.websocket import WebsocketServer
 
-from ._result import LayerResult, compare
+from ._result import LayerResult, judged
 from ._writer import Writer, all_edits, writers_of
 
 _ROOM = "room"
@@ -86,14 +86,7 @@ async def _run(clients: int, edits: int, seed: int) -> LayerResult:
     for writer, doc in zip(writers, docs, strict=True):
         copies[writer.name] = _content(doc)
     done = all_edits(writers)
-    return LayerResult(
-        "pycrdt-websocket",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-    )
+    return judged("pycrdt-websocket", clients, began, done, copies)
 
 
 async def _write(

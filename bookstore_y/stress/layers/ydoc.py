@@ -10,7 +10,7 @@ from jupyter_ydoc import YNotebook
 from pycrdt import Doc, Map, Text
 
 from ._mail import Mail
-from ._result import LayerResult, compare
+from ._result import LayerResult, judged
 from ._writer import Writer, all_edits, writers_of
 
 _SHARED_CELLS = 3
@@ -40,14 +40,7 @@ def run(clients: int, edits: int, seed: int) -> LayerResult:
     newcomer.set(notebooks[0].get())
     copies["saved and loaded"] = _text(newcomer)
     done = all_edits(writers)
-    return LayerResult(
-        "jupyter-ydoc",
-        clients,
-        len(done.made),
-        len(done.deleted),
-        time.monotonic() - began,
-        compare(done, copies),
-    )
+    return judged("jupyter-ydoc", clients, began, done, copies)
 
 
 def _edit(notebook: YNotebook, writer: Writer) -> None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import time
 
-from ._result import Edits, LayerResult, compare
+from ._result import Edits, LayerResult, judged
 from .node import NodeUnavailable, folder
 
 _WITHIN = 300.0
@@ -32,11 +32,4 @@ def run(clients: int, edits: int, seed: int) -> LayerResult:
         raise RuntimeError(f"Yjs failed under Node; it said:\n{done.stderr.strip()}")
     answer = json.loads(done.stdout)
     made = Edits(set(answer["made"]), set(answer["deleted"]))
-    return LayerResult(
-        "yjs",
-        clients,
-        len(made.made),
-        len(made.deleted),
-        time.monotonic() - began,
-        compare(made, answer["copies"], optional={"in disorder"}),
-    )
+    return judged("yjs", clients, began, made, answer["copies"], optional={"in disorder"})
