@@ -34,7 +34,7 @@ stress: .venv/installed-stress ## real-time collaboration under load, with fault
 bench: .venv/installed-bench ## measure against other stores and the floor: a quarter of an hour
 	@$(bin)/python -m benchmarks --json benchmarks/results.json $(ARGS) && exec $(bin)/python -m benchmarks.report
 
-bench-quick: .venv/installed-bench ## the same, small and few: under a minute
+bench-quick: .venv/installed-bench ## the same, small and few: about a minute
 	@exec $(bin)/python -m benchmarks --quick $(ARGS)
 
 lint: .venv/installed-dev ## ruff: rules and formatting
@@ -70,7 +70,7 @@ bookstore_y/labextension/package.json: $(ui-sources) ui/node_modules/.installed
 	@cd ui && npm run --silent build && touch ../$@
 
 ui/node_modules/.installed: ui/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is needed to build ui/: install Node.js 20 or newer." >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is needed to build ui/: install Node.js 20.19 or newer." >&2; exit 1; }
 	@cd ui && npm ci --silent && touch node_modules/.installed
 
 .venv/bin/python:

@@ -42,7 +42,7 @@ def build(root: Path) -> None:
     if npm is None:
         raise RuntimeError(
             "The JupyterLab extension is not built, and there is no npm to build it with: install "
-            "Node.js 20 or newer, or install bookstore-y from PyPI, where it is built already."
+            "Node.js 20.19 or newer, or install a wheel, in which it is built already."
         )
     environment = {**os.environ, "CI": "1"}
     for command in (["ci"], ["run", "build"]):

@@ -70,7 +70,7 @@ def measure(groups: list[str], *, quick: bool, s3: str) -> dict[str, Any]:
             since = time.perf_counter()
             group: Callable[[Bench], AsyncIterator[Figure | Curve]]
             group = import_module(f".{name}", __package__).figures
-            asyncio.run(_collect(group(bench), found))
+            asyncio.run(_collect(group(bench), found, quick=quick))
             took[name] = round(time.perf_counter() - since, 1)
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -85,15 +85,18 @@ def measure(groups: list[str], *, quick: bool, s3: str) -> dict[str, Any]:
     }
 
 
-async def _collect(figures: AsyncIterator[Figure | Curve], found: list[Figure | Curve]) -> None:
+async def _collect(
+    figures: AsyncIterator[Figure | Curve], found: list[Figure | Curve], *, quick: bool
+) -> None:
     async for figure in figures:
         found.append(figure)
         if isinstance(figure, Figure):
-            print(told(figure), flush=True)
+            print(told(figure, judged=not quick), flush=True)
 
 
-def told(figure: Figure) -> str:
-    """A figure in a line."""
+def told(figure: Figure, *, judged: bool) -> str:
+    """A figure in a line; if it is to be judged, with what is to be reached, which is said of the
+    full run's sizes."""
     from .wording import reach, verdict, with_unit
 
     said = figure.to_json()
@@ -103,7 +106,7 @@ def told(figure: Figure) -> str:
             f"; {figure.of}: {with_unit(said['other_median'], figure.unit)}; "
             f"ratio {said['ratio']:.2f} ({said['spread'][0]:.2f} to {said['spread'][1]:.2f})"
         )
-    if figure.met is not None:
+    if judged and figure.met is not None:
         line += f"; to reach: {reach(said)}: {verdict(said)}"
     return line + (f" [{figure.note}]" if figure.note else "")
 

@@ -391,7 +391,7 @@ def _require_packages(*names: str) -> None:
     if missing:
         raise CommandError(
             f"The demo needs {' and '.join(missing)}, not installed here; run\n"
-            '    pip install "bookstore-y[demo]"',
+            '    pip install "bookstore-y[demo]"    (in a clone: pip install ".[demo]")',
             2,
         )
 

@@ -326,7 +326,7 @@ function VersionRow(
           </div>
         )}
         <div className="jp-BookstoreHistory-line">
-          <span className="jp-BookstoreHistory-time">{wording.time(time)}</span>
+          <span className="jp-BookstoreHistory-time">{wording.clock(time)}</span>
           <span className="jp-BookstoreHistory-made">{wording.made(version)}</span>
           <span className="jp-BookstoreHistory-end">{wording.ago(time, now)}</span>
         </div>

@@ -14,6 +14,7 @@ export class Wording {
     const locale = validLocale(languageCode);
     this._relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
     this._time = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
+    this._clock = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
     this._exact = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' });
     this._moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' });
     this._brief = new Intl.DateTimeFormat(locale, {
@@ -34,6 +35,7 @@ export class Wording {
 
   private readonly _relative: Intl.RelativeTimeFormat;
   private readonly _time: Intl.DateTimeFormat;
+  private readonly _clock: Intl.DateTimeFormat;
   private readonly _exact: Intl.DateTimeFormat;
   private readonly _moment: Intl.DateTimeFormat;
   private readonly _brief: Intl.DateTimeFormat;
@@ -45,6 +47,11 @@ export class Wording {
   /** The hour and minute. */
   time(date: Date): string {
     return this._time.format(date);
+  }
+
+  /** To the second, which tells the versions of one minute apart. */
+  clock(date: Date): string {
+    return this._clock.format(date);
   }
 
   /** "10:02 – 10:34"; one time if both are in one minute. */
