@@ -299,7 +299,7 @@ def _run_layers(args: argparse.Namespace, out: Output) -> int:
     results = []
     for name in args.layer:
         results.append(LAYERS[name].run(max(2, args.users), args.edits, args.seed))
-        out.say(visible(str(results[-1])))
+        out.say(*map(visible, str(results[-1]).splitlines()))
     out.document([asdict(result) for result in results])
     return DONE if all(result.passed or result.skipped for result in results) else FAILED
 

@@ -11,7 +11,8 @@ import random
 import socket
 import struct
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import gevent  # type: ignore[import-untyped]
@@ -36,6 +37,8 @@ from websocket import ABNF, WebSocket, WebSocketException, create_connection
 from . import marks
 from .address import Address
 from .author import Author
+
+T = TypeVar("T")
 
 _RAW = 2
 """jupyter_server_ydoc's third kind of message, JSON."""
@@ -238,7 +241,7 @@ class Client:
             suppress_origin=True,
         )
 
-    def _timed(self, kind: str, act: Any) -> Any:
+    def _timed(self, kind: str, act: Callable[[], T]) -> T:
         began = time.monotonic()
         error: Exception | None = None
         try:

@@ -135,6 +135,12 @@ def test_a_wrong_token_is_said_and_what_was_written_is_named(
     assert "is kept in" in ran.stderr
 
 
+def test_a_layer_is_run_alone(stress: Stress) -> None:
+    ran = stress("--layer", "pycrdt", "--users", 2, "--edits", 50)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("pycrdt: converged")
+
+
 def test_a_run_that_takes_too_long_is_ended(stress: Stress) -> None:
     ran = stress("--users", 2, "--duration", 600, "--within", 12)
     assert ran.returncode == 1
