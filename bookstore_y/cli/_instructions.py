@@ -44,7 +44,7 @@ def instructions(
   Snapshots   {key}
   Log         {lab.log}
 
-Open the URL in two windows and type in both. The clock in the right side bar (Alt+Shift+H) shows the
+Open the URL in two windows and type in both. The clock in the right side bar (Alt+Shift+H) has the
 versions: look at one, compare, restore. Then try, from another terminal:
 
 # the versions of the notebook, newest first; the exports lead the commands here{credentials}
