@@ -40,6 +40,9 @@ from .settings import BookstoreSettings
 from .snapshot import apply, lineage_of, missing, squash, state_vector, update_of
 from .version import Version
 
+_NOTED = 0.1
+"""Seconds after a save within which its room has noted it in the document."""
+
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
 
@@ -640,8 +643,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
             if not self._checkpointer.buffer.durable:
                 # After a crash the file would be newer than all that is stored, and so would
-                # replace it; clients that come back would then have their edits doubled.
-                self._checkpointer.hurry(self._entry)
+                # replace it; clients that come back would then have their edits doubled. The room
+                # still notes in the document that it is saved, which is no version of its own.
+                loop = asyncio.get_running_loop()
+                loop.call_later(_NOTED, self._checkpointer.hurry, self._entry)
 
 
 def _in_a_frame(error: BookstoreError) -> str:

@@ -278,6 +278,25 @@ async def test_squashing_keeps_the_document_and_drops_the_steps(
     assert await reader.text(PATH) == str(typist)
 
 
+async def test_what_a_room_notes_of_a_save_is_in_the_version_of_that_save(
+    config: Config, reader: Reader
+) -> None:
+    config.S3YStore.checkpoint_idle_delay = config.S3YStore.checkpoint_max_delay = 60.0
+    typist = Typist()
+    async with S3YStore(PATH, config=config) as store:
+        await store.write(typist.type("typed"))
+        store.note_saving("hash of the file")
+        store.note_saved()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await store.write(typist.type(", and saved"))
+        entry = store.entry
+        assert entry is not None
+        await until(lambda: not entry.pending, "the save is checkpointed at once")
+        assert await reader.text(PATH) == "typed, and saved"
+        assert await reader.count(PATH) == 1
+
+
 async def test_a_checkpoint_of_nothing_new_is_no_version(config: Config, reader: Reader) -> None:
     typist = Typist()
     async with S3YStore(PATH, config=config) as store:
