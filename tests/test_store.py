@@ -284,6 +284,8 @@ async def test_what_a_room_notes_of_a_save_is_in_the_version_of_that_save(
     config.S3YStore.checkpoint_idle_delay = config.S3YStore.checkpoint_max_delay = 60.0
     typist = Typist()
     async with S3YStore(PATH, config=config) as store:
+        await store.write(typist.type("opened, "))
+        await store.checkpoint()
         await store.write(typist.type("typed"))
         store.note_saving("hash of the file")
         store.note_saved()
@@ -293,8 +295,8 @@ async def test_what_a_room_notes_of_a_save_is_in_the_version_of_that_save(
         entry = store.entry
         assert entry is not None
         await until(lambda: not entry.pending, "the save is checkpointed at once")
-        assert await reader.text(PATH) == "typed, and saved"
-        assert await reader.count(PATH) == 1
+        assert await reader.text(PATH) == "opened, typed, and saved"
+        assert await reader.count(PATH) == 2
 
 
 async def test_a_checkpoint_of_nothing_new_is_no_version(config: Config, reader: Reader) -> None:
