@@ -111,7 +111,8 @@ class BookstoreExtension(ExtensionApp):
         return manager if isinstance(manager, BookstoreContentsMixin) else None
 
     async def _check(self, checkpointer: Checkpointer) -> bool:
-        await asyncio.sleep(SETTLING)
+        if self.documents.settings.s3_bucket:  # that there is none needs no S3 client to find out
+            await asyncio.sleep(SETTLING)
         works = await checkpointer.health.check()
         if works:
             settings = self.documents.settings

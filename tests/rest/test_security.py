@@ -21,11 +21,16 @@ PATH = "work/tides.ipynb"
 READS = [
     "/api/bookstore",
     "/api/bookstore/openapi.yaml",
+    "/api/bookstore/published",
     f"/api/bookstore/versions/{PATH}",
     f"/api/bookstore/version/{PATH}",
     f"/api/bookstore/diff/{PATH}?before=any",
 ]
-PAGES = ["/bookstore/clone?s3_bucket=b&s3_key=k", "/bookstore/fs-clone?relpath=a.ipynb"]
+PAGES = [
+    "/bookstore",
+    "/bookstore/clone?s3_bucket=b&s3_key=k",
+    "/bookstore/fs-clone?relpath=a.ipynb",
+]
 CHANGES = [
     ("PUT", f"/api/bookstore/label/{PATH}"),
     ("DELETE", f"/api/bookstore/label/{PATH}?version_id=any"),
