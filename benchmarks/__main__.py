@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.servers import NAMES
+from bookstore_y.errors import BookstoreError
+from tests.servers import NAMES, ServerError
 
 from .bench import Bench
 from .machine import machine, versions
@@ -50,8 +51,13 @@ def main() -> None:
         "--s3", default="moto", metavar="SERVER", help=f"{', '.join(NAMES)}, or a URL"
     )
     args = parser.parse_args()
+    if args.json and not os.access(args.json.parent, os.W_OK):
+        parser.error(f"{args.json} cannot be written; name a file in a directory that is there")
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    result = measure(args.only or list(GROUPS), quick=args.quick, s3=args.s3)
+    try:
+        result = measure(args.only or list(GROUPS), quick=args.quick, s3=args.s3)
+    except (BookstoreError, ServerError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 

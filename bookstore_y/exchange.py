@@ -344,8 +344,6 @@ class Exchange:
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
             state = await aside(len(base), state_vector, base)
-        rows = await cp.buffer.read(entry.id, base=False)
-        whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
         entry.state = state
         facts.lineage = theirs.lineage
         facts.learn_of_file(theirs.file_id, theirs.file_hashes)
@@ -355,6 +353,9 @@ class Exchange:
             entry.evicted = True
             facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
             await cp.set_facts(entry)
+        # Last of all, since others may be writing to the document.
+        rows = await cp.buffer.read(entry.id, base=False)
+        whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
         return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
 
     async def _take_in(

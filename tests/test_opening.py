@@ -14,6 +14,7 @@ import pytest
 from traitlets.config import Config
 
 from bookstore_y import S3YStore
+from bookstore_y.bucket import Bucket
 from bookstore_y.buffer import Buffer
 from bookstore_y.errors import BucketUnavailable, UpdateBufferError
 
@@ -249,6 +250,33 @@ async def test_a_room_that_is_behind_gets_what_others_wrote_when_a_second_one_op
         async with S3YStore(PATH, config=here) as second:
             assert str(await opened(second)) == "one two"
             await until(lambda: str(first) == "one two", "the first one sees it")
+
+
+async def test_a_checkpoint_waits_for_the_buffer_and_asks_the_bucket_nothing_again(
+    here: Config, elsewhere: Config, disk: Disk, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archived(elsewhere, "one")
+    get, read = Bucket.get, list[str]()
+
+    async def counted(bucket: Bucket, key: str, *args: Any, **options: Any) -> Any:
+        read.append(key)
+        return await get(bucket, key, *args, **options)
+
+    monkeypatch.setattr(Bucket, "get", counted)
+    disk.stop()
+    async with S3YStore(PATH, config=here) as store:
+        typist = await opened(store)
+        await disk.reached.wait()
+        await store.write(typist.type(" two"))
+        archiving = asyncio.create_task(store.checkpoint())
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert not archiving.done()
+        disk.goes_on.set()
+        await archiving
+        assert read == [KEY]
+
+    assert await reader.text(PATH) == "one two"
 
 
 # -- the buffer refuses ----------------------------------------------------------------------------

@@ -147,10 +147,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--seed", type=_count, default=0, help="of what clients choose by chance")
     parser.add_argument("--keep", action="store_true", help="keep all artefacts of good runs too")
-    results = parser.add_argument("--results", type=Path, metavar="FILE", help="write results here")
+    results = parser.add_argument(
+        "--results", type=_writable, metavar="FILE", help="write results here"
+    )
     complete(results, "file")
     html = parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a report with plots"
+        "--html", type=_writable, metavar="FILE", help="write a report with plots"
     )
     complete(html, "file")
 
@@ -386,6 +388,16 @@ def _host_and_port(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
     return host, int(port)
+
+
+def _writable(text: str) -> Path:
+    """Found out before a run, whose results would otherwise have no place at its end."""
+    file = Path(text)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be written; name a file in a directory that is there, and yours"
+        )
+    return file
 
 
 def _positive(text: str) -> int:

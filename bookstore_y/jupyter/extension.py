@@ -91,7 +91,7 @@ class BookstoreExtension(ExtensionApp):
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))
-        _take_sigterm_in_turn()
+        take_sigterm_in_turn()
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
@@ -195,7 +195,7 @@ class BookstoreExtension(ExtensionApp):
             self.log.error("No recovery file can be written yet: %s", error)  # noqa: TRY400
 
 
-def _take_sigterm_in_turn() -> None:
+def take_sigterm_in_turn() -> None:
     """Have the event loop call jupyter_server's handler of SIGTERM, not the interpreter.
 
     The handler logs first. In the middle of another line that is being written the interpreter

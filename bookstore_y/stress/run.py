@@ -149,7 +149,13 @@ class Run:
             },
         }
         for path, body in bodies.items():
-            status = put(address, f"/api/contents/{quote(path)}", body)
+            try:
+                status = put(address, f"/api/contents/{quote(path)}", body)
+            except OSError as error:
+                raise RunFailed(
+                    f"{address.url} does not answer ({error}); see that a server runs there, and "
+                    "that the URL is right."
+                ) from error
             if status not in (200, 201):
                 raise RunFailed(
                     f"{address.url} answered with status {status} when {path} was to be written; "

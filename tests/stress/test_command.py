@@ -135,6 +135,13 @@ def test_a_wrong_token_is_said_and_what_was_written_is_named(
     assert "is kept in" in ran.stderr
 
 
+def test_a_server_that_is_not_there_is_named(stress: Stress) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    ran = stress("--server", nobody)
+    assert ran.returncode == 1
+    assert f"{nobody} does not answer" in ran.stderr
+
+
 def test_a_layer_is_run_alone(stress: Stress) -> None:
     ran = stress("--layer", "pycrdt", "--users", 2, "--edits", 50)
     assert ran.returncode == 0, ran.stderr
@@ -164,6 +171,8 @@ def test_json_is_the_whole_result(stress: Stress) -> None:
         (["--faults", "fire"], "there is no fault 'fire'; there are kill, stop, outage"),
         (["--scenario", "killed", "--server", "http://127.0.0.1:9"], "--server names one"),
         (["--users", "0"], "0 is less than 1"),
+        (["--results", "nowhere/results.json"], "'nowhere/results.json' cannot be written"),
+        (["--html", "."], "'.' cannot be written"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(
