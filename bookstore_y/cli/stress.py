@@ -147,12 +147,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--seed", type=_count, default=0, help="of what clients choose by chance")
     parser.add_argument("--keep", action="store_true", help="keep all artefacts of good runs too")
-    results = parser.add_argument(
-        "--results", type=_writable, metavar="FILE", help="write results here"
-    )
+    results = parser.add_argument("--results", type=Path, metavar="FILE", help="write results here")
     complete(results, "file")
     html = parser.add_argument(
-        "--html", type=_writable, metavar="FILE", help="write a report with plots"
+        "--html", type=Path, metavar="FILE", help="write a report with plots"
     )
     complete(html, "file")
 
@@ -164,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
         return _work(*args.worker_of)
     if args.layer is not None:
         return _run_layers(args, output(args))
+    _require_writable(args.results, args.html)
     from ..stress.result import to_json, write
 
     out = output(args)
@@ -356,6 +355,17 @@ def _require_packages() -> None:
         )
 
 
+def _require_writable(*files: Path | None) -> None:
+    """Found out before a run, whose results would otherwise have no place at its end."""
+    for file in filter(None, files):
+        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise CommandError(
+                f"{visible(str(file))} cannot be written; name a file in a directory that is "
+                "there, and yours",
+                ASKED_WRONGLY,
+            )
+
+
 def _list_of(what: str, known: Collection[str]) -> Callable[[str], list[str]]:
     """A parser of names with commas between."""
 
@@ -388,16 +398,6 @@ def _host_and_port(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise argparse.ArgumentTypeError(f"{text} is not HOST:PORT")
     return host, int(port)
-
-
-def _writable(text: str) -> Path:
-    """Found out before a run, whose results would otherwise have no place at its end."""
-    file = Path(text)
-    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be written; name a file in a directory that is there, and yours"
-        )
-    return file
 
 
 def _positive(text: str) -> int:

@@ -25,9 +25,11 @@ async def main() -> None:
     loader = FileLoader(ids.index("notes.txt"), ids, contents, log, poll_interval=0.1)
     room = DocumentRoom("room", "text", "file", loader, events, None, log)
     running = asyncio.create_task(room.start())
-    await asyncio.sleep(0.5)  # the loader has looked at the file
+    while loader.last_modified is None:  # it has not looked at the file yet
+        await asyncio.sleep(0.1)
     file.write_text("new")
-    await asyncio.sleep(0.5)  # and again
+    while room._document.source != "new":
+        await asyncio.sleep(0.1)
     await room.initialize()
     print(f"in the file: {file.read_text()}; in the room: {room._document.source}")
     running.cancel()

@@ -4,6 +4,7 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import anyio
 from pycrdt.store import SQLiteYStore
@@ -22,11 +23,21 @@ async def write(name: str) -> None:
 
 
 async def main() -> None:
-    """Open two rooms."""
+    """Open two rooms, which both see that there is no database before either makes it."""
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
-    async with anyio.create_task_group() as group:
-        group.start_soon(write, "one")
-        group.start_soon(write, "other")
+    exists, looked, both = anyio.Path.exists, [], anyio.Event()
+
+    async def look(path: anyio.Path) -> bool:
+        looked.append(await exists(path))
+        if len(looked) == 2:
+            both.set()
+        await both.wait()
+        return looked.pop()
+
+    with patch("anyio.Path.exists", look):
+        async with anyio.create_task_group() as group:
+            group.start_soon(write, "one")
+            group.start_soon(write, "other")
 
 
 anyio.run(main)

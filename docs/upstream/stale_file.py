@@ -12,7 +12,7 @@ from jupyter_server_fileid.manager import ArbitraryFileIdManager
 from jupyter_server_ydoc.loaders import FileLoader  # type: ignore[import-untyped]
 from jupyter_server_ydoc.rooms import DocumentRoom  # type: ignore[import-untyped]
 from jupyter_server_ydoc.stores import SQLiteYStore  # type: ignore[import-untyped]
-from pycrdt import Text
+from pycrdt import Doc, Text
 
 folder = Path(tempfile.mkdtemp())
 file = folder / "notes.txt"
@@ -23,26 +23,35 @@ events: Any = SimpleNamespace(emit=lambda **_: None)
 log = logging.getLogger()
 
 
-async def open_room() -> tuple[Text, asyncio.Task[None]]:
-    """The text of a room of the file, as a server that has just started makes it."""
+async def open_room() -> tuple[Text, SQLiteYStore, asyncio.Task[None]]:
+    """The text of a room of the file and its store, as a server that has just started has them."""
     loader = FileLoader(ids.index("notes.txt"), ids, contents, log)
     store = SQLiteYStore(path="notes", log=log)
     store.db_path = str(folder / "y.db")
-    room = DocumentRoom("room", "text", "file", loader, events, store, log, save_delay=1)
+    room = DocumentRoom("room", "text", "file", loader, events, store, log, save_delay=60)
     running = asyncio.create_task(room.start())
     await room.initialize()
-    return room.ydoc.get("source", type=Text), running
+    await room.ydoc_observed.wait()
+    return room.ydoc.get("source", type=Text), store, running
+
+
+async def stored(store: SQLiteYStore) -> str:
+    """What the store has."""
+    doc: Doc[Any] = Doc()
+    await store.apply_updates(doc)
+    return str(doc.get("source", type=Text))
 
 
 async def main() -> None:
-    """Type for longer than the file takes to be saved, crash, and open it again."""
-    text, running = await open_room()
+    """Type, crash when it is stored but not saved, and open it again."""
+    text, store, running = await open_room()
     for word in ("and", "new", "words", "typed"):
         text += f" {word}"
-        await asyncio.sleep(0.4)  # stored; a save waits for a second without typing
+    while await stored(store) != str(text):
+        await asyncio.sleep(0.1)
     print(f"typed: {text}; in the file: {file.read_text()}")
     running.cancel()
-    text, running = await open_room()
+    text, _, running = await open_room()
     print(f"after the crash: {text}")
     running.cancel()
 

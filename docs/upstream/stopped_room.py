@@ -17,16 +17,25 @@ class Store(SQLiteYStore):
 
     db_path = str(Path(tempfile.mkdtemp()) / "y.db")
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.has_written = anyio.Event()
+
+    async def write(self, data: bytes) -> None:
+        """Write an update, and tell that there is one."""
+        await super().write(data)
+        self.has_written.set()
+
 
 async def main() -> None:
     """Edit, stop, and read what was stored."""
     store = Store("room")
     async with YRoom(ystore=store) as room:
-        await anyio.sleep(0.5)  # the store starts
+        await room.ydoc_observed.wait()
         text = room.ydoc.get("text", type=Text)
         for _ in range(EDITS):
             text += "x"
-        await anyio.sleep(0.1)
+        await store.has_written.wait()
     loaded: Doc[Any] = Doc()
     async with Store("room") as again:
         await again.apply_updates(loaded)

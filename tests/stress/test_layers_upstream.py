@@ -38,7 +38,7 @@ def test_every_program_is_run_and_on_the_page() -> None:
     [
         pytest.param(
             name,
-            marks=[pytest.mark.slow] if name in ("full_stream", "locked", "stale_file") else [],
+            marks=[pytest.mark.slow] if name in ("full_stream", "locked") else [],
         )
         for name in SHOWN
     ],
