@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..keys import Document, snapshot_key
-from ._embedded_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from ..local.embedded_s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from ._lab import Lab, LabAddress
 
 if TYPE_CHECKING:

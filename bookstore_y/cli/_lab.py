@@ -6,14 +6,13 @@ import http.client
 import json
 import os
 import secrets
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ._child import Child
+from ..local.child import Child
 
 GRACE = 30.0
 """Seconds that JupyterLab has to flush to the bucket after a SIGTERM."""
@@ -107,24 +106,6 @@ class Lab(Child):
         answer = json.loads(body)
         failing = [f"{name}: {why}" for name, why in answer["failing_documents"].items()]
         return answer["error"] or next(iter(failing), None)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def _as_root() -> Sequence[str]:

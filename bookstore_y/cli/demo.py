@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.request import getproxies
 
-from ._child import Child
-from ._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
+from ..local.child import Child
+from ..local.embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY, EmbeddedS3
+from ..local.ports import free_port, port_is_free
 from ._errors import CommandError
 from ._instructions import instructions
-from ._lab import GRACE, Lab, LabAddress, free_port, port_is_free
+from ._lab import GRACE, Lab, LabAddress
 from ._output import printing
 from ._signals import Signals
 

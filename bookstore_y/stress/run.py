@@ -15,8 +15,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
-from ..cli._embedded_s3 import EmbeddedS3
-from ..cli._lab import free_port
+from ..local.embedded_s3 import EmbeddedS3
+from ..local.ports import free_port
 from . import bucket_copies, marks, notebooks, server_log, store_copies
 from .address import Address
 from .faults import Faults

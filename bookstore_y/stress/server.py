@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..cli._child import Child
-from ..cli._lab import free_port
+from ..local.child import Child
+from ..local.ports import free_port
 from .address import Address
 
 GRACE = 30.0

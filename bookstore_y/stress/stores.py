@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cli._embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY
+from ..local.embedded_s3 import ACCESS_KEY_ID, REGION_NAME, SECRET_ACCESS_KEY
 from ..settings import BookstoreSettings
 
 BUCKET = "stress"

@@ -345,7 +345,7 @@ def test_a_real_server_and_the_users_own_directory(
         assert f"JPYNB_S3_ENDPOINT_URL=http://{host}:{port} " in demo.printed
         everything = "".join(demo.processes().values())
         assert "the-secret" not in everything
-        assert "_embedded_s3" not in everything
+        assert "embedded_s3" not in everything
         written = [path for path in tree(demo.temporary) if path.is_file()]
         assert all(b"the-secret" not in path.read_bytes() for path in written)
 

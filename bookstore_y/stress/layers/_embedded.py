@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...cli._embedded_s3 import EmbeddedS3
+from ...local.embedded_s3 import EmbeddedS3
 from ..stores import BUCKET
 
 _START_WITHIN = 60.0

@@ -1,6 +1,6 @@
 """The embedded S3: moto's server with one versioned bucket, in a process of its own.
 
-    python -m bookstore_y.cli._embedded_s3 BUCKET ANNOUNCEMENT
+    python -m bookstore_y.local.embedded_s3 BUCKET ANNOUNCEMENT
 
 It listens on a free loopback port and, once the bucket is there, writes its URL to the file
 ANNOUNCEMENT. Everything it holds is in memory.
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from ._child import Child
+from .child import Child
 
 ACCESS_KEY_ID = "embedded-s3"
 SECRET_ACCESS_KEY = "embedded-s3"  # noqa: S105

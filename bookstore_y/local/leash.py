@@ -1,6 +1,6 @@
 """Run a module as `python -m` does, in a process that ends when its parent ends.
 
-    python -m bookstore_y.cli._leash SECONDS MODULE [ARGUMENT ...]
+    python -m bookstore_y.local.leash SECONDS MODULE [ARGUMENT ...]
 
 The leash is the standard input: a pipe whose other end only the parent holds. However the
 parent ends, SIGKILL included, the kernel closes that end; then this process gets a SIGTERM,

@@ -15,7 +15,7 @@ class Child:
     """A Python module that runs as a process in a session of its own, on a leash.
 
     Its own session keeps the terminal's Ctrl-C from it, so that whoever started it decides in
-    which order things stop. The leash (see `_leash`) ends it when this process ends in any way.
+    which order things stop. The leash (see `leash`) ends it when this process ends in any way.
     Standard output and error are appended to `log`. After a SIGTERM it has `grace` seconds.
     """
 
@@ -34,7 +34,7 @@ class Child:
         self.grace = grace
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bookstore_y.cli._leash", str(grace), *command],
+                [sys.executable, "-m", "bookstore_y.local.leash", str(grace), *command],
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.PIPE,
