@@ -290,6 +290,17 @@ class Archive:
         async for file in workspace.files(path, at=_aware(at)):
             yield file
 
+    async def with_details(self, files: Iterable[ArchivedFile]) -> list[ArchivedFile]:
+        """The files with all that is known of their versions, without versions that were removed
+        since; a request or two a version."""
+
+        async def complete(file: ArchivedFile) -> ArchivedFile:
+            versions = await self._details.complete_all(file.versions)
+            return replace(file, versions=tuple(versions))
+
+        completed = await asyncio.gather(*map(complete, files))
+        return [file for file in completed if file.versions]
+
     async def publish(self, path: str | Document, version_id: str | None = None) -> Version:
         """Publish a version, or without an id the newest, and its snapshot. Raises like `read`.
 

@@ -360,7 +360,7 @@ def _require_writable(*files: Path | None) -> None:
     for file in filter(None, files):
         if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
             raise CommandError(
-                f"{visible(str(file))} cannot be written; name a file in a directory that is "
+                f"{str(file)!r} cannot be written; name a file in a directory that is "
                 "there, and yours",
                 ASKED_WRONGLY,
             )

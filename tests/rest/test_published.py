@@ -58,6 +58,16 @@ class TestPublished:
         assert len(rest.get("published", q="sea words")["documents"]) == 1
         assert rest.get("published", q="sea nowhere")["documents"] == []
 
+    def test_tells_authors_and_labels_when_asked(self, rest: RestServer) -> None:
+        version_id = _publish(rest, "details/a.ipynb")
+        rest.send("PUT", "label", "details/a.ipynb", version_id=version_id, label="As sent")
+        query = {"q": "details/a"}
+        (plain,) = rest.get("published", **query)["documents"]
+        assert (plain["versions"][0]["label"], plain["versions"][0]["origin"]) == (None, "")
+        (full,) = rest.get("published", details="1", **query)["documents"]
+        assert full["versions"][0]["label"] == "As sent"
+        assert full["versions"][0]["origin"] == "publish"
+
     @pytest.mark.parametrize("query", ["after=x", "after=-1", "limit=0", "limit=1001"])
     def test_refuses_what_it_did_not_give(self, rest: RestServer, query: str) -> None:
         assert rest.ask("GET", f"published?{query}").status_code == 400
@@ -68,6 +78,9 @@ class TestPublished:
         (version,) = client.published("client/a")
         assert version.version_id == version_id
         assert version.document == "client/a.ipynb"
+        assert version.origin == "publish"
+        (bare,) = client.published("client/a", details=False)
+        assert bare.origin == ""
 
 
 class TestStateOfADocument:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -351,8 +351,13 @@ async def test_what_is_published(serve: Serve, moto_server: S3Server, moto_bucke
                 f"/api/bookstore/publish/{path}", json={"type": "notebook", "live": True}
             )
             assert answer.status_code == 200, answer.text
+        reviewed = datetime.now(timezone.utc) - timedelta(days=2), _with("gauges")
+        key = "published/harbour/gauges.ipynb"
+        put_saves(moto_server, moto_bucket, key, [(*reviewed, "Ben Okri", "As reviewed")])
         await page.page.goto(f"{server.url}/bookstore")
-        await expect(gallery.get_by_role("listitem")).to_have_count(3, timeout=30_000)
+        cards = gallery.get_by_role("listitem")
+        await expect(cards).to_have_count(4, timeout=30_000)
+        await expect(cards.filter(has_text="As reviewed")).to_contain_text("ago by Ben Okri")
         await page.shoot("gallery")
         assert await page.violations(".jp-BookstoreGallery") == []
         await gallery.get_by_role("searchbox").fill("storm")

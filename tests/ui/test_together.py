@@ -77,7 +77,8 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await expect(cleo.panel.get_by_text("as submitted")).to_be_visible(timeout=SEEN)
 
         # Look at it, compare it.
-        labelled = cleo.rows.filter(has_text="as submitted")
+        label = cleo.page.locator(".jp-BookstoreHistory-label", has_text="as submitted")
+        labelled = cleo.rows.filter(has=label)
         await labelled.click()
         await labelled.get_by_role("button", name="Look").click()
         look = cleo.page.locator(".jp-BookstoreLook-tab")
@@ -101,7 +102,7 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.accept("Restore", "restore")
         for page in (ada, ben, cleo):
             await expect(page.notebook).not_to_contain_text(LATER, timeout=SEEN)
-        await expect(cleo.panel.get_by_text("Restored").first).to_be_visible(timeout=SEEN)
+        await expect(cleo.panel.get_by_text("from “as submitted”")).to_be_visible(timeout=SEEN)
         await cleo.shoot("restored")
         await cleo.message("says again").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)

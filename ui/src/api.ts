@@ -156,11 +156,13 @@ export class Api {
     });
   }
 
-  published(query: { q?: string; limit?: number; after?: string | null } = {}): Promise<{
-    documents: IPublished[];
-    next: string | null;
-  }> {
-    return this._ask('published', query);
+  published(query: {
+    q?: string;
+    limit?: number;
+    after?: string | null;
+    details?: boolean;
+  }): Promise<{ documents: IPublished[]; next: string | null }> {
+    return this._ask('published', { ...query, details: query.details ? 1 : undefined });
   }
 
   private async _ask(call: string, query: Query, method = 'GET', body?: unknown): Promise<any> {

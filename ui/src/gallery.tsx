@@ -47,8 +47,12 @@ function Gallery(props: { services: IServices; viewers: IViewers }): JSX.Element
     async (q: string, before: IListing | null) => {
       const mine = ++turn.current;
       try {
-        const page = await api.published({ q, limit: PAGE, after: before?.next });
-        if (mine === turn.current) {
+        // A page is shown at once, and its details as they arrive.
+        for (const details of [false, true]) {
+          const page = await api.published({ q, limit: PAGE, after: before?.next, details });
+          if (mine !== turn.current) {
+            return;
+          }
           setListing({ ...page, documents: [...(before?.documents ?? []), ...page.documents] });
           setError(null);
         }
@@ -130,12 +134,18 @@ function Card(props: {
   const version = document.versions.find(isFile) ?? document.versions[0]!;
   const time = timeOf(version);
   const folder = document.path.slice(0, -nameOf(document.path).length);
+  const authors = version.authors.join(', ');
+  const ago = wording.ago(time, new Date());
   return (
     <li className="jp-BookstoreGallery-card">
       <h2 title={document.path}>{nameOf(document.path)}</h2>
-      <p className="jp-BookstoreGallery-folder">{folder || ' '}</p>
+      {folder && <p className="jp-BookstoreGallery-folder">{folder}</p>}
+      {version.label && <p className="jp-BookstoreHistory-label">{version.label}</p>}
       <p title={wording.exact(time)}>
-        {trans.__('Published %1', wording.ago(time, new Date()))} · {wording.size(version.size)}
+        {authors
+          ? trans.__('Published %1 by %2', ago, authors)
+          : trans.__('Published %1', ago)}{' '}
+        · {wording.size(version.size)}
       </p>
       <div className="jp-BookstoreHistory-actions">
         <button

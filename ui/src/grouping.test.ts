@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { IVersion } from './api';
-import { group, isMilestone, matches, merge } from './grouping';
+import { group, isMilestone, matches, merge, restoredFrom } from './grouping';
 
 let made = 0;
 
@@ -80,6 +80,11 @@ describe('group', () => {
       version('2026-11-21T10:02:00', { kind: 'published' })
     ];
     expect([...kept, plain].filter(isMilestone)).toEqual(kept);
+  });
+
+  it('tells what a version was restored from', () => {
+    expect(restoredFrom(version('2026-11-21T10:00:00', { origin: 'restore:v1' }))).toBe('v1');
+    expect(restoredFrom(version('2026-11-21T10:00:00', { origin: 'publish:v1' }))).toBeNull();
   });
 });
 

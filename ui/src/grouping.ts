@@ -28,6 +28,12 @@ export function isMilestone(version: IVersion): boolean {
   );
 }
 
+/** The id of the version that a version restored; null if it is none of that kind. */
+export function restoredFrom(version: IVersion): string | null {
+  const [what, ...id] = version.origin.split(':');
+  return what === 'restore' ? id.join(':') : null;
+}
+
 /**
  * Group versions, which come newest first, by local day and session.
  *

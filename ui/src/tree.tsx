@@ -11,7 +11,7 @@ import React, { useEffect, useRef, useState } from 'react';
 
 import type { IVersion } from './api';
 import type { ISession } from './grouping';
-import { group, isMilestone, timeOf } from './grouping';
+import { group, isMilestone, restoredFrom, timeOf } from './grouping';
 import { CommandIDs, TREE_CLASS, VERSION_CLASS } from './ids';
 import { colourOf, initials } from './people';
 import type { IServices } from './services';
@@ -286,6 +286,8 @@ function VersionRow(
   const id = version.version_id;
   const selected = model.selected?.version_id === id;
   const time = timeOf(version);
+  const source = model.find(restoredFrom(version));
+  const from = wording.from(version, source);
   const run = (command: string) => (event: React.MouseEvent) => {
     event.stopPropagation();
     void commands.execute(command, { versionId: id });
@@ -302,7 +304,7 @@ function VersionRow(
       aria-level={props.level}
       aria-selected={selected}
       aria-label={
-        wording.description(version, now) + (props.isNewest ? `, ${trans.__('newest')}` : '')
+        wording.description(version, now, source) + (props.isNewest ? `, ${trans.__('newest')}` : '')
       }
       tabIndex={props.focusable ? 0 : -1}
       data-id={id}
@@ -330,6 +332,13 @@ function VersionRow(
           <span className="jp-BookstoreHistory-made">{wording.made(version)}</span>
           <span className="jp-BookstoreHistory-end">{wording.ago(time, now)}</span>
         </div>
+        {from && (
+          <div className="jp-BookstoreHistory-line jp-mod-quiet">
+            <span className="jp-BookstoreHistory-from" title={from}>
+              {from}
+            </span>
+          </div>
+        )}
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           <Authors names={version.authors} services={services} />
           <span className="jp-BookstoreHistory-end">{wording.size(version.size)}</span>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { archivedOf } from './statusmodel';
-import type { IStatus } from './api';
+import type { IStatus, IVersion } from './api';
 import { ApiError } from './api';
 import { linesOf } from './textdiff';
 import { Wording, cloneName } from './wording';
@@ -29,6 +29,26 @@ describe('Wording', () => {
       const said = wording.ago(new Date(now.getTime() - 1000 * seconds), now);
       expect(said).toMatch(/^(just now|[12] minutes? ago)$/);
     }
+  });
+
+  it('says which version was restored, if it is known', () => {
+    const at = (last_modified: string, origin: string): IVersion =>
+      ({ kind: 'snapshot', origin, last_modified }) as IVersion;
+    const restored = at('2026-11-21T10:05:00', 'restore:v1');
+    expect(wording.from(restored, null)).toBeNull();
+    expect(wording.from(restored, at('2026-11-21T10:03:07', 'checkpoint'))).toBe(
+      'from 10:03:07 AM'
+    );
+    expect(wording.from(restored, at('2026-11-20T10:03:07', 'checkpoint'))).toBe(
+      'from Nov 20, 2026, 10:03 AM'
+    );
+    const labelled = { ...at('2026-11-21T10:03:07', 'checkpoint'), label: 'as sent' };
+    expect(wording.from(restored, labelled)).toBe('from “as sent”, 10:03:07 AM');
+  });
+
+  it('says what a document was called', () => {
+    const renamed = { kind: 'snapshot', origin: 'renamed-from:a:b.ipynb' } as IVersion;
+    expect(`${wording.made(renamed)} ${wording.from(renamed, null)}`).toBe('Renamed from a:b.ipynb');
   });
 
   it.each([

@@ -109,7 +109,7 @@ export class Wording {
 
   /** What made a version. */
   made(version: IVersion): string {
-    const [what, ...rest] = version.origin.split(':');
+    const [what] = version.origin.split(':');
     switch (what) {
       case 'restore':
         return this.trans.__('Restored');
@@ -120,7 +120,7 @@ export class Wording {
       case 'import':
         return this.trans.__('Imported');
       case 'renamed-from':
-        return this.trans.__('Renamed from %1', rest.join(':'));
+        return this.trans.__('Renamed');
       default:
         return version.kind === 'published'
           ? this.trans.__('Published')
@@ -130,9 +130,26 @@ export class Wording {
     }
   }
 
+  /** What it was made of: the version restored, where that is known, or the former path. */
+  from(version: IVersion, source: IVersion | null): string | null {
+    const [what, ...rest] = version.origin.split(':');
+    if (what === 'renamed-from') {
+      return this.trans.__('from %1', rest.join(':'));
+    }
+    if (!source) {
+      return null;
+    }
+    const [then, now] = [timeOf(source), timeOf(version)];
+    const time = dayOf(then) === dayOf(now) ? this.clock(then) : this.moment(then);
+    return source.label
+      ? this.trans.__('from “%1”, %2', source.label, time)
+      : this.trans.__('from %1', time);
+  }
+
   /** What a screen reader says of a version. */
-  description(version: IVersion, now: Date): string {
-    const parts = [version.label, this.made(version), this.ago(timeOf(version), now)];
+  description(version: IVersion, now: Date, source: IVersion | null = null): string {
+    const made = [this.made(version), this.from(version, source)].filter(Boolean).join(' ');
+    const parts = [version.label, made, this.ago(timeOf(version), now)];
     parts.push(this.exact(timeOf(version)));
     if (version.authors.length) {
       parts.push(this.trans.__('by %1', version.authors.join(', ')));

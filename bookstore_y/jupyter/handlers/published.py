@@ -19,7 +19,7 @@ class PublishedHandler(BookstoreHandler):
     @call
     async def get(self) -> None:
         """Answers `{"documents": [{"path": …, "versions": […]}], "next": …}`; `q` is words that
-        all have to be in the path."""
+        all have to be in the path. `details` fills in authors and labels."""
         documents = self.documents
         if not documents.settings.published_prefix:
             raise FeatureOff(
@@ -29,16 +29,20 @@ class PublishedHandler(BookstoreHandler):
         query = Query(self)
         words = (query.text("q") or "").casefold().split()
         limit, start = query.number("limit", PAGE, MOST), _start(query.text("after"))
+        archive = documents.running().archive
         found = [
             file
-            async for file in documents.running().archive.files(published=True)
+            async for file in archive.files(published=True)
             if all(word in file.path.casefold() for word in words)
         ]
         found.sort(key=_written, reverse=True)
         end = start + limit
+        page = found[start:end]
+        if query.flag("details"):
+            page = await archive.with_details(page)
         self.answer(
             {
-                "documents": [file.to_dict() for file in found[start:end]],
+                "documents": [file.to_dict() for file in page],
                 "next": str(end) if end < len(found) else None,
             }
         )
