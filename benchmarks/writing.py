@@ -84,7 +84,7 @@ async def many_documents(bench: Bench, updates: list[bytes]) -> Figure:
             await checkpointer_of(stores[0]).flush(60)
             return rate
 
-        values = await in_turns(bench.rounds(5), one, many)
+        values = await in_turns(bench.rounds(9), one, many)
     what = f"`write()` in memory, one document against {count:,} in turn"
     of = f"{count:,} documents in turn"
     return Figure("write-many", what, "1/s", values[0], values[1], of, at_most=1.3)

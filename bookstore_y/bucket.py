@@ -351,15 +351,18 @@ class Bucket:
         """Where a version was asked for, it is the version that is not there: Ceph says
         "no such key", and an empty id would mean the current version. No id is over 1,024 bytes
         of UTF-8 (S3 User Guide, "Version IDs")."""
-        missing = f"{key!r} in {self.where} has no version {version_id!r}."
         if version_id is not None and not _ID.fullmatch(version_id):
+            missing = self._has_no(key, version_id)
             raise VersionNotFound(missing[:200].encode(errors="replace").decode())
         try:
             yield
         except DocumentNotFound as error:
             if version_id is None:
                 raise
-            raise VersionNotFound(missing) from error
+            raise VersionNotFound(self._has_no(key, version_id)) from error
+
+    def _has_no(self, key: str, version_id: str) -> str:
+        return f"{key!r} in {self.where} has no version {version_id!r}."
 
     async def details(self, key: str, version_id: str) -> StoredObject:
         """Like `head`, with the number of tags. Asks for the first byte, since LocalStack 4.8
