@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,14 @@ from ..support import Outage, Reader, Typist, until
 from .common import NOTES, QUIET, Server, type_into
 
 
-async def fill_up(archive: Checkpointer) -> None:
-    """Let the buffer's file grow no more."""
-    await archive.buffer._run(
-        lambda db: db.execute(
-            f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}"
-        ),
-        False,
-    )
+async def fill_up(archive: Checkpointer, but_for: int = 0) -> None:
+    """Let the buffer's file grow by so many pages, and no more."""
+
+    def limit(db: sqlite3.Connection) -> None:
+        pages = db.execute("PRAGMA page_count").fetchone()[0] + but_for
+        db.execute(f"PRAGMA max_page_count = {pages}")
+
+    await archive.buffer._run(limit, False)
 
 
 async def test_when_the_disk_is_full_an_update_is_durable_once_the_bucket_has_it(
@@ -49,6 +51,32 @@ async def test_when_the_disk_is_full_an_update_is_durable_once_the_bucket_has_it
         await asyncio.wait_for(waiting, 15)
         assert await reader.text(NOTES) == str(typist)
     assert [each.name for each in tmp_path.glob("buffer*")] == []
+
+
+async def test_of_a_batch_that_fills_the_disk_every_update_is_kept_once(
+    server: Server, tmp_path: Path, reader: Reader, outage: Outage
+) -> None:
+    typist = Typist()
+    async with server(tmp_path / "buffer.db") as archive:
+        entry = await archive.open(NOTES, QUIET)
+        outage.begin()
+        await fill_up(archive, but_for=50)
+        gate = threading.Event()
+        blocked = asyncio.ensure_future(archive.buffer._run(lambda _: gate.wait(15), False))
+        await asyncio.sleep(0)  # its thread writes nothing until then, and all of it at once then
+        updates = [typist.type(f"{n}" * 300) for n in range(400)]
+        durable = [archive.append(entry, update, b"", 1.0)[1] for update in updates]
+        waiting = [asyncio.ensure_future(future) for future in durable if future is not None]
+        gate.set()
+        await blocked
+        await until(lambda: archive.buffer.refused is not None, "the disk refuses")
+        assert (await archive.buffer.read(entry.id)).updates() == updates
+        assert len(waiting) == len(updates)
+        assert not any(future.done() for future in waiting)
+
+        outage.end()
+        await asyncio.wait_for(asyncio.gather(*waiting), 15)
+    assert await reader.text(NOTES) == str(typist)
 
 
 async def test_a_crash_with_a_full_disk_loses_nothing_that_was_durable(
