@@ -25,6 +25,7 @@ pytestmark = [
 
 PATH = "tides.ipynb"
 FIRST, SECOND, LATER = "north gauge checked", "south gauge replaced", "all gauges lost"
+SINCE = "one gauge found"
 SEEN = 20_000.0
 
 
@@ -106,6 +107,18 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.shoot("restored")
         await cleo.message("says again").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
+
+        # Undo asks before it takes back what somebody has typed since.
+        await labelled.get_by_role("button", name="Restore…").click()
+        await cleo.accept("Restore", "restore-again")
+        await expect(ada.notebook).not_to_contain_text(LATER, timeout=SEEN)
+        await ada.type_at_the_end_of_cell(1, f"\n# {SINCE}")
+        await expect(cleo.notebook).to_contain_text(SINCE, timeout=SEEN)
+        await cleo.command("bookstore:undo-restore")
+        await expect(cleo.dialog).to_contain_text("It was changed after the restore.", timeout=SEEN)
+        await cleo.accept("Undo", "undo")
+        await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
+        await expect(ada.notebook).not_to_contain_text(SINCE)
 
         # Publish and clone.
         await labelled.click(button="right")

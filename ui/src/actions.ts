@@ -115,17 +115,48 @@ export async function restore(
   );
 }
 
-/** Bring back what was there before a restore; by default before the last one. */
+/** Bring back what was there before a restore; by default before the last one. Asks if that takes
+ * back more than the restore. */
 export async function undoRestore(
   services: IServices,
   restored: IRestored | null = services.lastRestore
 ): Promise<void> {
-  if (restored) {
-    const trans = services.wording.trans;
-    await bringBack(services, restored.path, restored.before, () =>
-      trans.__('The restore of %1 is undone.', nameOf(restored.path))
-    );
+  if (!restored) {
+    return;
   }
+  const trans = services.wording.trans;
+  const name = nameOf(restored.path);
+  await attempt(trans, trans.__('It could not be undone'), async () => {
+    if ((await changedSince(services, restored)) && !(await confirmUndo(services, name))) {
+      return;
+    }
+    await bringBack(services, restored.path, restored.before, () =>
+      trans.__('The restore of %1 is undone.', name)
+    );
+  });
+}
+
+async function changedSince(services: IServices, { path, made }: IRestored): Promise<boolean> {
+  const { api, current } = services;
+  const unsaved = current
+    .contextsOf(path)
+    .some(({ model }) => !model.collaborative && model.dirty);
+  return unsaved || (await api.diff(path, made)).changed;
+}
+
+async function confirmUndo(services: IServices, name: string): Promise<boolean> {
+  const trans = services.wording.trans;
+  const answer = await showDialog({
+    title: trans.__('Undo the restore of %1?', name),
+    body: trans.__(
+      'It was changed after the restore. That is taken back, too, for everyone, and stays in the history.'
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: trans.__('Undo') })
+    ]
+  });
+  return answer.button.accept;
 }
 
 async function bringBack(
@@ -153,7 +184,9 @@ async function bringBack(
     if (last?.path === path) {
       Notification.dismiss(last.message); // there is one to undo at a time
     }
-    const restored: IRestored | null = before ? { path, before } : null;
+    const restored: IRestored | null = before
+      ? { path, before, made: version.version_id }
+      : null;
     services.lastRestore = restored;
     services.app.commands.notifyCommandChanged();
     const message = Notification.success(said(changed), {

@@ -8,10 +8,13 @@ import type { HistoryModel } from './model';
 import type { StatusModel } from './statusmodel';
 import type { Wording } from './wording';
 
-/** A restore that can be undone: of which document, and the id of the version before it. */
+/** A restore that can be undone. */
 export interface IRestored {
   path: string;
+  /** The id of the version before it. */
   before: string;
+  /** The id of the version that it made. */
+  made: string;
   /** The id of the notification that offers it. */
   message?: string;
 }
