@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,7 @@ class Saves:
         self._files: dict[str, File] = {}
         self._flushing = False
         self._refused: set[str] = set()
+        self._written: Counter[str] = Counter()
 
     # -- what those who save call --------------------------------------------------------------
 
@@ -106,6 +108,10 @@ class Saves:
         """Whether a save of the file is pending, and why it is, if something is wrong."""
         file = self._files.get(path)
         return (False, None) if file is None or not file.pending else (True, file.error)
+
+    def written(self, path: str) -> int:
+        """How many saves of the file have become versions since the server started."""
+        return self._written[path]
 
     async def flush(self, timeout: float) -> dict[str, str]:
         """Write what is pending, trying again until `timeout` seconds have passed.
@@ -248,6 +254,7 @@ class Saves:
                 origin=save.origin,
                 content_type=save.content_type,
             )
+            self._written[path] += 1
             done = True
         except (ConfigurationError, DocumentTooLarge, InvalidPath) as error:
             done = True  # no trying again will mend it; the file itself is where it was saved

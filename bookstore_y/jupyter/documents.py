@@ -16,6 +16,7 @@ from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .files import Files
+from .newest import Newest
 from .rooms import Rooms
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Documents:
         self.checkpointer: Checkpointer | None = None
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
+        self.newest = Newest()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property

@@ -57,6 +57,12 @@ class RestServer:
         """The JSON of a call that succeeds, whose body is a JSON object."""
         return _json(self.ask(method, call, path, json=body))
 
+    def state(self, path: str, *, fresh: bool = False) -> Json:
+        """How a document stands with the bucket."""
+        answer = _json(self.ask("GET", "", params={"path": path, "fresh": int(fresh)}))
+        state: Json = answer["document"]
+        return state
+
     def save(self, path: str, notebook: Json) -> None:
         """Save a notebook as JupyterLab does, in a folder that is there."""
         self.disk.file(path).parent.mkdir(parents=True, exist_ok=True)

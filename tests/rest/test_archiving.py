@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bookstore_y.jupyter.newest import AGE
+
 from ..e2e.disk import Disk
 from ..e2e.notebooks import sample_notebook, sources
 from ..servers import S3Server, make_bucket
@@ -47,6 +49,18 @@ def test_what_was_just_saved_is_a_version_before_it_is_replaced(rest: RestServer
     ]
     second = rest.get("version", path, version_id=versions[1]["version_id"])
     assert sources(second["model"]["content"])[0] == "second"
+
+
+def test_a_save_is_named_as_soon_as_it_is_a_version(rest: RestServer) -> None:
+    path = "often.ipynb"
+
+    def named() -> bool:
+        state = rest.state(path)
+        return state["newest"] is not None and not state["pending_save"]
+
+    assert rest.state(path)["newest"] is None
+    rest.save(path, _saying("first"))
+    until(named, "the save to be named", AGE / 2)
 
 
 def test_what_was_just_deleted_comes_back_with_what_was_just_saved(rest: RestServer) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bookstore_y import BookstoreClient
 
 from ..e2e.notebooks import sample_notebook
-from .server import Json, RestServer
+from .server import RestServer
 
 pytestmark = pytest.mark.e2e
 
@@ -16,13 +16,6 @@ def _publish(rest: RestServer, path: str) -> str:
     answer = rest.send("PUT", "publish", path, type="notebook", content=sample_notebook())
     version_id: str = answer["versionID"]
     return version_id
-
-
-def _state(rest: RestServer, path: str) -> Json:
-    answer = rest.ask("GET", "", params={"path": path})
-    assert answer.status_code == 200, answer.text
-    state: Json = answer.json()["document"]
-    return state
 
 
 class TestPublished:
@@ -89,14 +82,21 @@ class TestStateOfADocument:
     def test_names_its_newest_version(self, rest: RestServer) -> None:
         assert "document" not in rest.get("")
         version_id = rest.archived("state.ipynb", sample_notebook()).version_id
-        document = _state(rest, "state.ipynb")
+        document = rest.state("state.ipynb")
         assert document["newest"]["version_id"] == version_id
         assert document["pending_updates"] == 0
         assert document["pending_save"] is False
         assert document["error"] is None
 
+    def test_names_what_others_have_written_when_asked_to_look(self, rest: RestServer) -> None:
+        for n in range(3):
+            notebook = {**sample_notebook(), "metadata": {"n": n}}
+            version_id = rest.archived("often.ipynb", notebook).version_id
+            state = rest.state("often.ipynb", fresh=True)
+            assert state["newest"]["version_id"] == version_id
+
     def test_of_an_unknown_document_is_nothing(self, rest: RestServer) -> None:
-        assert _state(rest, "never/seen.ipynb")["newest"] is None
+        assert rest.state("never/seen.ipynb")["newest"] is None
 
     def test_refuses_what_is_no_path(self, rest: RestServer) -> None:
         assert rest.ask("GET", "", params={"path": "a/../b"}).status_code == 400

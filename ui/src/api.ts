@@ -91,8 +91,8 @@ export interface IVersionsQuery {
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
-  status(path?: string): Promise<IStatus> {
-    return this._ask('', { path });
+  status(path?: string, fresh = false): Promise<IStatus> {
+    return this._ask('', { path, fresh: fresh ? 1 : undefined });
   }
 
   versions(path: string, query: IVersionsQuery = {}): Promise<IPage> {

@@ -29,9 +29,14 @@ export class CurrentDocument {
     return this._changed;
   }
 
-  /** Emitted when it was edited, saved or renamed: when there will be a version. */
+  /** Emitted when it was edited together: there will be a version. */
   get edited(): ISignal<this, void> {
     return this._edited;
+  }
+
+  /** Emitted when it was saved or renamed: there is a version, or there will be at once. */
+  get saved(): ISignal<this, void> {
+    return this._saved;
   }
 
   get context(): DocumentRegistry.Context | null {
@@ -107,16 +112,18 @@ export class CurrentDocument {
 
   private _onPath(): void {
     this._changed.emit();
-    this._edited.emit();
+    this._saved.emit();
   }
 
   private _onEdit(): void {
-    this._edited.emit();
+    if (this._context?.model.collaborative) {
+      this._edited.emit();
+    }
   }
 
   private _onSave(_: unknown, state: DocumentRegistry.SaveState): void {
     if (state.startsWith('completed')) {
-      this._edited.emit();
+      this._saved.emit();
     }
   }
 
@@ -130,4 +137,5 @@ export class CurrentDocument {
   private _context: DocumentRegistry.Context | null = null;
   private _changed = new Signal<this, void>(this);
   private _edited = new Signal<this, void>(this);
+  private _saved = new Signal<this, void>(this);
 }

@@ -18,9 +18,9 @@ export function keepCurrent(services: IServices): IPace {
   const { app, current, model, status } = services;
   const pace: IPace = { seconds: 30 };
   let timer = 0;
-  const look = (): void => {
+  const look = (fresh = false): void => {
     if (document.visibilityState === 'visible' && status.path !== null) {
-      void status.refresh();
+      void status.refresh(fresh);
     }
   };
   // Each answer says when to ask again; who comes back to the page asks at once.
@@ -30,7 +30,7 @@ export function keepCurrent(services: IServices): IPace {
     const troubled = ['retrying', 'offline', 'failed'].includes(archived);
     const seconds =
       archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
-    timer = window.setTimeout(look, 1000 * seconds);
+    timer = window.setTimeout(() => look(), 1000 * seconds);
   };
   status.changed.connect(arm);
 
@@ -72,20 +72,27 @@ export function keepCurrent(services: IServices): IPace {
   follow();
 
   let soon = 0;
-  current.edited.connect(() => {
+  let fresh = false;
+  const lookSoon = (): void => {
     // Not put off by further edits: somebody may be typing for long.
     soon ||= window.setTimeout(() => {
+      look(fresh);
       soon = 0;
-      look();
+      fresh = false;
     }, AFTER_EDIT);
+  };
+  current.edited.connect(lookSoon);
+  current.saved.connect(() => {
+    fresh = true;
+    lookSoon();
   });
   app.serviceManager.events.stream.connect((_, event) => {
     if (event.schema_id === STATE_EVENTS) {
       look();
     }
   });
-  app.serviceManager.connectionFailure.connect(look);
-  document.addEventListener('visibilitychange', look);
+  app.serviceManager.connectionFailure.connect(() => look());
+  document.addEventListener('visibilitychange', () => look());
 
   arm();
   return pace;

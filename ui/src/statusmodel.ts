@@ -50,10 +50,11 @@ export class StatusModel {
     return Promise.resolve();
   }
 
-  async refresh(): Promise<void> {
+  /** Ask anew; `fresh` if there may be a version that the server does not know of. */
+  async refresh(fresh = false): Promise<void> {
     const path = this._path;
     try {
-      const status = await this._api.status(path ?? undefined);
+      const status = await this._api.status(path ?? undefined, fresh);
       if (path !== this._path) {
         return;
       }

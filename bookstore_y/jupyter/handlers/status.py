@@ -8,9 +8,11 @@ from typing import Any
 
 from ... import __version__
 from ...checkpointer import Checkpointer
-from ...errors import BookstoreError, DocumentNotFound
+from ...errors import BookstoreError
 from ...keys import check_path
 from ...settings import BookstoreSettings
+from ..documents import Documents
+from ..newest import AGE, WHILE_PENDING
 from .arguments import Query, path_of
 from .base import BookstoreHandler, call
 
@@ -23,9 +25,11 @@ class StatusHandler(BookstoreHandler):
 
     @call
     async def get(self) -> None:
-        """Answer the state; with `?path=`, that document's, too. Nothing in it is secret."""
+        """Answer the state; with `?path=`, that document's, too, of which the newest version may
+        be some seconds old without `fresh`. Nothing in it is secret."""
         documents = self.documents
-        path = Query(self).text("path")
+        query = Query(self)
+        path, fresh = query.text("path"), query.flag("fresh")
         name = None if path is None else path_of(path)
         if name is not None:
             check_path(name)
@@ -46,7 +50,9 @@ class StatusHandler(BookstoreHandler):
             if saves is not None:
                 answer.update(saves.status())
             if name is not None:
-                answer["document"] = await _state_of(documents.checkpointer, name)
+                answer["document"] = await _state_of(
+                    documents, documents.checkpointer, name, fresh=fresh
+                )
         self.answer(answer)
 
 
@@ -61,25 +67,27 @@ class DescriptionHandler(BookstoreHandler):
         self.finish(text, set_content_type="application/yaml; charset=utf-8")
 
 
-async def _state_of(checkpointer: Checkpointer, path: str) -> dict[str, Any]:
+async def _state_of(
+    documents: Documents, checkpointer: Checkpointer, path: str, *, fresh: bool
+) -> dict[str, Any]:
     """How one document stands with the bucket, which is asked only while it works."""
     entries = [entry for entry in checkpointer.entries.values() if entry.document.path == path]
     saves = checkpointer.moves.saves
     pending, failed = (False, None) if saves is None else saves.state_of(path)
     errors = [failed, *(entry.error for entry in entries), checkpointer.health.error]
     error = next((str(error) for error in errors if error is not None), None)
+    updates = sum(entry.pending for entry in entries)
     newest = None
     if checkpointer.health.error is None:
+        written = *(entry.facts.version_id for entry in entries), saves and saves.written(path)
+        age = 0.0 if fresh else WHILE_PENDING if updates or pending else AGE
         try:
-            page = await checkpointer.archive.history(path, limit=1)
-            newest = next(iter(page.versions), None)
-        except DocumentNotFound:
-            pass
+            newest = await documents.newest.of(checkpointer.archive, path, written, age)
         except BookstoreError as problem:
             error = error or str(problem)
     return {
         "path": path,
-        "pending_updates": sum(entry.pending for entry in entries),
+        "pending_updates": updates,
         "pending_save": pending,
         "error": error,
         "newest": newest and newest.to_dict(),
