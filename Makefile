@@ -31,7 +31,7 @@ torture: .venv/installed-test ## hold what is promised of updates against kills,
 stress: .venv/installed-stress ## real-time collaboration under load, with faults: under ten minutes
 	@exec $(bin)/jupyter bookstore stress --scenario all --users 12 --documents 3 --duration 12 --within 600 $(ARGS)
 
-bench: .venv/installed-bench ## measure against other stores and the floor: a quarter of an hour
+bench: .venv/installed-bench ## measure against other stores and the least possible: a quarter of an hour
 	@$(bin)/python -m benchmarks --json benchmarks/results.json $(ARGS) && exec $(bin)/python -m benchmarks.report
 
 bench-quick: .venv/installed-bench ## the same, small and few: about a minute

@@ -169,6 +169,7 @@ class Buffer:
         # up to where a document is in the bucket.
         self._seq = max(
             self._scalar("SELECT coalesce(max(seq), 0) FROM updates"),
+            self._scalar("SELECT coalesce(max(seq), 0) FROM rejected"),
             self._scalar("SELECT coalesce(max(persisted), 0) FROM documents"),
         )
         self._last_id = self._scalar("SELECT coalesce(max(id), 0) FROM documents")
@@ -256,10 +257,10 @@ class Buffer:
         return self._last_id
 
     async def add(self, id: int, document: Document, facts: Facts) -> None:
-        """Take in a document under an id of `new_id`."""
+        """Take in a document under an id of `new_id`, unless it is there."""
         await self._run(
             lambda db: db.execute(
-                "INSERT INTO documents (id, path, type, facts) VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO documents (id, path, type, facts) VALUES (?, ?, ?, ?)",
                 (id, document.path, document.type, facts.to_json()),
             )
         )

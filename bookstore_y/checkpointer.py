@@ -25,6 +25,7 @@ from . import health, metrics
 from .archive import Archive
 from .buffer import Buffer, Facts, Held
 from .buffer_file import BufferInUse
+from .concurrency import to_its_end
 from .entry import Entry, Policy
 from .errors import (
     AccessDenied,
@@ -167,18 +168,22 @@ class Checkpointer:
             await self._close()
 
     async def _close(self) -> None:
-        # Half closed would be neither open nor to be opened, so nothing may cut this short.
+        # Half closed would be neither open nor to be opened, so nothing may cut this short: no
+        # cancelled scope of anyio's, and no cancelled task.
         with CancelScope(shield=True):
-            async with self._entering:
-                if self._users == 0:
-                    await self._close_now()
+            await to_its_end(self._close_unless_used(asyncio.current_task()))
 
-    async def _close_now(self) -> None:
+    async def _close_unless_used(self, caller: asyncio.Task[Any] | None) -> None:
+        async with self._entering:
+            if self._users == 0:
+                await self._close_now(caller)
+
+    async def _close_now(self, caller: asyncio.Task[Any] | None) -> None:
         self._closing = True
         for entry in self.entries.values():
             self.disarm(entry)
         self.health.close()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        tasks = [task for task in self._tasks if task is not caller]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -306,7 +311,8 @@ class Checkpointer:
             try:
                 await self.buffer.add(entry.id, document, entry.facts)
             except BaseException:
-                del self.entries[document]
+                if entry.users == 0 and self.entries.get(document) is entry:
+                    del self.entries[document]
                 raise
         if entry.users == 0:
             entry.asked = False  # others may have written to it since
@@ -348,7 +354,8 @@ class Checkpointer:
         """
         entry.last_activity = self._now()
         held = await self.buffer.read(entry.id)
-        if not entry.asked and not (is_whole(entry, held) and self.health.error is not None):
+        known = entry.asked and not held.empty  # of one that was not there, another may have it
+        if not known and not (is_whole(entry, held) and self.health.error is not None):
             held = await self._find(entry)
             self._arm(entry)
         if held.empty:
@@ -362,7 +369,7 @@ class Checkpointer:
             await entry.lock.acquire()
             locked.callback(entry.lock.release)
             held = await self.buffer.read(entry.id)
-            if entry.asked:
+            if entry.asked and not held.empty:
                 return held
             try:
                 held, taking_in = await self.exchange.find(entry, held)
@@ -390,8 +397,14 @@ class Checkpointer:
 
     def capture(self, entry: Entry, update: bytes) -> None:
         """Take in what a closing room's document holds beyond `entry.state`."""
-        if len(update) > 2:
-            self.append(entry, update, b"", time.time())
+        if len(update) <= 2:
+            return
+        if not (entry.deleted or entry in self.moves.displaced):
+            if entry.document not in self.entries:  # dropped, as the last of its stores had closed
+                self.entries[entry.document] = entry
+                self.spawn(self.buffer.add(entry.id, entry.document, entry.facts))
+            entry = self.entries[entry.document]
+        self.append(entry, update, b"", time.time())
 
     def close(self, entry: Entry) -> None:
         """A store of the document has closed: checkpoint what is pending without delay."""
@@ -473,6 +486,15 @@ class Checkpointer:
             except BookstoreError as error:
                 self._failed(entry, error)
                 raise
+            except Exception as error:
+                unexpected = BookstoreError(
+                    f"Archiving {entry.document} failed unexpectedly ({error!r}); its edits are "
+                    "kept, and it is tried again. Please report it."
+                )
+                if str(unexpected) != str(entry.error):
+                    self.log.exception("An error that should not be:")
+                self._failed(entry, unexpected)
+                raise unexpected from error
             self._worked(entry)
             self._arm(entry)
             return saved
@@ -525,7 +547,8 @@ class Checkpointer:
 
     def _look_due(self, entry: Entry) -> float:
         """When to see whether others have written to a document that is open here."""
-        if not entry.users or not entry.facts.version_id or self.health.error is not None:
+        known = entry.facts.version_id and not entry.facts.deleted
+        if not entry.users or not known or self.health.error is not None:
             return math.inf
         policy = entry.policy
         idle = self._now() - entry.last_activity >= policy.ttl

@@ -1,11 +1,11 @@
-"""Doing one thing to many items, some at a time, with bounds on how many and how large."""
+"""Doing one thing to many items, some at a time; and things to their end, or aside."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,6 +63,18 @@ async def aside(size: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwar
     if size <= _FEW:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)
+
+
+async def to_its_end(work: Coroutine[Any, Any, R]) -> R:
+    """Await `work`, which goes on to its end although the one who awaits it is cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
 
 
 class Budget:

@@ -64,6 +64,8 @@ class Entry:
     """Set when the PUT that is under way has ended."""
     evicted: bool = False
     """Whether the updates at hand build on what only the bucket has."""
+    renames: int = 0
+    """How often its file has got another name."""
     deleted: bool = False
     """Whether its file was deleted; a new file of that name is another document."""
     users: int = 0

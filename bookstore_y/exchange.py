@@ -7,7 +7,6 @@ others wrote into both, and into the live document.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import metrics
 from .buffer import Held, Row
-from .concurrency import aside
+from .concurrency import aside, to_its_end
 from .entry import Entry, Policy
 from .errors import (
     BucketError,
@@ -112,7 +111,7 @@ class Exchange:
                 entry.origin = entry.origin or origin
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
-        await _to_its_end(self._note(entry, held, saved))
+        await to_its_end(self._note(entry, held, saved))
         if live is None:  # which may hold what is on its way to the buffer, and may not arrive
             entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
@@ -272,7 +271,7 @@ class Exchange:
                 squashed.update,
                 Facts(
                     lineage=facts.lineage,
-                    parent=facts.version_id,
+                    parent="" if facts.deleted else facts.version_id,
                     updates=len(held.pending),
                     authors=tuple(sorted(authors)),
                     origin=origin or "checkpoint",
@@ -292,7 +291,7 @@ class Exchange:
         """Have the buffer hold what the bucket has of a document."""
         held, taking_in = await self.find(entry, held, follow)
         if taking_in is not None:
-            await _to_its_end(taking_in())
+            await to_its_end(taking_in())
         return held
 
     async def find(
@@ -301,24 +300,12 @@ class Exchange:
         """All that the buffer and the bucket have of a document; and what is to be done, with the
         entry's lock held, for the buffer to hold all of it, where it does not."""
         cp = self._checkpointer
-        if follow:
-            await cp.moves.follow()
         facts = entry.facts
         try:
-            known = held.base is not None and facts.version_id
-            if known and await cp.archive.is_current(entry.document, facts.version_id):
-                entry.asked = True
-                return held, None
-            snapshot = await cp.archive.load_snapshot(entry.document)
+            snapshot = await self._newer(entry, held, follow)
         except DocumentNotFound:
-            entry.asked = True
-            if self._take_whole(entry):
-                return await cp.buffer.read(entry.id), None
-            if not (entry.evicted or facts.whole or facts.version_id):
-                facts.whole = True  # it begins here
-                await cp.set_facts(entry)
-            entry.evicted = False
-            return held, None
+            await self._begin(entry)
+            return await cp.buffer.read(entry.id), None
         except SnapshotError:
             if not self._take_whole(entry):
                 raise
@@ -327,18 +314,11 @@ class Exchange:
         except (BucketError, ConfigurationError) as error:
             cp.health.note(error)
             raise
+        if snapshot is None:
+            entry.asked = True
+            return await cp.buffer.read(entry.id), None
         theirs = snapshot.facts
-        if facts.lineage not in ("", theirs.lineage):
-            # Another history is current. What this one builds on is a version of its own, unless
-            # it was begun while the bucket was away.
-            if is_whole(entry, held) or not facts.version_id:
-                entry.asked = True
-                return held, None
-            with contextlib.suppress(VersionNotFound, DocumentNotFound):  # expired, say
-                own = await cp.archive.load_snapshot(entry.document, facts.version_id)
-                at = own.last_modified.timestamp()
-                await cp.buffer.set_base(entry.id, own.update, at, facts)
-            entry.asked, entry.evicted = True, False
+        if facts.lineage not in ("", theirs.lineage) and await self._goes_on_apart(entry):
             return await cp.buffer.read(entry.id), None
         base, state = snapshot.update, snapshot.state
         if held.base is not None:
@@ -357,6 +337,65 @@ class Exchange:
         rows = await cp.buffer.read(entry.id, base=False)
         whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
         return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
+
+    async def _newer(self, entry: Entry, held: Held, follow: bool) -> Snapshot | None:
+        """The current version; None if the buffer holds it. Raises like `Archive.load_snapshot`."""
+        cp = self._checkpointer
+        while True:
+            if follow:
+                await cp.moves.follow()
+            document, known, renames = entry.document, entry.facts.version_id, entry.renames
+            try:
+                if held.base and known and await cp.archive.is_current(document, known):
+                    return None
+                snapshot = await cp.archive.load_snapshot(document)
+            except DocumentNotFound:
+                if not follow or entry.renames == renames:
+                    raise
+            else:
+                if not follow or entry.renames == renames:
+                    return snapshot
+            # It was renamed on the way: under its former name there is nothing now, or another.
+
+    async def _begin(self, entry: Entry) -> None:
+        """Go on with a document that the bucket does not have, or has no more."""
+        cp, facts = self._checkpointer, entry.facts
+        held = await cp.buffer.read(entry.id)
+        if not self._take_whole(entry):
+            if held.rows and not is_whole(entry, held):
+                await self._build_on_own(entry)
+            elif not (entry.evicted or facts.whole or facts.version_id):
+                facts.whole = True  # it begins here
+                await cp.set_facts(entry)
+        entry.asked, entry.evicted = True, False
+
+    async def _goes_on_apart(self, entry: Entry) -> bool:
+        """Whether a document has a history of its own, while another one is current in the bucket.
+        What it builds on is a version of its own then, unless it was begun while the bucket was
+        away."""
+        cp = self._checkpointer
+        held = await cp.buffer.read(entry.id)
+        if held.empty and not (entry.facts.version_id or entry.live):
+            return False  # nothing was ever kept of it
+        if not is_whole(entry, held):
+            if not await self._build_on_own(entry):
+                self._take_whole(entry)
+            entry.evicted = False
+        entry.asked = True
+        return True
+
+    async def _build_on_own(self, entry: Entry) -> bool:
+        """Have the buffer hold the version that the document builds on, though it is not current.
+        False if there is none any more."""
+        cp, facts = self._checkpointer, entry.facts
+        try:
+            own = await cp.archive.load_snapshot(entry.document, facts.version_id)
+        except (VersionNotFound, DocumentNotFound, SnapshotError) as error:  # expired, say
+            cp.log.warning("What the last edits of %s build on is gone. %s", entry.document, error)
+            return False
+        at = own.last_modified.timestamp()
+        await cp.buffer.set_base(entry.id, own.update, at, facts)
+        return True
 
     async def _take_in(
         self, entry: Entry, behind: list[Live], snapshot: Snapshot, base: bytes
@@ -427,18 +466,6 @@ class Exchange:
                         error,
                     )
                 entry.error = error
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work`, which goes on to its end although the one who awaits it is cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
 
 
 def is_whole(entry: Entry, held: Held) -> bool:

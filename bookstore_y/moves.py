@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .entry import Entry
-from .errors import AccessDenied, BookstoreError, InvalidPath, SnapshotError
+from .errors import (
+    AccessDenied,
+    BookstoreError,
+    BucketError,
+    InvalidPath,
+    NotFound,
+    SnapshotError,
+)
 from .health import pause
 from .keys import Document, check_path
 from .saves import File, Saves
@@ -136,6 +143,7 @@ class Moves:
                     move.waits_for.append(entry.putting)
                 del cp.entries[entry.document]
                 entry.document = new
+                entry.renames += 1
                 cp.moved(entry)
                 moved.append(entry)
         for entry in moved:
@@ -197,6 +205,16 @@ class Moves:
         """Bring the bucket to where the files are. Raises a `BookstoreError` if it cannot."""
         if not self.waiting:
             return
+        try:
+            await self._follow_all()
+        except NotFound as error:
+            # Who follows for some document's sake must not take it for that document's answer.
+            where = self._checkpointer.archive.bucket.where
+            raise BucketError(
+                f"What was moved in {where} has changed meanwhile. {error}"
+            ) from error
+
+    async def _follow_all(self) -> None:
         cp = self._checkpointer
         async with self._following:
             while self._displaced:
@@ -282,8 +300,9 @@ class Moves:
             if not (move.noted_at and await self._saved_since(path, move.noted_at + SKEW)):
                 await cp.archive.delete_file(path)
         for entry in move.doomed:
-            # Whoever still has it open starts a new run of versions with the next edit.
-            entry.facts.version_id = entry.facts.etag = ""
+            # Whoever still has it open starts a new run of versions with the next edit, though
+            # what it is made of may be in the last one of the old alone.
+            entry.facts.etag = ""
             entry.facts.deleted = True
             await cp.set_facts(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -169,11 +168,6 @@ def time_of(version: Version) -> int:
     digest = hashlib.sha256(f"{version.key}\0{version.version_id}".encode()).digest()
     fraction = int.from_bytes(digest[:4], "big") % 10_000_000 * 100
     return int(version.last_modified.timestamp()) * 1_000_000_000 + fraction
-
-
-def totals(pulled: Counter[str]) -> dict[str, int]:
-    """How many files had each outcome."""
-    return {name: pulled[name] for name in ("written", "replaced", "same", "refused", "failed")}
 
 
 def _is_snapshot(version: Version) -> bool:

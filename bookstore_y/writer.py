@@ -106,15 +106,18 @@ class Writer:
 
     def persisted(self, document: int, seq: int) -> None:
         """The bucket has a document's updates up to `seq`. For use within `run`."""
-        done = [each for each in self._parked if each[0][1] == document and each[0][0] <= seq]
-        if done:
-            self._parked = [each for each in self._parked if each not in done]
-            _settle([future for _, future in done], None)
+        self._release(lambda row: row[1] == document and row[0] <= seq)
 
     def rejected(self, seqs: Sequence[int]) -> None:
         """Updates were set aside, so nobody need wait for them. For use within `run`."""
-        done = [each for each in self._parked if each[0][0] in seqs]
-        self._parked = [each for each in self._parked if each not in done]
+        self._release(lambda row: row[0] in seqs)
+
+    def _release(self, is_done: Callable[[_Row], bool]) -> None:
+        done: list[tuple[_Row, asyncio.Future[None]]] = []
+        left: list[tuple[_Row, asyncio.Future[None]]] = []
+        for each in self._parked:
+            (done if is_done(each[0]) else left).append(each)
+        self._parked = left
         _settle([future for _, future in done], None)
 
     def close(self) -> None:

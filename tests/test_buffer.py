@@ -448,3 +448,17 @@ async def test_whatever_goes_wrong_the_writer_goes_on(path: str) -> None:
 
         await append(buffer, document, b"two")
         assert await asyncio.wait_for(held(buffer, document), 15) == [b"two"]
+
+
+async def test_numbers_of_what_was_set_aside_are_not_given_again(buffers: Open) -> None:
+    buffer = buffers()
+    document = await add(buffer, DOCUMENT, Facts())
+    last = await append(buffer, document, b"one", b"unusable")
+    await buffer.reject(document, [last])
+
+    buffer = buffers()
+    again = await append(buffer, document, b"unusable")
+    await buffer.reject(document, [again])
+
+    assert again > last
+    assert await held(buffer, document) == [b"one"]

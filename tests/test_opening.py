@@ -67,7 +67,11 @@ def here(request: pytest.FixtureRequest, config: Config, tmp_path: Path) -> Conf
 
 @pytest.fixture
 def elsewhere(config: Config) -> Config:
-    """That of another server, with the same bucket and a buffer of its own."""
+    return of_another_server(config)
+
+
+def of_another_server(config: Config) -> Config:
+    """The configuration of a server with the same bucket and a buffer of its own."""
     copy = Config(config)
     copy.BookstoreSettings = Config({**config.BookstoreSettings, "max_threads": 7})
     return copy

@@ -110,6 +110,9 @@ def _run(argv: list[str]) -> int:
     args = parser().parse_args(rest)
     args.settings = settings
     out = Output(args.command, as_json=args.json)
+    if settings and not getattr(args, "takes_settings", False):
+        usage = f"usage: {PROGRAM} {args.command} --help\n"
+        raise WrongUsage(f"It takes no --{settings[0][0]}.", args.command, usage)
     try:
         return int(args.run(args))
     except (CommandError, BookstoreError) as error:

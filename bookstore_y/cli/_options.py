@@ -89,9 +89,12 @@ def add_command(
         name, help=help, description=description, epilog=EPILOG, formatter_class=Help
     )
     parser.set_defaults(run=run, config=None, bucket=None, endpoint_url=None, prefix=None)
+    parser.set_defaults(takes_settings=bucket)
     common = parser.add_argument_group(
         "common options",
-        "Any trait of BookstoreSettings can be set as well: --BookstoreSettings.TRAIT=VALUE",
+        "Any trait of BookstoreSettings can be set as well: --BookstoreSettings.TRAIT=VALUE"
+        if bucket
+        else None,
     )
     common.add_argument(
         "--json", action="store_true", help="print one JSON document, and errors as JSON on stderr"

@@ -161,6 +161,7 @@ def run(args: argparse.Namespace) -> int:
     if args.worker_of is not None:
         return _work(*args.worker_of)
     if args.layer is not None:
+        _require_none_of(args, "results", "html", "within")
         return _run_layers(args, output(args))
     _require_writable(args.results, args.html)
     from ..stress.result import to_json, write
@@ -350,9 +351,18 @@ def _require_packages() -> None:
     if missing:
         raise CommandError(
             f"stress needs {' and '.join(missing)}, not installed here; run\n"
-            '    pip install "bookstore-y[stress]"',
+            '    pip install "bookstore-y[stress]"    (in a clone: pip install ".[stress]")',
             ASKED_WRONGLY,
         )
+
+
+def _require_none_of(args: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(args, name) is not None:
+            raise CommandError(
+                f"--{name} is for scenarios, not for --layer; --json prints what layers found.",
+                ASKED_WRONGLY,
+            )
 
 
 def _require_writable(*files: Path | None) -> None:

@@ -112,3 +112,12 @@ def test_a_misspelt_setting_is_pointed_out(
     findings = jupyter_bookstore.json("doctor")["findings"]
     assert findings[0]["status"] == "warning"
     assert "s3_buket" in findings[0]["message"]
+
+
+@pytest.mark.parametrize("command", [["completion", "bash"], ["demo", "--no-browser"]])
+def test_a_command_without_a_configuration_takes_no_setting(
+    jupyter_bookstore: Commands, command: list[str]
+) -> None:
+    ran = jupyter_bookstore(*command, "--BookstoreSettings.s3_bucket=notebooks")
+    assert ran.code == 2
+    assert "It takes no --BookstoreSettings.s3_bucket." in ran.err

@@ -8,7 +8,7 @@
 #                                        It goes down with the process OWNER, where one is given.
 #   localstack.sh down DIR               stop it and remove DIR
 #
-# The virtual environment is $XDG_CACHE_HOME/bookstore-y/localstack (~/.cache where that is unset).
+# The virtual environment is $XDG_CACHE_HOME/bookstore_y/localstack (~/.cache where that is unset).
 # Any credentials do.
 set -eu
 here=$(dirname "$(realpath "$0")")
@@ -17,7 +17,7 @@ here=$(dirname "$(realpath "$0")")
 # 4.8.1 is the last that runs on Python 3.11 without an account; newer releases of the two that
 # follow it break its import.
 pins="localstack-core[runtime]==4.8.1 pyopenssl==25.1.0 cbor2==5.6.5 service_identity==24.2.0"
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/bookstore-y/localstack
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/bookstore_y/localstack
 stamp=$venv/installed
 
 is_installed() {

@@ -173,6 +173,7 @@ def test_json_is_the_whole_result(stress: Stress) -> None:
         (["--users", "0"], "0 is less than 1"),
         (["--results", "nowhere/results.json"], "'nowhere/results.json' cannot be written"),
         (["--html", "."], "'.' cannot be written"),
+        (["--layer", "pycrdt", "--results", "layers.json"], "--results is for scenarios"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from playwright.async_api import Browser, Locator, Page, Route, expect
+from playwright.async_api import Error as PlaywrightError
 
 from ..e2e.session import Server
 
@@ -29,8 +30,12 @@ CONTRAST = "JupyterLab Dark High Contrast"
 
 async def _named(route: Route, person: str) -> None:
     """Answer who the user is: the server's token is nobody's in particular."""
-    response = await route.fetch()
-    answer = await response.json()
+    try:
+        response = await route.fetch()
+        answer = await response.json()
+    except PlaywrightError:  # the server is gone, or has just gone
+        await route.abort("connectionrefused")
+        return
     initials = "".join(word[0] for word in person.split())
     color = f"var(--jp-collaborator-color{1 + sum(person.encode()) % 7})"
     answer["identity"] |= {"name": person, "display_name": person, "initials": initials}

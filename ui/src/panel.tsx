@@ -129,7 +129,7 @@ function Body(props: {
     return model.labelledOnly ? (
       <Message
         title={trans.__('No version has a label')}
-        text={trans.__('Give a version a name with “Label…” in its menu, and it is easy to find.')}
+        text={trans.__('Give a version a name with “Label Version…” in its menu, and it is easy to find.')}
       />
     ) : (
       <Message
