@@ -364,8 +364,13 @@ class Exchange:
         if not self._take_whole(entry):
             if held.rows and not is_whole(entry, held):
                 await self._build_on_own(entry)
+            elif held.empty and not entry.live:
+                # It begins here, whatever the bucket once had under that name.
+                facts.lineage = facts.version_id = facts.etag = ""
+                facts.whole = True
+                await cp.set_facts(entry)
             elif not (entry.evicted or facts.whole or facts.version_id):
-                facts.whole = True  # it begins here
+                facts.whole = True
                 await cp.set_facts(entry)
         entry.asked, entry.evicted = True, False
 
@@ -377,7 +382,7 @@ class Exchange:
         held = await cp.buffer.read(entry.id)
         if held.empty and not (entry.facts.version_id or entry.live):
             return False  # nothing was ever kept of it
-        if not is_whole(entry, held):
+        if entry.facts.version_id and not is_whole(entry, held):
             if not await self._build_on_own(entry):
                 self._take_whole(entry)
             entry.evicted = False
@@ -393,6 +398,8 @@ class Exchange:
         except (VersionNotFound, DocumentNotFound, SnapshotError) as error:  # expired, say
             cp.log.warning("What the last edits of %s build on is gone. %s", entry.document, error)
             return False
+        if facts.lineage not in ("", own.facts.lineage):
+            return False  # they would double each other
         at = own.last_modified.timestamp()
         await cp.buffer.set_base(entry.id, own.update, at, facts)
         return True

@@ -203,6 +203,24 @@ async def test_what_is_open_is_archived_whole_when_its_last_version_has_expired(
         assert await reader.text(PATH) == "one two three four"
 
 
+async def test_a_document_that_is_made_anew_after_a_deletion_has_none_of_the_old_one(
+    config: Config, server: Checkpointer, reader: Reader, moto_server: S3Server
+) -> None:
+    async with S3YStore(PATH, config=config) as store:  # which keeps what is known of it
+        async with S3YStore(PATH, config=config) as first:
+            await first.write(Typist().type("old"))
+            await first.checkpoint()
+        await until(lambda: entry_of(store).evicted, "the document to be evicted")
+        await _deleted_elsewhere(server, moto_server, config.BookstoreSettings.s3_bucket)
+        async with in_a_room(S3YStore(PATH, config=config)) as room:
+            with pytest.raises(YDocNotFound):
+                await opened(room)
+            await room.write(Typist().type("new"))
+            entry_of(store).asked = False
+            assert str(await opened(store)) == "new"
+    assert await reader.text(PATH) == "new"
+
+
 async def test_what_another_server_made_meanwhile_is_found_by_who_opens_it_next(
     config: Config, elsewhere: Config
 ) -> None:
