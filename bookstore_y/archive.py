@@ -120,6 +120,10 @@ class Archive:
             f"{document} has no version {version_id!r}; list its versions and take one of them."
         )
 
+    async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:
+        """Updates that the current version lacks; see `Saving.unmerged`."""
+        return await self._saving.unmerged(document, snapshot)
+
     async def is_current(self, document: Document, version_id: str) -> bool:
         """Whether a version is the current one. Raises `DocumentNotFound` when there is none."""
         return (await self.bucket.head(self.key(document))).version_id == version_id

@@ -228,6 +228,13 @@ class Bucket:
                 log.info("The %s %s conditional writes.", self.where, honours)
             return _conditional[identity]
 
+    @property
+    def ignores_conditions(self) -> bool:
+        """Whether `honours_conditions` is known by now to be False."""
+        if self.settings.conditional_writes is not None:
+            return not self.settings.conditional_writes
+        return not _conditional.get(self.settings.identity(), True)
+
     async def _probe(self) -> bool:
         key = f"{self.settings.workspace_prefix}.bookstore_y-probe-{uuid.uuid4().hex}"
         try:

@@ -19,13 +19,17 @@ from .keys import Document, snapshot_key
 from .objects import Written
 from .reading import Reading
 from .settings import BookstoreSettings
-from .snapshot import advance, compress
+from .snapshot import advance, compress, missing
 from .version import Facts, Saved, Snapshot
 
 log = logging.getLogger(__name__)
 
 MAX_REFUSALS = 100
 """Conditional writes of one save that others may win before it gives up until the next try."""
+
+
+SIBLINGS = 20
+"""Versions that may have come between one and its parent."""
 
 
 class Saving:
@@ -133,6 +137,30 @@ class Saving:
                 return Saved(written.version_id, written.etag, update, tuple(merged))
             facts = replace(facts, parent=written.version_id).renewed()
 
+    async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:
+        """What other versions have that a current one lacks, though they came before it.
+
+        Without conditional writes whoever wrote it may have been cut off before looking. What its
+        parent lacked was found by whoever opened that, so those since its parent are looked at.
+        """
+        if not self._bucket.ignores_conditions:
+            return []
+        key = snapshot_key(self._settings.workspace_prefix, document)
+        found: list[bytes] = []
+        looked = 0
+        async for version in self._bucket.list_versions(key, first_page=SIBLINGS):
+            if version.version_id == snapshot.facts.parent or version.is_delete_marker:
+                break
+            if version.version_id == snapshot.version_id:
+                continue
+            other = await self._reading.look(key, version.version_id)
+            if other is not None and other.update and other.facts.lineage == snapshot.facts.lineage:
+                found += await asyncio.to_thread(_lacking, snapshot, other)
+            looked += 1
+            if looked == SIBLINGS:
+                break
+        return found
+
     async def _join(
         self, theirs: Snapshot, update: bytes, lineage: str
     ) -> tuple[bytes, bytes, bool] | None:
@@ -173,6 +201,16 @@ class Saving:
 def _framed(update: bytes, level: int) -> tuple[bytes, str]:
     frame = compress(update, level)
     return frame, md5(frame)
+
+
+def _lacking(snapshot: Snapshot, other: Snapshot) -> list[bytes]:
+    """What another snapshot has beyond one, if anything."""
+    try:
+        if _adds(snapshot.update, other.update):
+            return [missing(other.update, snapshot.state)]
+    except SnapshotError as error:
+        log.warning("Version %s cannot be merged: %s", other.version_id, error)
+    return []
 
 
 def _adds(ours: bytes, theirs: bytes) -> bool:

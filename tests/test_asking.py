@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bookstore_y.bucket import Bucket
 from bookstore_y.buffer import Buffer
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry
+from bookstore_y.keys import Document
 
 from .servers import S3Server, connect
 from .support import Reader, Typist, until
@@ -219,6 +221,32 @@ async def test_a_document_that_is_made_anew_after_a_deletion_has_none_of_the_old
             entry_of(store).asked = False
             assert str(await opened(store)) == "new"
     assert await reader.text(PATH) == "new"
+
+
+async def test_what_a_writer_that_was_cut_off_did_not_merge_is_merged_by_who_opens_the_document(
+    config: Config, elsewhere: Config, reader: Reader
+) -> None:
+    """Without conditional writes: it has put its version, and has not looked for others."""
+    for each in (config, elsewhere):
+        each.BookstoreSettings.conditional_writes = False
+    one = await archived(elsewhere, "one")
+    other = Typist(one.doc.get_update())
+    async with Archive(BookstoreSettings(config=elsewhere)) as archive:
+        before = await archive.load_snapshot(PATH)
+        facts = replace(before.facts, parent=before.version_id)
+        one.type(" two")
+        await archive.save(Document(PATH), one.doc.get_update(), facts.renewed())
+        other.type(" three")
+        await archive._saving._put(KEY, other.doc.get_update(), facts.renewed())
+    assert "two" not in await reader.text(PATH)
+    other.receive(one.doc.get_update())
+    async with S3YStore(PATH, config=config) as store:
+        assert str(await opened(store)) == str(other)
+        version = await store.checkpoint()
+        assert version is not None
+        assert await reader.text(PATH) == str(other)
+        assert str(await opened(store)) == str(other)
+        assert await store.checkpoint() is None
 
 
 async def test_what_another_server_made_meanwhile_is_found_by_who_opens_it_next(
