@@ -191,9 +191,8 @@ class JupyterProcess:
 
 def _descendants(pid: int) -> list[int]:
     """Processes below `pid`, as Linux tells them; none elsewhere."""
-    children = [
-        int(child)
-        for listed in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in listed.read_text().split()
-    ]
+    children: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            children += map(int, listed.read_text().split())
     return [*children, *(below for child in children for below in _descendants(child))]
