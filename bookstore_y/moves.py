@@ -211,7 +211,8 @@ class Moves:
             # Who follows for some document's sake must not take it for that document's answer.
             where = self._checkpointer.archive.bucket.where
             raise BucketError(
-                f"What was moved in {where} has changed meanwhile. {error}"
+                f"The {where} has changed while moves in it were followed; it is tried again. "
+                f"{error}"
             ) from error
 
     async def _follow_all(self) -> None:

@@ -29,7 +29,7 @@ MAX_REFUSALS = 100
 
 
 SIBLINGS = 20
-"""Versions that may have come between one and its parent."""
+"""Versions between one and its parent that are looked at, the newest first."""
 
 
 class Saving:
@@ -141,7 +141,8 @@ class Saving:
         """What other versions have that a current one lacks, though they came before it.
 
         Without conditional writes whoever wrote it may have been cut off before looking. What its
-        parent lacked was found by whoever opened that, so those since its parent are looked at.
+        parent lacked was found by whoever opened that, so those since its parent are looked at,
+        `SIBLINGS` at most. Raises a `BucketError`.
         """
         if not self._bucket.ignores_conditions:
             return []

@@ -19,6 +19,7 @@ from bookstore_y.bucket import Bucket
 from bookstore_y.buffer import Buffer
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry
+from bookstore_y.errors import BucketError, VersionNotFound
 from bookstore_y.keys import Document
 
 from .servers import S3Server, connect
@@ -247,6 +248,26 @@ async def test_what_a_writer_that_was_cut_off_did_not_merge_is_merged_by_who_ope
         assert await reader.text(PATH) == str(other)
         assert str(await opened(store)) == str(other)
         assert await store.checkpoint() is None
+
+
+async def test_a_move_that_meets_what_is_gone_is_no_answer_about_another_document(
+    config: Config, elsewhere: Config, server: Checkpointer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archived(elsewhere, "one")
+
+    async def pruned(*args: Any) -> None:
+        raise VersionNotFound("It has been pruned.")
+
+    async with S3YStore("moved.txt", config=elsewhere) as store:
+        await store.write(Typist().type("moved"))
+    async with S3YStore(PATH, config=config) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Archive, "rename", pruned)
+            await server.moves.rename("moved.txt", "renamed.txt")
+            with pytest.raises(BucketError, match="tried again"):
+                await opened(store)
+        await until(lambda: not server.moves.waiting, "the bucket to follow")
+        assert str(await opened(store)) == "one"
 
 
 async def test_what_another_server_made_meanwhile_is_found_by_who_opens_it_next(
