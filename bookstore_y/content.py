@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pycrdt
 from jupyter_ydoc import ydocs
 
-from .errors import UnsupportedDocument
+from . import notebook_numbers
+from .errors import BookstoreError, UnsupportedDocument
+from .snapshot import apply, is_panic
+
+notebook_numbers.install()
 
 HASH_DIGITS = 16
 """Hexadecimal digits of a content hash: it tells states of one file apart, no more."""
@@ -19,15 +25,22 @@ def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     """The content of `doc` as a contents manager would save it.
 
     A notebook's is its JSON as a dict, a file's a str, a blob's bytes. Raises
-    `UnsupportedDocument` for a type that no installed package has registered with jupyter_ydoc.
+    `UnsupportedDocument` for a type that no installed package has registered with jupyter_ydoc,
+    and for a document whose content is none of its type.
     """
-    said = _wrap(type, doc).get()
+    wrapped = _wrap(type, doc)
+    with _telling(f"The document holds no content of the type {type!r}", "restore an earlier one"):
+        said = wrapped.get()
     return bytes(said) if isinstance(said, bytearray) else said
 
 
 def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:
-    """Make `doc` say `content`, by new edits on top of its history. Raises like `read`."""
-    _wrap(type, doc).set(content)
+    """Make `doc` say `content`, by new edits on top of its history. Raises like `read`, and for
+    content that a Yjs document cannot hold, such as half of a surrogate pair."""
+    wrapped = _wrap(type, doc)
+    what = f"A document of type {type!r} cannot say this content"
+    with _telling(what, "clone the version to a file, and mend it there"):
+        wrapped.set(content)
 
 
 def restored(type: str | None, current: bytes, old: Any) -> bytes:
@@ -37,7 +50,7 @@ def restored(type: str | None, current: bytes, old: Any) -> bytes:
     first client that comes back with newer history. Raises `UnsupportedDocument`.
     """
     present: pycrdt.Doc[Any] = pycrdt.Doc()
-    present.apply_update(current)
+    apply(present, [current])
     write(type, present, untrusted(old))
     return present.get_update()
 
@@ -45,23 +58,34 @@ def restored(type: str | None, current: bytes, old: Any) -> bytes:
 def check(type: str | None, content: Any) -> None:
     """Raise `UnsupportedDocument` unless a document can say `content`, and be read again."""
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    try:
-        write(type, doc, content)
-        read(type, doc)
-    except UnsupportedDocument:
-        raise
-    except Exception as error:
-        raise UnsupportedDocument(
-            f"A document of type {type!r} cannot say this content ({error!r:.200}); clone the "
-            "version to a file, and mend it there."
-        ) from error
+    write(type, doc, content)
+    read(type, doc)
+
+
+def for_room(content: Any) -> Any:
+    """A file's content such that the document which was loaded from it is equal to it.
+
+    A NaN differs from itself, so a room would find each difference that is none, and reset its
+    document to the file (jupyter_server_ydoc, `rooms.py`).
+    """
+    return notebook_numbers.same_nans(content)
 
 
 def of_update(type: str | None, update: bytes) -> Any:
-    """The content of the document that `update` holds. Raises like `read`."""
+    """The content of the document that `update` holds.
+
+    Raises like `read`, also for a notebook without a format, which is an update of something
+    else or of nothing, and `CorruptSnapshot` for what is no update.
+    """
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    doc.apply_update(update)
-    return read(type, doc)
+    apply(doc, [update])
+    said = read(type, doc)
+    if isinstance(said, dict) and said.get("nbformat") == 0:
+        raise UnsupportedDocument(
+            "The document holds no notebook, although it is stored as one; restore an earlier "
+            "version."
+        )
+    return said
 
 
 def untrusted(body: Any) -> Any:
@@ -123,6 +147,19 @@ def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
             f"install the package that defines it, or use one of {sorted(ydocs)}."
         )
     return known(doc)
+
+
+@contextmanager
+def _telling(what: str, remedy: str) -> Iterator[None]:
+    """Make whatever a document class stumbles over an `UnsupportedDocument`."""
+    try:
+        yield
+    except BookstoreError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        raise UnsupportedDocument(f"{what} ({error!r:.200}); {remedy}.") from error
 
 
 def _without_trust(cell: Any) -> Any:

@@ -82,7 +82,8 @@ class DocumentTooLarge(SnapshotError):
 
 
 class UnsupportedDocument(BookstoreError):
-    """The operation needs a document type of jupyter_ydoc, and this document has none."""
+    """The operation needs a document type of jupyter_ydoc, and this document has none, or holds
+    no content of its type."""
 
 
 class UpdateBufferError(BookstoreError):

@@ -258,7 +258,7 @@ class _Guarded:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # A panic in pycrdt's Rust is no Exception, and its class has no public name.
-        if isinstance(error, (ValueError, RuntimeError)) or _is_panic(error):
+        if isinstance(error, (ValueError, RuntimeError)) or is_panic(error):
             raise _not_an_update(error) from None
 
 
@@ -319,7 +319,8 @@ def _first_to_spoil(older: list[bytes], updates: Sequence[bytes], indices: list[
     return indices[low]
 
 
-def _is_panic(error: BaseException | None) -> bool:
+def is_panic(error: BaseException | None) -> bool:
+    """Whether pycrdt's Rust has panicked."""
     return type(error).__name__ == "PanicException"
 
 

@@ -667,4 +667,6 @@ def _in_a_frame(error: BookstoreError) -> str:
 def _content_of(type: str | None, updates: list[bytes]) -> Any:
     from . import content
 
-    return content.of_update(type, squash(updates))
+    doc: Doc[Any] = Doc()
+    apply(doc, [squash(updates)])
+    return content.read(type, doc)  # maybe nothing yet, where a room was closed too soon

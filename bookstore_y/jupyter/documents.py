@@ -117,6 +117,7 @@ class Documents:
                 except (BookstoreError, HTTPError, TimeoutError):
                     pass  # whatever it is, the room comes upon it next, and can tell its client
             model = await load(format, file_type)
+            model["content"] = await asyncio.to_thread(content.for_room, model["content"])
             if not first and store.entry is not None:
                 # The file was changed by other means, and the room takes its content over.
                 kind = store.entry.document.type

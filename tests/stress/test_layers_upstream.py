@@ -20,6 +20,8 @@ SHOWN = {
     "full_stream": r"6553\d of 70000 updates",
     "locked": r"a of abc",
     "nagle": r"plain: \d+ ms\nnodelay: \d+ ms",
+    "odd_numbers": r"NaN: ValueError\nInfinity: OverflowError\n9223372036854775807: "
+    r"9223372036854775808\n9223372036854775808: PanicException\n1e300: 301 digits",
     "silent_error": r"served to the end: nothing raised, nothing logged",
     "squash": r"plain: 150 of 150\nsquashed: 99 of 150\ncompressed: 99 of 150",
     "stale_file": r"typed: old and new words typed; in the file: old\nafter the crash: old",
