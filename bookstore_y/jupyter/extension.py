@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
 from .handlers import routes
+from .stopping import end_idle_workers_at_exit, stop_in_order
 
 PATIENCE = 3.0
 """Seconds for which a stopping server tries to archive before it writes a recovery file."""
@@ -62,6 +61,8 @@ class BookstoreExtension(ExtensionApp):
     saves: Saves | None = None
     documents: Documents
     _checking: asyncio.Task[bool] | None = None
+    _flushing: asyncio.Task[None] | None = None
+    _undo_signals: Callable[[], None] = staticmethod(lambda: None)
 
     def initialize_settings(self) -> None:
         """Make the server the host of its stores, and hear of saves, renames and deletions."""
@@ -81,6 +82,8 @@ class BookstoreExtension(ExtensionApp):
         self.handlers.extend(routes())
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        self._undo_signals = stop_in_order(serverapp, self._is_flushing)
+        end_idle_workers_at_exit()
         options = S3YStore("settings", config=self.config).buffer_options()
         checkpointer = Checkpointer.shared(self.documents.settings, options)
         checkpointer.log = self.log
@@ -91,7 +94,6 @@ class BookstoreExtension(ExtensionApp):
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))
-        take_sigterm_in_turn()
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
@@ -149,12 +151,24 @@ class BookstoreExtension(ExtensionApp):
             schema_id=STATE_EVENTS, data={name: state[name] for name in STATE_FIELDS}
         )
 
+    def _is_flushing(self) -> bool:
+        return self._flushing is not None and not self._flushing.done()
+
     async def stop_extension(self) -> None:
-        """Archive everything that is pending, within `shutdown_timeout`."""
+        """Archive everything that is pending, within `shutdown_timeout`.
+
+        A server may be told to stop again while this goes on: whoever comes later waits for it,
+        too, as the event loop stops when the first of them returns.
+        """
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        await asyncio.shield(self._flushing)
+        self._undo_signals()
+
+    async def _flush(self) -> None:
         checkpointer, self.checkpointer = self.checkpointer, None
         if checkpointer is None:
             return
-        _end_idle_workers_at_exit()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.documents.settings.shutdown_timeout
         if self._checking is not None:
@@ -193,38 +207,3 @@ class BookstoreExtension(ExtensionApp):
             await checkpointer.keep()
         except BookstoreError as error:
             self.log.error("No recovery file can be written yet: %s", error)  # noqa: TRY400
-
-
-def take_sigterm_in_turn() -> None:
-    """Have the event loop call jupyter_server's handler of SIGTERM, not the interpreter.
-
-    The handler logs first. In the middle of another line that is being written the interpreter
-    refuses that (`reentrant call inside BufferedWriter`), so that the server never stops: it is
-    killed in the end, and what a buffer in memory holds is lost.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    if callable(handler) and threading.current_thread() is threading.main_thread():
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, handler, signal.SIGTERM, None)
-
-
-def _end_idle_workers_at_exit() -> None:
-    """Let the process end although a request was still in flight when its loop stopped.
-
-    jupyter_server reads and writes files in anyio's worker threads. Each lives as long as the
-    task that made it, and none is a daemon, so a websocket that never answers its closing
-    handshake keeps the interpreter waiting for ever, and Kubernetes kills the pod.
-    """
-
-    def end() -> None:
-        try:
-            from anyio._backends._asyncio import WorkerThread
-        except ImportError:  # it is private, and may be gone
-            return
-        threading.main_thread().join()  # returns as soon as the interpreter begins to shut down
-        for thread in threading.enumerate():
-            if isinstance(thread, WorkerThread):
-                thread.queue.put_nowait(None)
-
-    threading.Thread(target=end, name="bookstore_y exit", daemon=True).start()

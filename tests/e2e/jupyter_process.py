@@ -49,6 +49,7 @@ class JupyterProcess:
         port: int | None = None,
         token: str | None = None,
         ready_within: float = 60.0,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.disk = disk
         self.port = port or free_port()
@@ -57,6 +58,7 @@ class JupyterProcess:
         self._config = config
         self._application = application
         self._ready_within = ready_within
+        self._stdin = stdin
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,7 +84,7 @@ class JupyterProcess:
                 [sys.executable, "-m", self._application, "--allow-root"],
                 cwd=self.disk.path,
                 env=self.disk.environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=self._stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -117,21 +119,29 @@ class JupyterProcess:
         )
 
     async def sigterm(self, within: float = 30.0) -> float:
-        """Ask the process to end and return the seconds it took.
+        """Ask the process to end and return the seconds it took. Raises like `exits`."""
+        self.send(signal.SIGTERM)
+        return await self.exits(within)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the server's own process a signal."""
+        self._running().send_signal(number)
+
+    async def exits(self, within: float = 30.0) -> float:
+        """Wait until the process, which was told to, has ended; return the seconds it took.
 
         Raises `ServerDidNotExit` after `within` seconds; the process is then aborted, which
         leaves the stacks of its threads in the log.
         """
         process = self._running()
         asked = time.monotonic()
-        process.send_signal(signal.SIGTERM)
         try:
             await asyncio.to_thread(process.wait, within)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
             process.wait()
             raise ServerDidNotExit(
-                f"the server still ran {within:g} s after SIGTERM:\n{self.log_tail()}"
+                f"the server still ran {within:g} s after it was told to stop:\n{self.log_tail()}"
             ) from None
         return time.monotonic() - asked
 
