@@ -11,8 +11,9 @@ from typing import Any
 import pycrdt
 from jupyter_ydoc import ydocs
 
-from . import notebook_numbers
+from . import cell_ids, notebook_numbers
 from .errors import BookstoreError, UnsupportedDocument
+from .rewriting import rewrite
 from .snapshot import apply, is_panic
 
 notebook_numbers.install()
@@ -36,11 +37,15 @@ def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
 
 def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:
     """Make `doc` say `content`, by new edits on top of its history. Raises like `read`, and for
-    content that a Yjs document cannot hold, such as half of a surrogate pair."""
-    wrapped = _wrap(type, doc)
-    what = f"A document of type {type!r} cannot say this content"
-    with _telling(what, "clone the version to a file, and mend it there"):
-        wrapped.set(content)
+    content that a Yjs document cannot hold, such as half of a surrogate pair.
+
+    What stays the same is not touched: cells by their ids, and the words of a source. So those
+    who are in the document keep their places in it.
+    """
+    wanted = _document(type, content)
+    if type == "notebook":
+        cell_ids.adopt(doc, wanted, content)
+    rewrite(doc, wanted)
 
 
 def restored(type: str | None, current: bytes, old: Any) -> bytes:
@@ -57,9 +62,7 @@ def restored(type: str | None, current: bytes, old: Any) -> bytes:
 
 def check(type: str | None, content: Any) -> None:
     """Raise `UnsupportedDocument` unless a document can say `content`, and be read again."""
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    write(type, doc, content)
-    read(type, doc)
+    read(type, _document(type, content))
 
 
 def for_room(content: Any) -> Any:
@@ -102,9 +105,7 @@ def hash_of_file(type: str | None, body: Any) -> str:
     """The hash of a file's content as a document would have it after loading it."""
     if body is None:
         return ""
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    write(type, doc, body)
-    return hash_of(read(type, doc))
+    return hash_of(read(type, _document(type, body)))
 
 
 def hash_of(content: Any) -> str:
@@ -137,6 +138,16 @@ def base_of(doc: pycrdt.Doc[Any]) -> bytes:
         if root is not None and name != "state"
     }
     return f"{clocks} {_canonical(roots)}".encode("utf-8", "surrogatepass")
+
+
+def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
+    """A document that says `content`, with a history of its own. Raises like `read`."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    wrapped = _wrap(type, doc)
+    what = f"A document of type {type!r} cannot say this content"
+    with _telling(what, "clone the version to a file, and mend it there"):
+        wrapped.set(content)
+    return doc
 
 
 def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:

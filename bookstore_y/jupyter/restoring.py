@@ -96,7 +96,9 @@ async def _restore_room(
     if there and same:
         version, _ = await room.store.checkpoint_as("checkpoint")
         return version, False
-    restored = await room.store.change(lambda: live.set(said), f"restore:{version_id}")
+    restored = await room.store.change(
+        lambda: content.write(document.type, live.ydoc, said), f"restore:{version_id}"
+    )
     if not there:  # it was deleted under its room
         await _write_from_room(documents, room, document.path)
     return restored
