@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pycrdt
-from jupyter_ydoc import ydocs
+from jupyter_ydoc import YFile, ydocs
 
-from . import cell_ids, notebook_numbers
+from . import canonical, cell_ids, notebook_numbers
+from .canonical import hash_of as hash_of
 from .errors import BookstoreError, UnsupportedDocument
 from .rewriting import rewrite
 from .snapshot import apply, is_panic
 
 notebook_numbers.install()
-
-HASH_DIGITS = 16
-"""Hexadecimal digits of a content hash: it tells states of one file apart, no more."""
 
 
 def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
@@ -102,22 +100,40 @@ def untrusted(body: Any) -> Any:
 
 
 def hash_of_file(type: str | None, body: Any) -> str:
-    """The hash of a file's content as a document would have it after loading it."""
+    """The hash of what a document says after loading a file of this content; empty for None."""
     if body is None:
         return ""
-    return hash_of(read(type, _document(type, body)))
+    if type in _AS_THEY_ARE or type not in ydocs:
+        return hash_of(body)
+    try:
+        # A class may spell what it loads in another way.
+        return hash_of(read(type, _document(type, body)))
+    except BookstoreError:
+        return hash_of(body)
 
 
-def hash_of(content: Any) -> str:
-    """A hash that is equal for contents that save to the same file.
+def is_one_of(type: str | None, body: Any, hashes: Iterable[str]) -> bool:
+    """Whether a file's content is one that was stored as a hash, by this release or an earlier one.
 
-    Leaves out what differs between a document and its file without anyone having edited either:
-    `trusted`, which the contents manager sets on loading and strips on saving.
+    Hashes of the first form differ with all that loading invents, so they are found again only
+    where it invents nothing.
     """
-    content = untrusted(content)
-    text = content if isinstance(content, (str, bytes)) else _canonical(content)
+    stored = {each for each in hashes if each}
+    if hash_of_file(type, body) in stored:
+        return True
+    former = {each for each in stored if not canonical.is_current_form(each)}
+    return bool(former) and _former_hash_of_file(type, body) in former
+
+
+def _former_hash_of_file(type: str | None, body: Any) -> str:
+    """The hash that earlier releases kept of a file; empty where they could keep none."""
+    try:
+        said = untrusted(read(type, _document(type, body)))
+    except BookstoreError:  # they could not open it, either
+        return ""
+    text = said if isinstance(said, (str, bytes)) else _json(said)
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+    return hashlib.sha256(data).hexdigest()[: canonical.HASH_DIGITS]
 
 
 def base_of(doc: pycrdt.Doc[Any]) -> bytes:
@@ -137,7 +153,11 @@ def base_of(doc: pycrdt.Doc[Any]) -> bytes:
         for name, root in doc.items()
         if root is not None and name != "state"
     }
-    return f"{clocks} {_canonical(roots)}".encode("utf-8", "surrogatepass")
+    return f"{clocks} {_json(roots)}".encode("utf-8", "surrogatepass")
+
+
+_AS_THEY_ARE = ("notebook", "file", "unicode")
+"""Types whose canonical form is that of their content, whether from a file or a document."""
 
 
 def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
@@ -152,6 +172,9 @@ def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
 
 def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     known = ydocs.get(type or "")
+    if known is None and type and {"source"} <= set(doc.keys()) <= {"source", "state"}:
+        # A room of a type that nobody has registered has a text (jupyter_server_ydoc's rooms.py).
+        known = YFile
     if known is None:
         raise UnsupportedDocument(
             f"A document of type {type!r} has no jupyter_ydoc class that knows its content; "
@@ -181,7 +204,8 @@ def _without_trust(cell: Any) -> Any:
     return cell
 
 
-def _canonical(value: Any) -> str:
+def _json(value: Any) -> str:
+    # Lineages are made of it, so it stays as it is.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
 
 

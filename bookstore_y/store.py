@@ -538,7 +538,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         from . import content  # jupyter_ydoc is slow to import
 
         kind = entry.document.type
-        file_hash = await asyncio.to_thread(content.hash_of, content.read(kind, ydoc))
+        body = content.read(kind, ydoc)
+        file_hash = await asyncio.to_thread(content.hash_of, body)
         if self._loaded is None:
             if not entry.facts.lineage:
                 entry.facts.lineage = lineage_of(content.base_of(ydoc))
@@ -551,7 +552,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         stored = await asyncio.to_thread(_content_of, kind, held.updates())
         if await asyncio.to_thread(content.hash_of, stored) == file_hash:
             self._note_file(entry, file_hash)
-        elif self._is_behind(entry, file_hash):
+        elif await self._is_behind(entry, body):
             content.write(kind, ydoc, stored)
             self._note_file(entry, file_hash)
             self.log.warning(
@@ -581,10 +582,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return f"not in any version ({error})"
         return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
 
-    async def newer_content(self, hash_of_file: Callable[[], Awaitable[str]]) -> Any:
+    async def newer_content(self, read_file: Callable[[], Awaitable[Any]]) -> Any:
         """What the document says, if its file is merely an earlier state of it; else None.
 
-        `hash_of_file` gives the hash of the file's content. Raises like `read`.
+        `read_file` gives the file's content. Raises like `read`.
         """
         from . import content
 
@@ -594,12 +595,13 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         held = await checkpointer.load(entry)
         stored = await asyncio.to_thread(_content_of, entry.document.type, held.updates())
         stored_hash = await asyncio.to_thread(content.hash_of, stored)
-        file_hash = await hash_of_file()
+        kind, body = entry.document.type, await read_file()
+        file_hash = await asyncio.to_thread(content.hash_of_file, kind, body)
         if file_hash == stored_hash:
             # The room finds nothing to do then, and so tells nobody what the file is.
             await self.file_is(file_hash)
             return None
-        return stored if self._is_behind(entry, file_hash) else None
+        return stored if await self._is_behind(entry, body) else None
 
     async def file_is(self, content_hash: str) -> None:
         """The file now has content of this hash."""
@@ -613,14 +615,15 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         hashes = self._entry.facts.file_hashes if self._entry is not None else []
         return hashes[-1] if hashes else ""
 
-    def _is_behind(self, entry: Entry, file_hash: str) -> bool:
+    async def _is_behind(self, entry: Entry, body: Any) -> bool:
+        """Whether a file's content is what the file was, as far as is known."""
+        from . import content
+
         facts = entry.facts
-        if file_hash == facts.saving:
-            return True
-        if facts.file_id == self._file_id:
-            return file_hash in facts.file_hashes[-1:]
         # Another file id means another disk: what is on it is some earlier state of the file.
-        return file_hash in facts.file_hashes
+        known = facts.file_hashes[-1:] if facts.file_id == self._file_id else facts.file_hashes
+        states = [*known, facts.saving]
+        return await asyncio.to_thread(content.is_one_of, entry.document.type, body, states)
 
     def _note_file(self, entry: Entry, file_hash: str) -> None:
         facts = entry.facts

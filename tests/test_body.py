@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycrdt import Doc, Map
 
 from bookstore_y import body
 from bookstore_y.body import Content
@@ -182,10 +183,16 @@ def test_a_snapshot_of_bytes(raw: bytes) -> None:
 
 
 def test_a_snapshot_without_a_known_type_cannot_be_shown() -> None:
-    for type_ in (None, "drawing"):
-        update = Writer("x").doc.get_update()
+    shapes: Doc[Any] = Doc()
+    shapes["shapes"] = Map({"a": "circle"})
+    for type_, update in ((None, Writer("x").doc.get_update()), ("drawing", shapes.get_update())):
         with pytest.raises(UnsupportedDocument):
             body.of_update(version("a", type=type_), update)
+
+
+def test_a_snapshot_of_a_type_that_nobody_knows_is_the_text_that_its_room_had() -> None:
+    content = body.of_update(version("a", type="drawing"), Writer("<svg/>").doc.get_update())
+    assert (content.format, content.content) == ("text", "<svg/>")
 
 
 def test_half_a_character_is_written_so_that_it_can_be_read() -> None:

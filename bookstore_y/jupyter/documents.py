@@ -135,11 +135,7 @@ class Documents:
         if document is None:
             return
 
-        async def hash_of_file() -> str:
-            body = await self.files.content_of(document)
-            return await asyncio.to_thread(content.hash_of_file, document.type, body)
-
-        body = await store.newer_content(hash_of_file)
+        body = await store.newer_content(lambda: self.files.content_of(document))
         if body is not None:
             # The loader polls the file. What it takes for a change goes into the room's document,
             # which is empty as yet, and is there twice when the store's content follows.

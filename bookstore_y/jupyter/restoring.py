@@ -154,27 +154,17 @@ async def _check_file(documents: Documents, document: Document, newest: list[Ver
     archive = documents.running().archive
     kind = document.type or ("notebook" if is_notebook(path) else "file")
     body = await documents.files.body(path, "notebook" if kind == "notebook" else "file")
-    known = set()
+    known = set[str]()
     for version in newest:
         held = await archive.content(version)
-        known.add(await asyncio.to_thread(_hash_of, kind, body_of(held)))
+        known.add(await asyncio.to_thread(content.hash_of_file, kind, body_of(held)))
         if version.kind == "snapshot":
             room = Document(path, version.type)
             snapshot = await archive.load_snapshot(room, version.version_id)
             known.update(snapshot.facts.file_hashes)
-    if await asyncio.to_thread(_hash_of, kind, body) not in known:
+    if not await asyncio.to_thread(content.is_one_of, kind, body, known):
         raise Conflict(
             f"The file {path} was changed by other means since it was last open, and restoring "
             "would overwrite that; open it once, so that its content becomes a version, and "
             "restore then."
         )
-
-
-def _hash_of(kind: str, body: Any) -> str:
-    """A hash of content that is equal for what a document of this kind spells alike."""
-    if isinstance(body, str):
-        body = body.replace("\r\n", "\n")  # as it is in a document
-    try:
-        return content.hash_of_file(kind, body)
-    except (UnsupportedDocument, AttributeError, KeyError, TypeError, ValueError):
-        return content.hash_of(body)  # it is no content of its kind, and can still be compared

@@ -42,8 +42,8 @@ class BehindStore:
         self.started = asyncio.Event()
         self.started.set()
 
-    async def newer_content(self, hash_of_file: Any) -> str:
-        await hash_of_file()
+    async def newer_content(self, read_file: Any) -> str:
+        await read_file()
         return "typed before the server stopped"
 
     async def file_is(self, content_hash: str) -> None:
