@@ -27,6 +27,10 @@ T = TypeVar("T")
 
 MEMORY = ":memory:"
 
+LARGEST_DOCUMENT = 900_000_000
+"""Bytes of a document that can be open. SQLite keeps 1,000,000,000 in one row (`limits.html`,
+SQLITE_MAX_LENGTH), and the document is to grow."""
+
 FILE_HASHES = 32
 """Loads and saves of its file that a document remembers."""
 

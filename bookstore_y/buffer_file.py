@@ -74,6 +74,11 @@ class DamagedBuffer(UpdateBufferError):
 
 def unusable(path: str, error: Exception) -> UpdateBufferError:
     """What an error of SQLite or of the file system means."""
+    if "too big" in str(error):
+        return UpdateBufferError(
+            f"The update buffer {path} holds nothing over 1,000,000,000 bytes, which is SQLite's "
+            "limit; split the document."
+        )
     return UpdateBufferError(
         f"The update buffer {path} failed ({error}); free disk space or check "
         "c.S3YStore.db_path, then restart the server."

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import metrics
-from .buffer import Held, Row
+from .buffer import LARGEST_DOCUMENT, Held, Row
 from .concurrency import aside, to_its_end
 from .entry import Entry, Policy
 from .errors import (
@@ -22,6 +22,7 @@ from .errors import (
     ConfigurationError,
     CorruptSnapshot,
     DocumentNotFound,
+    DocumentTooLarge,
     SnapshotError,
     VersionNotFound,
 )
@@ -328,6 +329,11 @@ class Exchange:
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
             state = await aside(len(base), state_vector, base)
+        if len(base) > LARGEST_DOCUMENT:
+            raise DocumentTooLarge(
+                f"{entry.document} takes {len(base)} bytes, and one that is open may take "
+                f"{LARGEST_DOCUMENT}; clone a version of it to a file, and split that."
+            )
         entry.state = state
         facts.lineage = theirs.lineage
         facts.learn_of_file(theirs.file_id, theirs.file_hashes)

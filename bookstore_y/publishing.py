@@ -21,6 +21,11 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 """Names of buckets, those of before 2018 among them (S3 User Guide, "Bucket naming rules")."""
 
 
+MAX_GROWTH = 100
+"""How many times its stored size a document to clone may have, once it is large. Text takes five to
+twenty times less when it is compressed; a few kB that anybody put there must not cost a GB here."""
+
+
 class Publishing:
     """The published side of one bucket."""
 
@@ -99,7 +104,8 @@ class Publishing:
         self, key: str, bucket: str | None = None, version_id: str | None = None
     ) -> Content:
         """The content of any object of a bucket that may be cloned from; of a snapshot's key the
-        file that it is of. Raises `BucketNotAllowed`, `DocumentNotFound`, `VersionNotFound`."""
+        file that it is of. Raises `BucketNotAllowed`, `DocumentNotFound`, `VersionNotFound`, and
+        `DocumentTooLarge`, also for a small object that holds a huge document."""
         name = bucket or self._settings.require_bucket()
         if not key or not _is_text(key) or len(key.encode()) > keys.MAX_KEY_BYTES:
             raise DocumentNotFound(f"No object can have the key {key[:80]!r}; give another.")
@@ -122,7 +128,7 @@ class Publishing:
     ) -> Content:
         document = keys.document_of("", key)
         if document is not None:
-            snapshot = await reading.read(key, version_id)
+            snapshot = await reading.read(key, version_id, max_growth=MAX_GROWTH)
             facts = snapshot.facts
             version = Version(
                 version_id=snapshot.version_id,

@@ -26,15 +26,21 @@ class Reading:
         self._bucket = bucket
         self._settings = settings
 
-    async def read(self, key: str, version_id: str | None = None) -> Snapshot:
+    async def read(
+        self, key: str, version_id: str | None = None, *, max_growth: int | None = None
+    ) -> Snapshot:
         """Read a version. One that cannot be used is read again, since a bit may have flipped on
-        the way: only what arrives twice as the same bytes is what the bucket holds."""
+        the way: only what arrives twice as the same bytes is what the bucket holds.
+
+        `max_growth` is how many times its stored size the document may have, for one that anybody
+        may have written. Raises what `snapshot.opened` and `Bucket.get` raise.
+        """
         limit = self._settings.max_document_size
         arrived: list[bytes] = []
         while True:
             stored = await self._bucket.get(key, version_id, max_size=limit)
             try:
-                return await aside(size_of(stored.body), _open, stored, limit)
+                return await aside(size_of(stored.body), _open, stored, limit, max_growth)
             except SnapshotError:
                 if stored.body in arrived:
                     raise
@@ -60,8 +66,8 @@ class Reading:
         return _snapshot(b"", EMPTY_STATE, stored, facts)
 
 
-def _open(stored: StoredObject, max_size: int) -> Snapshot:
-    update, state = opened(stored.body, max_size)
+def _open(stored: StoredObject, max_size: int, max_growth: int | None) -> Snapshot:
+    update, state = opened(stored.body, max_size, max_growth)
     facts = Facts.from_metadata(stored.metadata)
     if not facts.lineage:
         facts = replace(facts, lineage=lineage_of(update))

@@ -92,7 +92,10 @@ class BookstoreSettings(LoggingConfigurable):
         config=True
     )
     max_document_size = Int(
-        1024**3, help="Largest snapshot that is read, in bytes after decompression."
+        900_000_000,
+        help="Largest snapshot that is read and largest file that is archived, in bytes after "
+        "decompression. A document over 900,000,000 bytes cannot be opened in a room whatever this "
+        "is, since SQLite keeps at most 1,000,000,000 in one place.",
     ).tag(config=True)
 
     shutdown_timeout = Float(

@@ -151,9 +151,20 @@ def missing(update: bytes, state: bytes) -> bytes:
 
 
 def state_vector(update: bytes) -> bytes:
-    """The state vector of `update`. Raises `CorruptSnapshot`, so it also serves as a check."""
+    """The state vector of `update`. Raises `CorruptSnapshot`."""
     with _guarded:
         return pycrdt.get_state(update)
+
+
+def check(update: bytes) -> bytes:
+    """The state vector of `update`. Raises `CorruptSnapshot` unless it is one update, and nothing
+    after it."""
+    if _names_too_many(update):
+        raise _not_an_update("it names more clients than it has bytes")
+    state = state_vector(update)
+    if _decodes(update[:-1]):
+        raise _more_than_an_update()
+    return state
 
 
 def update_of(doc: pycrdt.Doc[Any], state: bytes = b"\x00") -> bytes:
@@ -180,6 +191,33 @@ def compress(update: bytes, level: int = 3) -> bytes:
     return compressor.compress(update)
 
 
+def _decodes(data: bytes) -> bool:
+    """Whether there is an update at the beginning of `data`; pycrdt ignores what comes after it.
+
+    An update is never the beginning of a longer one, since what comes where, and how much of it,
+    is written before it (Yjs, `UpdateEncoderV1` and `DeleteSet.js`).
+    """
+    if _names_too_many(data):
+        return False
+    try:
+        state_vector(data)
+    except CorruptSnapshot:
+        return False
+    return True
+
+
+def _names_too_many(data: bytes) -> bool:
+    """Whether `data` names more clients than can be in it; pycrdt reserves memory for all."""
+    return bool(data) and _Varints(data[:10]).next() > len(data)
+
+
+def _more_than_an_update() -> CorruptSnapshot:
+    return CorruptSnapshot(
+        "The data goes on behind the end of a Yjs v1 update, as what was filled with zeros does; "
+        "it was kept as it is and not applied."
+    )
+
+
 def size_of(frame: bytes) -> int:
     """Bytes of the update in a zstd frame, as far as it says; else as many as are likely."""
     try:
@@ -189,60 +227,106 @@ def size_of(frame: bytes) -> int:
     return declared if declared >= 0 else 8 * len(frame)
 
 
-def decompress(frame: bytes, max_size: int) -> bytes:
+_HEADS = (1 << 16, 1 << 20, 1 << 24)
+"""Bytes from the beginning of a frame after which it is seen whether they are an update already."""
+
+
+def decompress(frame: bytes, max_size: int, max_growth: int | None = None) -> bytes:
     """The update in a zstd frame that any program may have written. Raises like `opened`."""
-    return opened(frame, max_size)[0]
+    return opened(frame, max_size, max_growth)[0]
 
 
-def opened(frame: bytes, max_size: int) -> tuple[bytes, bytes]:
+def opened(frame: bytes, max_size: int, max_growth: int | None = None) -> tuple[bytes, bytes]:
     """The update in a zstd frame that any program may have written, and its state vector.
 
-    Raises `DocumentTooLarge` when it would be over `max_size` bytes, before making them, and
-    `CorruptSnapshot` when `frame` is not one whole zstd frame of one Yjs v1 update.
+    Raises `DocumentTooLarge` when it would be over `max_size` bytes, or over `max_growth` times
+    as many as the frame has, and `CorruptSnapshot` when `frame` is not one whole zstd frame of one
+    Yjs v1 update. What is far too large is not made for that, nor is what goes on for long behind
+    an update: a frame of a few kB may hold a GB.
     """
+    limit = _Limit(max_size, len(frame), max_growth)
     try:
         declared = zstandard.frame_content_size(frame)
-        if declared > max_size:
-            raise DocumentTooLarge(
-                f"The snapshot decompresses to {declared} bytes, over max_document_size "
-                f"({max_size}); raise c.BookstoreSettings.max_document_size to read it."
-            )
-        if declared >= 0:
-            update = zstandard.ZstdDecompressor().decompress(
-                frame, max_output_size=declared, allow_extra_data=False
-            )
-        else:
-            update = _decompress_unsized(frame, max_size)
+        limit.check(declared)
+        update = _decompressed(frame, limit, declared)
+        return update, check(update)
     except zstandard.ZstdError as error:
         raise CorruptSnapshot(
             f"The object is not one whole zstd frame ({error}); restore an earlier version."
         ) from None
-    return update, state_vector(update)
+    except CorruptSnapshot as error:
+        raise CorruptSnapshot(f"{error} Restore an earlier version.") from None
 
 
-def _decompress_unsized(frame: bytes, max_size: int) -> bytes:
+class _Limit:
+    """How large the content of a frame may be, in bytes."""
+
+    def __init__(self, max_size: int, stored: int, max_growth: int | None) -> None:
+        self._max_size = max_size
+        self._stored = stored
+        self._grown = max_size if max_growth is None else max(stored * max_growth, _SMALL)
+
+    def check(self, size: int) -> None:
+        """Raise `DocumentTooLarge` for more bytes than that."""
+        if size > self._max_size:
+            raise DocumentTooLarge(
+                f"The snapshot decompresses to {size} bytes or more, over max_document_size "
+                f"({self._max_size}); raise c.BookstoreSettings.max_document_size to read it."
+            )
+        if size > self._grown:
+            raise DocumentTooLarge(
+                f"The snapshot has {self._stored} bytes and would decompress to {size} or more, "
+                "which no notebook does that a person made; ask whoever wrote it for another."
+            )
+
+
+_SMALL = 1 << 26
+"""Bytes up to which a frame may grow in any proportion."""
+
+
+def _decompressed(frame: bytes, limit: _Limit, declared: int) -> bytes:
+    _check_heads(frame, declared)
+    decompressor = zstandard.ZstdDecompressor()
+    if declared >= 0:
+        return decompressor.decompress(frame, max_output_size=declared, allow_extra_data=False)
     # Frames written by a stream (`zstd` reading a pipe) do not say their size.
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    stream = decompressor.decompressobj()
     parts: list[bytes] = []
     size = 0
     view = memoryview(frame)
-    for start in range(0, len(frame), 1024):
-        part = decompressor.decompress(view[start : start + 1024])
+    for start in range(0, len(frame), _STEP):
+        part = stream.decompress(view[start : start + _STEP])
         size += len(part)
-        if size > max_size:
-            raise DocumentTooLarge(
-                f"The snapshot decompresses to over max_document_size ({max_size} bytes); raise "
-                "c.BookstoreSettings.max_document_size to read it."
-            )
+        limit.check(size)
         parts.append(part)
-        if decompressor.eof and (decompressor.unused_data or start + 1024 < len(frame)):
+        if stream.eof and (stream.unused_data or start + _STEP < len(frame)):
             raise zstandard.ZstdError("data after the frame")
-    if not decompressor.eof:
+    if not stream.eof:
         raise zstandard.ZstdError("the frame is truncated")
     return b"".join(parts)
 
 
+_STEP = 256
+"""Bytes of a frame that are decompressed at a time, which gives 8 MB at most."""
+
+
+def _check_heads(frame: bytes, declared: int) -> None:
+    """Raise `CorruptSnapshot` for what is an update already before it ends."""
+    reader = zstandard.ZstdDecompressor().stream_reader(frame)
+    head = b""
+    for size in _HEADS:
+        if 0 <= declared <= size:
+            return
+        head += reader.read(size + 1 - len(head))
+        if len(head) <= size:
+            return
+        if _decodes(head[:size]):
+            raise _more_than_an_update()
+
+
 def _apply(doc: pycrdt.Doc[Any], update: bytes) -> None:
+    if len(update) <= _ROW:
+        check(update)  # a row of zeros would be an edit that says nothing
     with _guarded:
         doc.apply_update(update)
 
@@ -263,6 +347,9 @@ class _Guarded:
 
 
 _guarded = _Guarded()
+
+_ROW = 1 << 16
+"""Bytes of one edit, more than which only what was checked on reading has: it would take long."""
 
 
 def apply(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> None:
@@ -324,7 +411,7 @@ def is_panic(error: BaseException | None) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def _not_an_update(error: BaseException | None) -> CorruptSnapshot:
+def _not_an_update(error: object) -> CorruptSnapshot:
     return CorruptSnapshot(
         f"The data is not a Yjs v1 update ({error}); it was kept as it is and not applied."
     )
@@ -380,6 +467,7 @@ def _clocks(state: bytes) -> Iterator[tuple[int, int]]:
     numbers = _Varints(state)
     for _ in range(numbers.next()):
         yield numbers.next(), numbers.next()
+    numbers.end()
 
 
 _Range = tuple[int, int, int]
@@ -398,7 +486,9 @@ def _ranges(deletions: bytes) -> dict[int, list[tuple[int, int]]]:
     """The deletions of an update without structs, as `_joined` gives them."""
     rest = _Varints(deletions)
     rest.next()
-    return _joined(_deletions(rest))
+    joined = _joined(_deletions(rest))
+    rest.end()
+    return joined
 
 
 def _joined(deleted: Iterable[_Range]) -> dict[int, list[tuple[int, int]]]:
@@ -435,11 +525,19 @@ class _Varints:
         self._at = 0
 
     def next(self) -> int:
+        """The next of them. Raises `CorruptSnapshot` where there is none."""
         value = shift = 0
         while True:
+            if self._at == len(self._data):
+                raise _not_an_update("it ends too soon")
             byte = self._data[self._at]
             self._at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
             shift += 7
+
+    def end(self) -> None:
+        """Raise `CorruptSnapshot` unless all were read."""
+        if self._at != len(self._data):
+            raise _more_than_an_update()

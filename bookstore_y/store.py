@@ -29,6 +29,7 @@ from .errors import (
     ConfigurationError,
     CorruptSnapshot,
     DocumentNotFound,
+    DocumentTooLarge,
     InvalidPath,
     SnapshotError,
     UpdateBufferError,
@@ -37,7 +38,7 @@ from .keys import Document
 from .live import Live
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
-from .snapshot import apply, lineage_of, missing, squash, state_vector, update_of
+from .snapshot import apply, check, lineage_of, missing, squash, update_of
 from .version import Version
 
 _NOTED = 0.1
@@ -376,7 +377,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         and `UpdateBufferError` when SQLite refuses it; never anything for the bucket's sake.
         """
         checkpointer, entry = self._opened()
-        state_vector(data)
+        check(data)
         self._ready = True
         if self.metadata_callback is None:
             _, durable = checkpointer.append(entry, data, b"", time.time())
@@ -658,6 +659,8 @@ def _in_a_frame(error: BookstoreError) -> str:
     the connection instead, and the client comes back at once. The cause goes to the log."""
     if isinstance(error, BucketUnavailable):
         return "The archive cannot be reached; try again later."
+    if isinstance(error, DocumentTooLarge):
+        return "The document is too large; see the log."
     if isinstance(error, SnapshotError):
         return "The archived document is damaged; see the log."
     if isinstance(error, UpdateBufferError):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BookstoreError, SnapshotError
-from .snapshot import decompress, state_vector
+from .snapshot import check, decompress
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -194,7 +194,7 @@ def _as_update(data: bytes | None) -> bytes | None:
     if not data:
         return None
     try:
-        state_vector(data)
+        check(data)
     except SnapshotError:
         return None
     return data

@@ -11,12 +11,18 @@ from typing import Any
 
 import anyio
 import pytest
+import zstandard
 from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.bucket import Bucket
 from bookstore_y.buffer import Buffer
-from bookstore_y.errors import BucketUnavailable, UpdateBufferError
+from bookstore_y.errors import (
+    BucketUnavailable,
+    CorruptSnapshot,
+    DocumentTooLarge,
+    UpdateBufferError,
+)
 
 from .servers import S3Server, connect
 from .support import Outage, Reader, Typist, until
@@ -382,3 +388,23 @@ def crashed(path: Path) -> Path:
         if Path(f"{path}{suffix}").exists():
             shutil.copyfile(f"{path}{suffix}", f"{left}{suffix}")
     return left
+
+
+async def test_a_document_that_the_buffer_cannot_hold_is_named(
+    here: Config, elsewhere: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archived(elsewhere, "word " * 1000)
+    monkeypatch.setattr("bookstore_y.exchange.LARGEST_DOCUMENT", 1000)
+    async with S3YStore(PATH, config=here) as store:
+        with pytest.raises(DocumentTooLarge, match=r"notes\.txt takes \d+ bytes"):
+            await opened(store)
+
+
+async def test_a_snapshot_of_zeros_is_no_empty_document(
+    here: Config, moto_server: S3Server, moto_bucket: str
+) -> None:
+    body = zstandard.ZstdCompressor().compress(bytes(100))
+    connect(moto_server).put_object(Bucket=moto_bucket, Key=KEY, Body=body)
+    async with S3YStore(PATH, config=here) as store:
+        with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+            await opened(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from pycrdt import Array, Doc, Map, Text, merge_updates
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge, SnapshotError
 from bookstore_y.snapshot import (
     EMPTY_UPDATE,
+    Footprint,
     advance,
+    check,
     compress,
     decompress,
     footprint_of,
@@ -23,6 +26,7 @@ from bookstore_y.snapshot import (
     missing,
     squash,
     state_vector,
+    unusable,
     update_of,
 )
 
@@ -460,11 +464,74 @@ def test_a_document_may_be_as_large_as_the_limit_and_not_one_byte_larger(make: A
 
 @both_kinds
 def test_a_bomb_is_refused(make: Any) -> None:
-    bomb = make(bytes(50_000_000))
+    bomb = make(text_update("x" * 50_000_000))
     assert len(bomb) < 5000
 
     with pytest.raises(DocumentTooLarge):
         decompress(bomb, MAX_SIZE)
+
+
+@both_kinds
+@pytest.mark.parametrize("size", [3, 100, 1 << 16, (1 << 20) + 1, 50_000_000])
+def test_zeros_are_no_empty_document(make: Any, size: int) -> None:
+    with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+        decompress(make(bytes(size)), 100_000_000)
+
+
+@both_kinds
+@pytest.mark.parametrize("rest", [b"\0", b"x", bytes(70_000), bytes(20_000_000)])
+def test_an_update_with_something_after_it_is_refused(make: Any, rest: bytes) -> None:
+    with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+        decompress(make(text_update("tides") + rest), 100_000_000)
+
+
+@both_kinds
+def test_zeros_are_refused_before_they_are_made(make: Any) -> None:
+    bomb = make(bytes(300_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptSnapshot):
+            decompress(bomb, 900_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@both_kinds
+def test_what_anybody_may_have_written_grows_by_so_much_and_no_more(make: Any) -> None:
+    usual = text_update("x" * 1_000_000)
+    assert decompress(make(usual), 900_000_000, max_growth=100) == usual
+
+    with pytest.raises(DocumentTooLarge, match="no notebook does that a person made"):
+        decompress(make(text_update("x" * 70_000_000)), 900_000_000, max_growth=100)
+
+
+@given(histories, st.binary(min_size=1, max_size=20))
+@settings(deadline=None)
+def test_an_update_is_an_update_alone(history: list[bytes], rest: bytes) -> None:
+    for update in history:
+        assert check(update) == state_vector(update)
+        with pytest.raises(CorruptSnapshot):
+            check(update + rest)
+        with pytest.raises(CorruptSnapshot):
+            check(update[:-1])
+
+
+def test_a_state_vector_and_deletions_are_read_to_their_ends() -> None:
+    sound = footprint_of(Doc())
+    assert sound.same(sound)
+    for state, deletions in ((b"\0\0", b"\0\0"), (b"\0", b"\0\0\0"), (b"", b""), (b"\1", b"\0\0")):
+        with pytest.raises(CorruptSnapshot):
+            sound.same(Footprint(state, deletions))
+
+
+def test_a_row_of_zeros_is_set_aside_and_not_taken_for_an_edit() -> None:
+    assert unusable(None, [text_update("tides"), bytes(64)]) == [1]
+
+
+def test_more_clients_than_bytes_are_refused_before_memory_is_reserved_for_them() -> None:
+    with pytest.raises(CorruptSnapshot, match="more clients than"):
+        check(bytes.fromhex("ff ff ff 7f"))
 
 
 def test_a_frame_that_only_says_it_is_huge_is_refused() -> None:

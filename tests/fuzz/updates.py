@@ -7,7 +7,15 @@ from typing import Any
 import pycrdt
 
 from bookstore_y.errors import CorruptSnapshot
-from bookstore_y.snapshot import EMPTY_UPDATE, advance, missing, squash, state_vector, unusable
+from bookstore_y.snapshot import (
+    EMPTY_UPDATE,
+    advance,
+    check,
+    missing,
+    squash,
+    state_vector,
+    unusable,
+)
 
 from .target import Target, hold, only
 
@@ -22,6 +30,7 @@ def update(data: bytes) -> None:
     """Whatever is taken for an update can be squashed, or is named as what cannot be."""
     updates = [one for one in data.split(SEPARATOR)[:MOST] if _is_update(one)]
     for one in updates:
+        hold(not _is_update(one + b"\x00"), "an update with something after it is taken for one")
         with only(CorruptSnapshot):
             missing(one, b"\x00")
     good: list[bytes] = []
@@ -59,6 +68,7 @@ def seeds() -> list[bytes]:
     theirs = other.get_update()
     return [
         EMPTY_UPDATE,
+        bytes(64),
         *updates,
         theirs,
         SEPARATOR.join(updates[:MOST]),
@@ -70,7 +80,7 @@ def seeds() -> list[bytes]:
 
 def _is_update(data: bytes) -> bool:
     with only(CorruptSnapshot):
-        state_vector(data)
+        check(data)
         return True
     return False
 
