@@ -46,7 +46,17 @@ from .errors import (
     VersioningNotEnabled,
     VersionNotFound,
 )
-from .objects import Copied, ListPage, ObjectVersion, StoredObject, Written, in_order, listed
+from .objects import (
+    Copied,
+    CurrentObject,
+    ListPage,
+    ObjectPage,
+    ObjectVersion,
+    StoredObject,
+    Written,
+    in_order,
+    listed,
+)
 from .settings import BookstoreSettings
 
 if TYPE_CHECKING:
@@ -563,6 +573,36 @@ class Bucket:
             last = last or self._said(answer, "NextKeyMarker")
             following = (last, answer.get("NextVersionIdMarker") or "")
         return ListPage(entries, prefixes, following)
+
+    async def object_page(
+        self, prefix: str, *, after: str | None = None, delimiter: str = ""
+    ) -> ObjectPage:
+        """One request for the current objects under a prefix, a thousand at most. However many
+        versions there are, it costs nothing; what is deleted is left out.
+
+        `after` is the `next` of the page before. Keys that go on with a `delimiter` are cut
+        there, and listed once, as prefixes.
+        """
+        chosen: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
+        if after is not None:
+            chosen["ContinuationToken"] = after
+        what = f"list {prefix!r} in"
+        answer = await self._call(
+            what, lambda s3: s3.list_objects_v2(Bucket=self.name, Prefix=prefix, **chosen)
+        )
+        objects = [
+            CurrentObject(
+                entry["Key"], entry["LastModified"].astimezone(timezone.utc), entry.get("Size", 0)
+            )
+            for entry in answer.get("Contents", [])
+        ]
+        prefixes = [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])]
+        following = None
+        if self._said(answer, "IsTruncated"):
+            following = self._said(answer, "NextContinuationToken")
+            if following == after:
+                raise self._not_s3(what)
+        return ObjectPage(objects, prefixes, following)
 
     async def beginning(
         self, key: str, version_id: str, than: datetime, limit: int

@@ -123,8 +123,7 @@ class Directory:
             told = getattr(error, "strerror", None) or str(error)
             if getattr(error, "errno", None) in _FATAL:
                 raise DirectoryUnusable(
-                    f"{self.root} takes no more files ({told}); make room, and run it again for "
-                    "what is missing."
+                    f"{self.root} takes no more files ({told}); make room, and try again."
                 ) from None
             raise Refused(f"{path!r} cannot be written ({told}).") from None
 
@@ -181,6 +180,8 @@ def _move(part: Path, target: Path) -> None:
     except FileExistsError:
         raise _exists(target) from None
     except OSError:  # a disk without hard links
+        if os.path.lexists(target):
+            raise _exists(target) from None
         part.replace(target)
 
 

@@ -96,6 +96,16 @@ class Moves:
                 path = _moved(path, move.target, move.source) or path
         return path
 
+    def now_at(self, path: str) -> str | None:
+        """Where the file is that the bucket has at `path`; None if it was deleted."""
+        for move in self._moves:
+            if move.target is None:
+                if _moved(path, move.source, "") is not None:
+                    return None
+            else:
+                path = _moved(path, move.source, move.target) or path
+        return path
+
     def recover(self) -> None:
         """Take up what an earlier process left in the buffer."""
         cp = self._checkpointer

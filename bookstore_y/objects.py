@@ -48,6 +48,26 @@ class ListPage:
     """The key and version id after which the next page begins; None if this was the last."""
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentObject:
+    """One line of a listing of current objects, in which deleted ones are not. `size` is in
+    bytes."""
+
+    key: str
+    last_modified: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class ObjectPage:
+    """The answer to one request for current objects, in the order of their keys."""
+
+    objects: list[CurrentObject]
+    prefixes: list[str]
+    next: str | None
+    """The token with which to ask for the next page; None if this was the last."""
+
+
 @dataclass(frozen=True)
 class Written:
     """What a PUT was answered with."""

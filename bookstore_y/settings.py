@@ -69,6 +69,25 @@ class BookstoreSettings(LoggingConfigurable):
         "opens from its file under a new lineage.",
     ).tag(config=True)
 
+    restore_workspace = CaselessStrEnum(
+        ["missing", "never"],
+        default_value="missing",
+        help="What a starting server does about files that the archive holds and its disk does "
+        "not. 'missing': the file browser lists them, and they are written to the disk in the "
+        "background, newest first. 'never': each is written when it is opened by its path.",
+    ).tag(config=True)
+    restore_max_bytes = Int(
+        1024**3,
+        min=0,
+        help="Bytes that a starting server writes to the disk in the background at most; what is "
+        "left is written when it is opened.",
+    ).tag(config=True)
+    restore_max_seconds = Float(
+        600.0,
+        min=0.0,
+        help="Seconds for which a starting server writes files in the background at most.",
+    ).tag(config=True)
+
     enable_s3_cloning = Bool(True, help="Offer the cloning of objects from S3.").tag(config=True)
     clone_buckets = List(
         Unicode(),

@@ -25,6 +25,7 @@ from traitlets.config import LoggingConfigurable
 from ..body import notebook_bytes
 from ..saves import Save, Saves
 from .files import Model, is_notebook
+from .from_archive import is_from_archive
 from .handlers.base import authors_of
 
 _Steps = Generator[Any, Any, None]
@@ -180,6 +181,8 @@ class BookstoreContentsMixin(LoggingConfigurable):
                     self._hand_over(found["path"], (yield manager.get(found["path"], content=True)))
 
     def _hand_over(self, path: str, model: Model) -> None:
+        if is_from_archive():
+            return
         if self.archiver is None:
             self._tell("the server extension of bookstore_y does not run here.")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from anyio import fail_after
@@ -11,13 +12,18 @@ from tornado.web import HTTPError
 
 from .. import content
 from ..checkpointer import Checkpointer
-from ..errors import BookstoreError, ConfigurationError, DocumentNotFound, InvalidPath
+from ..current_files import CurrentFiles
+from ..errors import BookstoreError, ConfigurationError, InvalidPath
+from ..file_reader import FileReader
 from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from .bringing_back import Source
 from .files import Files
 from .newest import Newest
+from .placing import Placer
 from .rooms import Rooms
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -33,6 +39,7 @@ class Documents:
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
         self.newest = Newest()
+        self.workspace = Workspace(settings, Placer(serverapp, self.files))
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -69,6 +76,31 @@ class Documents:
             await checkpointer.moves.saves.settle(path)
         for document in self.buffered(path):
             await checkpointer.settle(document)
+
+    # -- the workspace -------------------------------------------------------------------------
+
+    def start_workspace(self, log: Any) -> None:
+        """Begin to bring back what the archive holds and the disk does not."""
+        checkpointer = self.running()
+        bucket, settings = checkpointer.archive.bucket, self.settings
+        source = Source(
+            files=CurrentFiles(bucket, settings),
+            reader=FileReader(bucket, settings),
+            settle=self.settle,
+            now_at=lambda path: checkpointer.moves.now_at(path),
+            away=lambda: checkpointer.health.error,
+            note=checkpointer.health.note,
+        )
+        self.workspace.log = log
+        self.workspace.start(source, self._settle_all)
+
+    async def _settle_all(self) -> None:
+        """Have in the bucket what an earlier process left here, as far as it takes it."""
+        checkpointer = self.running()
+        for entry in list(checkpointer.entries.values()):
+            if entry.pending:
+                with contextlib.suppress(BookstoreError):  # reported, and tried again
+                    await checkpointer.settle(entry.document)
 
     # -- rooms ---------------------------------------------------------------------------------
 
@@ -196,29 +228,3 @@ class Documents:
             and store.entry.document.path == path
             and not store.entry.deleted
         ]
-
-    async def bring_back(self, path: str, type: str) -> None:
-        """Write the file of a document anew if the disk has lost it and the bucket has not.
-
-        Raises a `BookstoreError` when the bucket cannot be asked.
-        """
-        if self.checkpointer is None or await self.files.exists(path):
-            return
-        archive = self.checkpointer.archive
-        try:
-            # What was deleted here is not to come back because the bucket has not followed yet.
-            await self.checkpointer.moves.follow()
-            # One file may have a room of each type; the one written last has the newest of it.
-            document = await archive.resolve(path)
-            if document.type is None:
-                document = Document(path, type)
-            snapshot = await archive.load_snapshot(document)
-        except (DocumentNotFound, ConfigurationError):
-            return
-        body = await asyncio.to_thread(content.of_update, document.type, snapshot.update)
-        await self.files.write(path, body)
-        self.serverapp.log.warning(
-            "The file %s was not on this disk; it is back, from version %s.",
-            path,
-            snapshot.version_id,
-        )

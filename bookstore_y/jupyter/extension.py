@@ -19,7 +19,8 @@ from ..store import S3YStore
 from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
-from .handlers import routes
+from .handlers import routes, serve_workspace
+from .names import chooses
 from .stopping import end_idle_workers_at_exit, stop_in_order
 
 PATIENCE = 3.0
@@ -72,6 +73,7 @@ class BookstoreExtension(ExtensionApp):
         stores.host = self.documents
         self.settings.update({"bookstore_extension": self})
         serverapp.contents_manager.register_pre_save_hook(self.documents.before_save)
+        chooses(serverapp.contents_manager)
         serverapp.event_logger.register_event_schema(STATE_SCHEMA)
         serverapp.event_logger.add_listener(
             schema_id=CONTENTS_EVENTS, listener=self._contents_event
@@ -80,6 +82,11 @@ class BookstoreExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """The REST calls; and the session request of collaboration, to bring back lost files."""
         self.handlers.extend(routes())
+        self._serve_workspace()
+
+    def _serve_workspace(self) -> None:
+        serverapp: Any = self.serverapp
+        serve_workspace(serverapp.web_app, serverapp.base_url)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         self._undo_signals = stop_in_order(serverapp, self._is_flushing)
@@ -91,6 +98,8 @@ class BookstoreExtension(ExtensionApp):
         checkpointer.on_state = self._state_changed
         self.checkpointer = await checkpointer.__aenter__()
         self.documents.checkpointer = checkpointer
+        self._serve_workspace()  # handlers of extensions that were loaded since, too
+        self.documents.start_workspace(self.log)
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))
@@ -127,6 +136,13 @@ class BookstoreExtension(ExtensionApp):
 
     async def _contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action, path = data["action"], data["path"].strip("/")
+        workspace = self.documents.workspace
+        if action in ("save", "copy"):
+            workspace.saved(path)
+        elif action == "delete":
+            workspace.deleted(path)
+        elif action == "rename":
+            workspace.renamed(data["source_path"].strip("/"), path)
         if action == "save":
             self.documents.saved(path)
         elif action in ("delete", "rename") and self.checkpointer is not None:
@@ -173,6 +189,7 @@ class BookstoreExtension(ExtensionApp):
         deadline = loop.time() + self.documents.settings.shutdown_timeout
         if self._checking is not None:
             self._checking.cancel()
+        await self.documents.workspace.stop()
         await self.documents.end_rooms(within=self.documents.settings.shutdown_timeout / 3)
         saving = asyncio.create_task(self._flush_saves(deadline))
         # Who asked the server to stop may not wait as long as it is told to.

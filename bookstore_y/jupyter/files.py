@@ -79,15 +79,7 @@ class Files:
         `UnusableContent`.
         """
         model = _model(path, body)
-        parents = path.split("/")[:-1]
-        for depth in range(1, len(parents) + 1):
-            folder = "/".join(parents[:depth])
-            if not await self.is_folder(folder):
-                try:
-                    await ensure_async(self._contents.save({"type": "directory"}, folder))
-                except (HTTPError, FileExistsError):
-                    if not await self.is_folder(folder):  # else another made it meanwhile
-                        raise
+        await self.make_folder(path.rpartition("/")[0])
         try:
             saved: Model = await ensure_async(self._contents.save(model, path))
         except HTTPError as error:
@@ -104,6 +96,18 @@ class Files:
                 ) from error
             raise
         return saved
+
+    async def make_folder(self, path: str) -> None:
+        """Make a folder with those above it, as far as they are not there."""
+        segments = path.split("/") if path else []
+        for depth in range(1, len(segments) + 1):
+            folder = "/".join(segments[:depth])
+            if not await self.is_folder(folder):
+                try:
+                    await ensure_async(self._contents.save({"type": "directory"}, folder))
+                except (HTTPError, FileExistsError):
+                    if not await self.is_folder(folder):  # else another made it meanwhile
+                        raise
 
     def check_target(self, path: str) -> None:
         """Raise `InvalidPath` unless this server's users may write a file at `path`."""

@@ -6,6 +6,7 @@ from tornado.web import RequestHandler
 
 from .base import http_error
 from .clone import CloneHandler, FSCloneHandler
+from .contents import serve_workspace
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
 from .landing import ClonePage, FSClonePage, GalleryPage
@@ -15,7 +16,7 @@ from .restore import RestoreHandler, UndeleteHandler
 from .session import session_handler
 from .status import DescriptionHandler, StatusHandler
 
-__all__ = ["http_error", "routes", "session_handler"]
+__all__ = ["http_error", "routes", "serve_workspace", "session_handler"]
 
 _PATH = r"(?P<path>/.*)?"
 """A document's path. Which paths can be a key is for `keys.check_path` to say."""

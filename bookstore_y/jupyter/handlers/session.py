@@ -36,9 +36,9 @@ def session_handler() -> type[APIHandler] | None:
         @authorized
         async def put(self, path: str) -> None:
             fields = Fields(self.request.body)
-            kind, _ = fields.required("type"), fields.required("format")
+            fields.required("type"), fields.required("format")
             try:
-                await documents_of(self).bring_back(path.strip("/"), kind)
+                await documents_of(self).workspace.bring_back(path)
             except BookstoreError as error:
                 raise http_error(error) from error
             await super().put(path)

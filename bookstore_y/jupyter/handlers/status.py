@@ -49,6 +49,7 @@ class StatusHandler(BookstoreHandler):
             saves = documents.checkpointer.moves.saves
             if saves is not None:
                 answer.update(saves.status())
+            answer["workspace"] = documents.workspace.status()
             if name is not None:
                 answer["document"] = await _state_of(
                     documents, documents.checkpointer, name, fresh=fresh

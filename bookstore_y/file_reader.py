@@ -1,0 +1,85 @@
+"""Reading a file of the archive as bytes that can be written to a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from .body import of_update
+from .bucket import Bucket
+from .current_files import CurrentBody, CurrentFile
+from .errors import (
+    DocumentNotFound,
+    DocumentTooLarge,
+    SnapshotError,
+    UnsupportedDocument,
+)
+from .files import Files
+from .reading import Reading
+from .saving import Saving
+from .settings import BookstoreSettings
+from .version import Version
+
+
+@dataclass(frozen=True)
+class FileBody:
+    """A file's bytes, and the version that they are from.
+
+    `reason` says why it is not the newest version: that one cannot be read.
+    """
+
+    version: Version
+    body: bytes
+    reason: str = ""
+
+
+class FileReader:
+    """Reads current files: the bytes of a save as they are, and what a room's snapshot says as
+    Jupyter would write it."""
+
+    def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
+        self._snapshots = Reading(bucket, settings)
+        self._saves = Files(bucket, settings, Saving(bucket, settings, self._snapshots))
+
+    async def read(self, file: CurrentFile) -> FileBody:
+        """The newest object of a file that can be read.
+
+        Raises `DocumentNotFound` when all were deleted by now, a `BucketError` when the bucket
+        cannot be asked, and what is wrong with the newest when none can be read.
+        """
+        wrong: Exception | None = None
+        gone: DocumentNotFound | None = None
+        for body in file.bodies:
+            try:
+                return await self._read(file.path, body, str(wrong) if wrong else "")
+            except DocumentNotFound as error:
+                gone = error
+            except (DocumentTooLarge, SnapshotError, UnsupportedDocument) as error:
+                wrong = wrong or error
+        raise wrong or gone or DocumentNotFound(f"The archive holds nothing of {file.path}.")
+
+    async def _read(self, path: str, body: CurrentBody, reason: str) -> FileBody:
+        if body.is_snapshot:
+            snapshot = await self._snapshots.read(body.key)
+            version = Version(
+                version_id=snapshot.version_id,
+                key=body.key,
+                last_modified=snapshot.last_modified,
+                size=body.size,
+                is_latest=True,
+                path=path,
+                type=body.type,
+            )
+            content = await asyncio.to_thread(of_update, version, snapshot.update)
+            return FileBody(version, await asyncio.to_thread(content.raw), reason)
+        stored = await self._saves.read(body.key)
+        version = Version(
+            version_id=stored.version_id,
+            key=body.key,
+            last_modified=stored.last_modified,
+            size=stored.size,
+            is_latest=True,
+            kind="save",
+            path=path,
+        )
+        return FileBody(version, stored.body, reason)

@@ -1,0 +1,132 @@
+"""Placing files: writing what the archive holds to where the server has nothing.
+
+What is there is never overwritten. Where jupyter_server's own contents manager keeps plain files,
+they are made exclusively and get the times of their versions; any other contents manager is asked
+to save them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.filemanager import FileContentsManager
+from jupyter_server.utils import ensure_async
+from tornado.web import HTTPError
+
+from ..directory import Directory, Refused
+from ..errors import BookstoreError
+from ..file_reader import FileBody
+from ..pulling import time_of
+from .files import Files, UnusableContent, is_notebook
+from .from_archive import saving_from_archive
+
+_OURS = ("jupyter_server.", "bookstore_y.")
+
+_METHODS = ("get", "save", "_read_file", "_save_file", "_save_notebook", "_get_os_path")
+"""Where a contents manager keeps the rest as jupyter_server has it, its files are plain ones."""
+
+
+class NotPlaced(BookstoreError):
+    """A file of the archive cannot be written to this server's disk."""
+
+
+class Placer:
+    """Writes files of the archive where the server has none."""
+
+    def __init__(self, serverapp: ServerApp, files: Files) -> None:
+        self._serverapp = serverapp
+        self._files = files
+
+    def check(self, path: str) -> None:
+        """Raise `InvalidPath` unless this server's users may have a file at `path`."""
+        self._files.check_target(path)
+
+    async def is_free(self, path: str) -> bool:
+        """Whether there is neither a file nor a directory at `path`."""
+        return not await ensure_async(self._contents.exists(path))
+
+    async def place(self, path: str, file: FileBody) -> bool:
+        """Write a file; False if there is something at `path` by now.
+
+        Raises `InvalidPath` and `NotPlaced`.
+        """
+        self.check(path)
+        if not await self.is_free(path):
+            return False
+        if not writes_plain_files(self._contents):
+            await self._save(path, file.body)
+            return True
+        directory = Directory(Path(self._contents.root_dir))
+        time = time_of(file.version)
+        try:
+            await asyncio.to_thread(directory.write, path, file.body, time, overwrite=False)
+        except Refused as error:
+            if not await self.is_free(path):
+                return False
+            raise NotPlaced(f"{path} is in the archive, but not on this disk. {error}") from error
+        except BookstoreError as error:  # nothing can be written there now
+            raise NotPlaced(f"{path} is in the archive, but not on this disk. {error}") from error
+        self._contents.emit(data={"action": "save", "path": path})
+        return True
+
+    async def make_directory(self, path: str) -> None:
+        """Make a directory with those above it, if it is not there. Raises `InvalidPath` and
+        `NotPlaced`."""
+        self.check(path)
+        try:
+            await self._files.make_folder(path)
+        except (HTTPError, OSError) as error:
+            told = getattr(error, "log_message", None) or str(error)
+            raise NotPlaced(
+                f"The directory {path} is in the archive, but cannot be made here ({told})."
+            ) from error
+
+    @property
+    def _contents(self) -> Any:
+        return self._serverapp.contents_manager
+
+    async def _save(self, path: str, body: bytes) -> None:
+        """Have the contents manager save a file: its bytes, or what it takes in their place."""
+        refusal: Exception | None = None
+        with saving_from_archive():
+            for content in _forms(path, body):
+                try:
+                    await self._files.write(path, content)
+                except (HTTPError, UnusableContent) as error:
+                    refusal = refusal or error
+                else:
+                    return
+        told = getattr(refusal, "log_message", None) or str(refusal)
+        raise NotPlaced(
+            f"{path} is in the archive, but the contents manager does not take it ({told})."
+        ) from refusal
+
+
+def writes_plain_files(manager: Any) -> bool:
+    """Whether a contents manager keeps the bytes of a file as they are, in a file of its own."""
+    kept = all(
+        getattr(getattr(type(manager), name, None), "__module__", "").startswith(_OURS)
+        for name in _METHODS
+    )
+    return isinstance(manager, FileContentsManager) and kept
+
+
+def _forms(path: str, body: bytes) -> list[Any]:
+    """What a contents manager may take: bytes as they are, a notebook, a text."""
+    found: list[Any] = [body]
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return found
+    if is_notebook(path):
+        try:
+            notebook = json.loads(text)
+        except (RecursionError, ValueError):
+            notebook = None
+        if isinstance(notebook, dict):
+            return [*found, notebook]
+    return [*found, text]

@@ -1,0 +1,114 @@
+"""A person who works with the files of a server on an empty disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ..e2e.disk import Disk
+from ..e2e.notebooks import sample_notebook
+from ..e2e.waiting import eventually
+from ..rest.server import Json, RestServer, running
+from ..servers import S3Server
+
+MANAGERS = {
+    "default": "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager",
+    "blocking": "jupyter_server.services.contents.largefilemanager.LargeFileManager",
+    "archiver": "bookstore_y.BookstoreContentsArchiver",
+    "custom": "tests.workspace.managers.InMemory",
+    "blocking custom": "tests.workspace.managers.BlockingInMemory",
+}
+"""Contents managers, as a configuration names them."""
+
+
+def notebook(words: str) -> Json:
+    """A notebook that says so in its first cell."""
+    content = sample_notebook()
+    content["cells"][0]["source"] = words
+    return content
+
+
+def notebook_bytes(words: str) -> bytes:
+    """The same as a file."""
+    return json.dumps(notebook(words), indent=1).encode()
+
+
+class Person:
+    """What a person's browser asks a server."""
+
+    def __init__(self, server: RestServer) -> None:
+        self.server = server
+        self.http = server.http
+
+    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer of `/api/contents/<path>`, whatever its status."""
+        return self.http.request(method, f"/api/contents/{quote(path)}", **request)
+
+    def listing(self, directory: str = "") -> dict[str, str]:
+        """What the file browser shows of a directory: types by name."""
+        answer = self.ask("GET", directory)
+        answer.raise_for_status()
+        return {model["name"]: model["type"] for model in answer.json()["content"]}
+
+    def text(self, path: str) -> str:
+        """A text file, as an editor opens it."""
+        answer = self.ask("GET", path, params={"type": "file", "format": "text"})
+        answer.raise_for_status()
+        return str(answer.json()["content"])
+
+    def bytes(self, path: str) -> bytes:
+        """A file's bytes."""
+        answer = self.ask("GET", path, params={"type": "file", "format": "base64"})
+        answer.raise_for_status()
+        return base64.b64decode(answer.json()["content"])
+
+    def new(self, kind: str, directory: str = "") -> str:
+        """Make something new; returns the path that it got."""
+        body = {"type": kind} | ({"ext": ".txt"} if kind == "file" else {})
+        answer = self.ask("POST", directory, json=body)
+        answer.raise_for_status()
+        return str(answer.json()["path"]).strip("/")
+
+    def save(self, path: str, content: str | Json) -> httpx.Response:
+        """Save a file or notebook, as an upload does."""
+        text = {"type": "file", "format": "text", "content": content}
+        book = {"type": "notebook", "format": "json", "content": content}
+        return self.ask("PUT", path, json=book if isinstance(content, dict) else text)
+
+    def status(self) -> Json:
+        """How far the workspace is."""
+        answer: Json = self.http.get("/api/bookstore").json()
+        workspace: Json = answer.get("workspace", {"state": "starting"})
+        return workspace
+
+    async def restored(self) -> Json:
+        """Wait until the background is done; returns the workspace's state."""
+
+        async def is_done() -> bool:
+            return self.status()["state"] in ("restored", "partial")
+
+        await eventually(is_done, within=60, what="the workspace on the disk")
+        return self.status()
+
+
+@contextmanager
+def at_work(
+    disk: Disk, s3: S3Server, bucket: str, manager: str = "default", **sections: Any
+) -> Iterator[Person]:
+    """A person at a server on `disk`."""
+    server = {"contents_manager_class": MANAGERS[manager], **sections.pop("ServerApp", {})}
+    with running(
+        disk,
+        s3,
+        bucket,
+        ServerApp=server,
+        FileContentsManager={"delete_to_trash": False},
+        **sections,
+    ) as running_server:
+        yield Person(running_server)
