@@ -79,8 +79,9 @@ class Documents:
 
     # -- the workspace -------------------------------------------------------------------------
 
-    def start_workspace(self, log: Any) -> None:
-        """Begin to bring back what the archive holds and the disk does not."""
+    def start_workspace(self, log: Any, delay: float) -> None:
+        """Begin, after so many seconds, to bring back what the archive holds and the disk does
+        not. What people ask for does not wait for that."""
         checkpointer = self.running()
         bucket, settings = checkpointer.archive.bucket, self.settings
         source = Source(
@@ -92,7 +93,7 @@ class Documents:
             note=checkpointer.health.note,
         )
         self.workspace.log = log
-        self.workspace.start(source, self._settle_all)
+        self.workspace.start(source, self._settle_all, delay)
 
     async def _settle_all(self) -> None:
         """Have in the bucket what an earlier process left here, as far as it takes it."""

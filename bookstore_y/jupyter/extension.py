@@ -99,7 +99,7 @@ class BookstoreExtension(ExtensionApp):
         self.checkpointer = await checkpointer.__aenter__()
         self.documents.checkpointer = checkpointer
         self._serve_workspace()  # handlers of extensions that were loaded since, too
-        self.documents.start_workspace(self.log)
+        self.documents.start_workspace(self.log, SETTLING)
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))

@@ -61,14 +61,17 @@ class Workspace:
     def _restores(self) -> bool:
         return bool(self._settings.s3_bucket) and self._settings.restore_workspace != "never"
 
-    def start(self, source: Source, settle_all: Callable[[], Awaitable[None]]) -> None:
+    def start(
+        self, source: Source, settle_all: Callable[[], Awaitable[None]], delay: float = 0.0
+    ) -> None:
         """Begin to bring back what is missing, in the background, unless that is turned off.
 
-        `settle_all` has in the bucket what an earlier process left to this server.
+        `settle_all` has in the bucket what an earlier process left to this server. `delay` is in
+        seconds, for which a starting server has better things to do.
         """
         self._bringing.start(source)
         if self._restores:
-            self._task = asyncio.create_task(self._run(source, settle_all))
+            self._task = asyncio.create_task(self._run(source, settle_all, delay))
         else:
             self._state = "off"
 
@@ -157,9 +160,13 @@ class Workspace:
         directory, _, name = path.rpartition("/")
         return path in await self.names(directory, name) and await self._placer.is_free(path)
 
-    def is_absent_below(self, directory: str) -> bool:
-        """Whether files of a directory are known to be in the archive alone."""
-        return self._absent.is_directory(directory)
+    async def is_absent_below(self, directory: str) -> bool:
+        """Whether a directory has something in the archive that it does not have on the disk.
+        Raises a `BookstoreError` if that is not known."""
+        for path in await self.names(directory, ""):
+            if await self._placer.is_free(path):
+                return True
+        return False
 
     async def hold(self, path: str) -> None:
         """Have nothing written at a path or below it until `release`."""
@@ -224,7 +231,10 @@ class Workspace:
 
     # -- in the background ---------------------------------------------------------------------
 
-    async def _run(self, source: Source, settle_all: Callable[[], Awaitable[None]]) -> None:
+    async def _run(
+        self, source: Source, settle_all: Callable[[], Awaitable[None]], delay: float
+    ) -> None:
+        await asyncio.sleep(delay)
         attempts = 0
         while True:
             try:

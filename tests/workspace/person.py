@@ -15,7 +15,7 @@ from ..e2e.disk import Disk
 from ..e2e.notebooks import sample_notebook
 from ..e2e.waiting import eventually
 from ..rest.server import Json, RestServer, running
-from ..servers import S3Server
+from ..servers import S3Server, connect
 
 MANAGERS = {
     "default": "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager",
@@ -91,10 +91,34 @@ class Person:
         """Wait until the background is done; returns the workspace's state."""
 
         async def is_done() -> bool:
-            return self.status()["state"] in ("restored", "partial")
+            return self.status()["state"] in ("restored", "partial", "off")
 
         await eventually(is_done, within=60, what="the workspace on the disk")
         return self.status()
+
+
+def archive(s3: S3Server, bucket: str, files: dict[str, bytes]) -> None:
+    """Have files in the bucket as an earlier server saved them."""
+    client = connect(s3)
+    for path, body in files.items():
+        client.put_object(Bucket=bucket, Key=f"workspace/{path}", Body=body)
+
+
+def archived(s3: S3Server, bucket: str, path: str) -> list[bytes | None]:
+    """What the bucket says a file is, and was: newest first; None for each delete marker."""
+    client = connect(s3)
+    key = f"workspace/{path}"
+    listed = client.list_object_versions(Bucket=bucket, Prefix=key)
+    found: list[tuple[Any, bytes | None]] = [
+        (marker["LastModified"], None)
+        for marker in listed.get("DeleteMarkers", [])
+        if marker["Key"] == key
+    ]
+    for version in listed.get("Versions", []):
+        if version["Key"] == key:
+            body = client.get_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+            found.append((version["LastModified"], body["Body"].read()))
+    return [body for _, body in sorted(found, key=lambda each: each[0], reverse=True)]
 
 
 @contextmanager

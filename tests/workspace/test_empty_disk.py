@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from ..e2e.disk import Disk
-from ..servers import S3Server, connect, make_bucket
-from .person import MANAGERS, Person, at_work, notebook_bytes
+from ..servers import S3Server, make_bucket
+from .person import MANAGERS, Person, archive, at_work, notebook_bytes
 
 pytestmark = pytest.mark.e2e
 
@@ -23,13 +23,6 @@ ARCHIVED = {
     "data/deep/er/tides.ipynb": notebook_bytes("deep"),
     "a b/ä+#%.txt": b"a name to be quoted",
 }
-
-
-def archive(s3: S3Server, bucket: str, files: dict[str, bytes]) -> None:
-    """Have files in the bucket as an earlier server left them."""
-    client = connect(s3)
-    for path, body in files.items():
-        client.put_object(Bucket=bucket, Key=f"workspace/{path}", Body=body)
 
 
 USUAL = ("default", "blocking custom")

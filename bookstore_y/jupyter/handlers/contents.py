@@ -229,7 +229,7 @@ class _OfContents(_OfWorkspace, ContentsHandler):
             return
         if is_directory or not await self._workspace.holds(path):
             empties = getattr(manager, "delete_to_trash", True) or manager.always_delete_dir
-            if is_directory and self._workspace.is_absent_below(path) and not empties:
+            if is_directory and not empties and await self._workspace.is_absent_below(path):
                 raise web.HTTPError(400, f"Directory {path} not empty")
             return
         # Nothing is to be deleted on the disk; the archive, and whoever listens, follows.
@@ -283,7 +283,7 @@ def serve_workspace(application: web.Application, base_url: str) -> None:
     """Have all handlers of files that an application has by now find what the archive holds."""
     pages = re.compile(re.escape(base_url) + _PAGES)
     for rule in _rules(application.default_router):
-        target, pattern = rule.target, getattr(rule, "regex", None)
+        target, pattern = rule.target, getattr(rule.matcher, "regex", None)
         if not isinstance(target, type) or issubclass(target, _OfWorkspace):
             continue
         if issubclass(target, ContentsHandler):
