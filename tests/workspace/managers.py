@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from jupyter_server.services.contents.checkpoints import Checkpoints
+from jupyter_server.services.contents.checkpoints import AsyncCheckpoints, Checkpoints
 from jupyter_server.services.contents.manager import AsyncContentsManager, ContentsManager
 from tornado.web import HTTPError
 
@@ -17,6 +17,13 @@ class NoCheckpoints(Checkpoints):
 
     def delete_all_checkpoints(self, path: str) -> None: ...
     def rename_all_checkpoints(self, old_path: str, new_path: str) -> None: ...
+
+
+class NoCheckpointsAtAll(AsyncCheckpoints):
+    """Keeps none, asynchronously."""
+
+    async def delete_all_checkpoints(self, path: str) -> None: ...
+    async def rename_all_checkpoints(self, old_path: str, new_path: str) -> None: ...
 
 
 class _Files:
@@ -86,14 +93,19 @@ class BlockingInMemory(ContentsManager):
         self._files = _Files()
 
     def get(
-        self, path: str, content: bool = True, type: str | None = None, format: str | None = None
+        self,
+        path: str,
+        content: bool = True,
+        type: str | None = None,
+        format: str | None = None,
+        require_hash: bool = False,
     ) -> Model:
         return self._files.get(path, content)
 
     def save(self, model: Model, path: str = "") -> Model:
-        self.run_pre_save_hooks(model=model, path=path)
+        self.run_pre_save_hooks(model=model, path=path)  # type: ignore[no-untyped-call]
         saved = self._files.save(model, path)
-        self.emit({"action": "save", "path": path})
+        self.emit({"action": "save", "path": path})  # type: ignore[no-untyped-call]
         return saved
 
     def delete_file(self, path: str) -> None:
@@ -115,21 +127,26 @@ class BlockingInMemory(ContentsManager):
 class InMemory(AsyncContentsManager):
     """An asynchronous one."""
 
-    checkpoints_class = NoCheckpoints
+    checkpoints_class = NoCheckpointsAtAll
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self._files = _Files()
 
     async def get(
-        self, path: str, content: bool = True, type: str | None = None, format: str | None = None
+        self,
+        path: str,
+        content: bool = True,
+        type: str | None = None,
+        format: str | None = None,
+        require_hash: bool = False,
     ) -> Model:
         return self._files.get(path, content)
 
     async def save(self, model: Model, path: str = "") -> Model:
-        self.run_pre_save_hooks(model=model, path=path)
+        self.run_pre_save_hooks(model=model, path=path)  # type: ignore[no-untyped-call]
         saved = self._files.save(model, path)
-        self.emit({"action": "save", "path": path})
+        self.emit({"action": "save", "path": path})  # type: ignore[no-untyped-call]
         return saved
 
     async def delete_file(self, path: str) -> None:
