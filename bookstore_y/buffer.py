@@ -10,13 +10,15 @@ writes (`writer.py`); the awaitable that `append` returns is done when the row i
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from . import buffer_file
 from .errors import InvalidPath, UpdateBufferError
@@ -33,6 +35,14 @@ SQLITE_MAX_LENGTH), and the document is to grow."""
 
 FILE_HASHES = 32
 """Loads and saves of its file that a document remembers."""
+
+
+class Replaced(NamedTuple):
+    """What a document said up to a sequence number, and was then made to say no more."""
+
+    seq: int
+    by_file: bool = False
+    """Whether its file replaced it; otherwise somebody had an old version back."""
 
 
 @dataclass
@@ -53,6 +63,8 @@ class Facts:
     """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
     deleted: bool = False
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
+    replaced: list[Replaced] = field(default_factory=list)
+    """What is to be a version of its own before any later update is in one, oldest first."""
 
     def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
         """Take in, the oldest first, what another knows of the file's loads and saves."""
@@ -80,6 +92,7 @@ class Facts:
                 if type(given.get(name)) is type(value):
                     setattr(facts, name, given[name])
         facts.file_hashes = [str(each) for each in facts.file_hashes]
+        facts.replaced = [each for given in facts.replaced for each in _replaced(given)]
         return facts
 
 
@@ -271,8 +284,12 @@ class Buffer:
 
     async def set_facts(self, document: int, facts: Facts) -> None:
         """Replace what is known about a document."""
+        await self.note_facts(document, facts)
+
+    def note_facts(self, document: int, facts: Facts) -> asyncio.Future[Any]:
+        """Like `set_facts`, with a place in the sequence when it returns, as `append` has it."""
         text = facts.to_json()
-        await self._run(
+        return self._start(
             lambda db: db.execute("UPDATE documents SET facts = ? WHERE id = ?", (text, document))
         )
 
@@ -542,16 +559,25 @@ class Buffer:
                 db.execute(_SET_BASE, (target, *base))
             elif base is not None:
                 self._take(db, target, base)
+            theirs: list[int] = []
+            here: list[int] = []
             for seq, *row in other.execute(
                 "SELECT seq, data, metadata, timestamp FROM updates WHERE document = ? "
                 "ORDER BY seq",
                 (number,),
             ):
                 self._take(db, target, row)
+                theirs.append(seq)
+                here.append(self._seq)
                 if held is None and seq <= persisted:
                     db.execute(
                         "UPDATE documents SET persisted = ? WHERE id = ?", (self._seq, target)
                     )
+            if facts.replaced:
+                known = facts if held is None else held.facts
+                moved = _renumbered(facts.replaced, theirs, here)
+                known.replaced = moved if held is None else [*known.replaced, *moved]
+                db.execute("UPDATE documents SET facts = ? WHERE id = ?", (known.to_json(), target))
             for row in other.execute(
                 "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
             ):
@@ -582,6 +608,20 @@ class Buffer:
     async def _run(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
         if self._writer is not None:
             return await self._writer.run(task, transaction)
+        return self._run_now(task, transaction)
+
+    def _start(self, task: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Like `_run`, begun when it returns."""
+        if self._writer is not None:
+            return self._writer.start(task)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(self._run_now(task))
+        except UpdateBufferError as error:
+            done.set_exception(error)
+        return done
+
+    def _run_now(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
         try:
             if not transaction:
                 return task(self._connection)
@@ -599,6 +639,23 @@ def _ids(text: str) -> list[int]:
     except (ValueError, TypeError):
         return []
     return [each for each in given if isinstance(each, int)] if isinstance(given, list) else []
+
+
+def _replaced(given: Any) -> list[Replaced]:
+    """Never fails, like `Facts.from_json`."""
+    if not (isinstance(given, list) and len(given) == 2 and isinstance(given[0], int)):
+        return []
+    return [Replaced(given[0], bool(given[1]))]
+
+
+def _renumbered(replaced: list[Replaced], theirs: list[int], ours: list[int]) -> list[Replaced]:
+    """What was replaced in another buffer, whose updates `theirs` have the numbers `ours` here."""
+    found = []
+    for each in replaced:
+        before = bisect_right(theirs, each.seq)
+        if before:
+            found.append(each._replace(seq=ours[before - 1]))
+    return found
 
 
 _ADD_MOVE = "INSERT INTO moves (source, target, documents, at) VALUES (?, ?, ?, ?)"

@@ -23,7 +23,7 @@ from anyio import CancelScope
 
 from . import health, metrics
 from .archive import Archive
-from .buffer import Buffer, Facts, Held
+from .buffer import Buffer, Facts, Held, Replaced
 from .buffer_file import BufferInUse
 from .concurrency import to_its_end
 from .entry import Entry, Policy
@@ -80,7 +80,7 @@ class Checkpointer:
         self.last_checkpoint: float | None = None
         """Seconds since the epoch."""
         self.entries: dict[Document, Entry] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
@@ -473,16 +473,33 @@ class Checkpointer:
         """Keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
 
+    def keep_replaced(self, entry: Entry) -> None:
+        """Checkpoint what was replaced now, in the background; it is tried again with the rest."""
+
+        async def keep() -> None:
+            with contextlib.suppress(BookstoreError):  # kept in `entry.error`, and reported
+                await self.checkpoint(entry, replaced=True)
+
+        if entry.retry_at <= self._now() and not self._closing:
+            self.spawn(keep())
+
+    def about_to_replace(self, entry: Entry, *, by_file: bool = False) -> None:
+        """What the buffer holds of the document now is to be a version of its own, since the next
+        update replaces it. With a buffer in a file a crash does not change that."""
+        entry.facts.replaced.append(Replaced(self.buffer.last, by_file))
+        self.buffer.note_facts(entry.id, entry.facts).add_done_callback(self._finished)
+
     # -- checkpoints ---------------------------------------------------------------------------
 
-    async def checkpoint(self, entry: Entry) -> Saved | None:
+    async def checkpoint(self, entry: Entry, *, replaced: bool = False) -> Saved | None:
         """Write what is pending as a new version. None when there was nothing new to write.
+        With `replaced`, only what was replaced.
 
         Raises the error that kept it from the bucket; everything then stays pending.
         """
         async with entry.lock:
             try:
-                saved = await self.exchange.checkpoint(entry)
+                saved = await self.exchange.checkpoint(entry, replaced=replaced)
             except BookstoreError as error:
                 self._failed(entry, error)
                 raise
@@ -613,7 +630,7 @@ class Checkpointer:
         task.add_done_callback(self._finished)
         return task
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _finished(self, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.log.error("A background task of the archive failed.", exc_info=task.exception())

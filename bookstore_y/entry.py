@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from .buffer import Facts
+from .buffer import Facts, Replaced
 from .errors import BookstoreError
 from .keys import Document
 from .live import Live
@@ -45,8 +45,6 @@ class Entry:
     """Whether the bucket has said what it holds of the document, since it was last opened."""
     origin: str = ""
     """What made the next version, where it is more than a checkpoint."""
-    fence: int | None = None
-    """The sequence number up to which there is to be a version before any later update counts."""
     authors: set[str] = field(default_factory=set)
     error: BookstoreError | None = None
     failing_since: float | None = None
@@ -75,3 +73,15 @@ class Entry:
     archived: tuple[Live, Footprint] | None = None
     """The footprint of what the bucket has, and a live document that has all of that. None where
     it is not known of any."""
+
+    @property
+    def fence(self) -> int | None:
+        """The sequence number up to which there is to be a version before any later update
+        counts."""
+        return self.facts.replaced[0].seq if self.facts.replaced else None
+
+    def passed(self, seq: int) -> list[Replaced]:
+        """There is a version of what was replaced up to `seq`. Returns which that is of."""
+        replaced = self.facts.replaced
+        self.facts.replaced = [each for each in replaced if each.seq > seq]
+        return [each for each in replaced if each.seq <= seq]

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import metrics
-from .buffer import LARGEST_DOCUMENT, Held, Row
+from .buffer import LARGEST_DOCUMENT, Held, Replaced, Row
 from .concurrency import aside, to_its_end
 from .entry import Entry, Policy
 from .errors import (
@@ -57,15 +57,20 @@ class Exchange:
         self._squashing = asyncio.Semaphore(2)
         self._writing = asyncio.Semaphore(min(16, checkpointer.settings.max_threads))
 
-    async def checkpoint(self, entry: Entry, follow: bool = True) -> Saved | None:
-        """Write what is pending as a new version. Without `follow`, under the name that the
-        document had before the renames and deletions that the bucket has not followed."""
+    async def checkpoint(
+        self, entry: Entry, follow: bool = True, *, replaced: bool = False
+    ) -> Saved | None:
+        """Write what is pending as a new version; with `replaced`, only what was replaced.
+        Without `follow`, under the name that the document had before the renames and deletions
+        that the bucket has not followed."""
         cp = self._checkpointer
         saved: Saved | None = None
         while True:
             if follow:
                 await cp.moves.follow()
             if not entry.pending or (follow and self.is_replaced(entry)):
+                return saved
+            if replaced and entry.fence is None:
                 return saved
             cp.settings.require_bucket()
             self.note_authors(entry)
@@ -83,7 +88,8 @@ class Exchange:
                 return saved
 
     async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
-        """Squash and save. False when a file was moved meanwhile, which is to be followed first."""
+        """Squash and save. False when a file was moved meanwhile, which is to be followed first,
+        or when something was replaced, which is to be a version first."""
         cp = self._checkpointer
         started = time.perf_counter()
         counted = entry.pending, entry.pending_bytes
@@ -94,10 +100,12 @@ class Exchange:
         if not pending:
             if fence is None:
                 cp.count_persisted(entry, *counted)  # all of them are, whatever was counted
-            entry.fence = None
+            else:
+                self._tell_replaced(entry, entry.passed(fence))  # the version is there already
+                await cp.set_facts(entry)
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
-        if follow and cp.moves.waiting:
+        if (follow and cp.moves.waiting) or entry.fence != fence:
             return False, None
         authors, entry.authors = entry.authors, set()
         origin = ""
@@ -112,14 +120,13 @@ class Exchange:
                 entry.origin = entry.origin or origin
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
-        await to_its_end(self._note(entry, held, saved))
+        await to_its_end(self._note(entry, held, saved, fence))
         if live is None:  # which may hold what is on its way to the buffer, and may not arrive
             entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
             live = live or await self._covering(entry, squashed.footprint)
             if live is not None:
                 entry.archived = live, squashed.footprint
-        entry.fence = None if entry.fence == fence else entry.fence
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
         if saved is not None and written:
@@ -128,10 +135,11 @@ class Exchange:
             cp.last_checkpoint = time.time()
         return True, saved
 
-    async def _note(self, entry: Entry, held: Held, saved: Saved | None) -> None:
+    async def _note(self, entry: Entry, held: Held, saved: Saved | None, fence: int | None) -> None:
         cp = self._checkpointer
         pending = held.pending
         last = pending[-1].seq
+        replaced = entry.passed(last if fence is None else fence)
         base = None
         if saved is not None and saved.merged:
             # The buffer has to hold what others wrote, or the next checkpoint would drop it.
@@ -142,6 +150,18 @@ class Exchange:
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
         if saved is not None:
             self._deliver(entry, saved.merged)
+        self._tell_replaced(entry, replaced)
+
+    def _tell_replaced(self, entry: Entry, replaced: list[Replaced]) -> None:
+        cp = self._checkpointer
+        if any(each.by_file for each in replaced) and entry.facts.version_id:
+            cp.log.warning(
+                "The file %s was changed by other means while it was open, and its content is now "
+                "that of the document. What it replaced is version %s of %r.",
+                entry.document.path,
+                entry.facts.version_id,
+                cp.archive.key(entry.document),
+            )
 
     async def _covering(self, entry: Entry, archived: Footprint) -> Live | None:
         """A live document that has all of what was archived, and will have: they only grow."""

@@ -363,6 +363,11 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         return self._entry.document if self._entry is not None else self._document
 
     @property
+    def file(self) -> tuple[str, str] | None:
+        """The document type and the file id that a room has; None outside a Jupyter server."""
+        return None if self._rtc is None else (self._rtc[1], self._rtc[2])
+
+    @property
     def entry(self) -> Entry | None:
         """Where the document stands; None while it is not open."""
         return self._entry
@@ -477,9 +482,36 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         checkpointer, entry = self._opened()
         self.capture()
-        entry.fence = checkpointer.buffer.last
+        checkpointer.about_to_replace(entry)
         how()
         return await self.checkpoint_as(origin)
+
+    async def replace_by_file(self, how: Callable[[], None], content_hash: str) -> None:
+        """Change the live document to what its file says, which other means have changed; that
+        has content of this hash.
+
+        What the document held at the moment before, to the last keystroke, becomes a version of
+        its own, which the log names then. Raises `UpdateBufferError`; the document is changed.
+        """
+        checkpointer, entry = self._opened()
+        self.capture()
+        checkpointer.about_to_replace(entry, by_file=True)
+        how()
+        self.capture()  # or a crash would leave a file that the document seems to have outgrown
+        self._note_file(entry, content_hash)
+        checkpointer.about_to_save(entry)  # the file is ahead of what is stored already
+        await checkpointer.set_facts(entry)
+        checkpointer.keep_replaced(entry)
+        if not checkpointer.buffer.durable:
+            asyncio.get_running_loop().call_later(_NOTED, checkpointer.hurry, entry)
+        if checkpointer.health.error is not None:
+            self.log.warning(
+                "The file %s was changed by other means while it was open, and its content is now "
+                "that of the document. What it replaced becomes a version as soon as the bucket "
+                "takes it: %s",
+                entry.document.path,
+                checkpointer.health.error,
+            )
 
     async def checkpoint_as(self, origin: str) -> tuple[Version, bool]:
         """Write what the live document now holds as a version of that `origin`.

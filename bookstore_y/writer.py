@@ -71,6 +71,13 @@ class Writer:
 
     async def run(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
         """Run `task` after all that was queued before. Raises `UpdateBufferError`."""
+        # It runs whether or not the caller is still there to hear of it.
+        return await asyncio.shield(self.start(task, transaction))
+
+    def start(
+        self, task: Callable[[sqlite3.Connection], T], transaction: bool = True
+    ) -> asyncio.Future[T]:
+        """Like `run`, queued when it returns."""
         self._loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = self._loop.create_future()
 
@@ -86,8 +93,7 @@ class Writer:
         with self._wake:
             self._steps.append(step)
             self._wake.notify()
-        # The step runs whether or not the caller is still there to hear of it.
-        return await asyncio.shield(future)
+        return future
 
     async def move_to_file(self, path: str) -> None:
         """Go on in a new file at `path` with all that is in memory now.

@@ -21,6 +21,7 @@ from ..store import S3YStore
 from .bringing_back import Source
 from .files import Files
 from .newest import Newest
+from .outside import OutsideChanges, is_saved_by
 from .placing import Placer
 from .rooms import Rooms
 from .workspace import Workspace
@@ -40,6 +41,7 @@ class Documents:
         self.files = Files(serverapp)
         self.newest = Newest()
         self.workspace = Workspace(settings, Placer(serverapp, self.files))
+        self._outside = OutsideChanges(self.rooms, serverapp)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -151,15 +153,10 @@ class Documents:
                     pass  # whatever it is, the room comes upon it next, and can tell its client
             model = await load(format, file_type)
             model["content"] = await asyncio.to_thread(content.for_room, model["content"])
-            if not first and store.entry is not None:
-                # The file was changed by other means, and the room takes its content over.
-                kind = store.entry.document.type
-                known = await asyncio.to_thread(content.hash_of_file, kind, model["content"])
-                if store.entry is not None:
-                    await store.file_is(known)
             return model
 
         loader.load_content = load_content
+        self._outside.watch(loader)
 
     async def _bring_file_forward(self, store: S3YStore, loader: Any) -> None:
         with fail_after(30):  # the room starts its store at once, or not at all
@@ -212,6 +209,8 @@ class Documents:
             return
         content_hash = ""
         for store in self._stores_of(path):
+            if not is_saved_by(store):
+                continue  # the room comes upon it, and takes it over
             content_hash = content_hash or content.hash_of(body)
             store.note_saving(content_hash)
 

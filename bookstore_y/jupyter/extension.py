@@ -72,7 +72,6 @@ class BookstoreExtension(ExtensionApp):
         self.documents = Documents(serverapp, settings)
         stores.host = self.documents
         self.settings.update({"bookstore_extension": self})
-        serverapp.contents_manager.register_pre_save_hook(self.documents.before_save)
         chooses(serverapp.contents_manager)
         serverapp.event_logger.register_event_schema(STATE_SCHEMA)
         serverapp.event_logger.add_listener(
@@ -91,6 +90,9 @@ class BookstoreExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         self._undo_signals = stop_in_order(serverapp, self._is_flushing)
         end_idle_workers_at_exit()
+        # Not before: another extension, as jupytext's does, may put its own manager in its place.
+        manager: Any = serverapp.contents_manager
+        manager.register_pre_save_hook(self.documents.before_save)
         options = S3YStore("settings", config=self.config).buffer_options()
         checkpointer = Checkpointer.shared(self.documents.settings, options)
         checkpointer.log = self.log
