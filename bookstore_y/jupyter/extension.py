@@ -72,7 +72,6 @@ class BookstoreExtension(ExtensionApp):
         self.documents = Documents(serverapp, settings)
         stores.host = self.documents
         self.settings.update({"bookstore_extension": self})
-        chooses(serverapp.contents_manager)
         serverapp.event_logger.register_event_schema(STATE_SCHEMA)
         serverapp.event_logger.add_listener(
             schema_id=CONTENTS_EVENTS, listener=self._contents_event
@@ -93,6 +92,7 @@ class BookstoreExtension(ExtensionApp):
         # Not before: another extension, as jupytext's does, may put its own manager in its place.
         manager: Any = serverapp.contents_manager
         manager.register_pre_save_hook(self.documents.before_save)
+        chooses(manager)
         options = S3YStore("settings", config=self.config).buffer_options()
         checkpointer = Checkpointer.shared(self.documents.settings, options)
         checkpointer.log = self.log
