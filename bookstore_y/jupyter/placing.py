@@ -41,6 +41,12 @@ class Placer:
         self._serverapp = serverapp
         self._files = files
 
+    @property
+    def root(self) -> Path | None:
+        """The directory that the files are plain files of; None if they are none."""
+        contents = self._contents
+        return Path(contents.root_dir) if writes_plain_files(contents) else None
+
     def check(self, path: str) -> None:
         """Raise `InvalidPath` unless this server's users may have a file at `path`."""
         self._files.check_target(path)
@@ -57,10 +63,11 @@ class Placer:
         self.check(path)
         if not await self.is_free(path):
             return False
-        if not writes_plain_files(self._contents):
+        root = self.root
+        if root is None:
             await self._save(path, file.body)
             return True
-        directory = Directory(Path(self._contents.root_dir))
+        directory = Directory(root)
         time = time_of(file.version)
         try:
             await asyncio.to_thread(directory.write, path, file.body, time, overwrite=False)

@@ -21,6 +21,7 @@ from ..settings import BookstoreSettings
 from .absent import AbsentFiles, Children
 from .bringing_back import BringingBack, Found, Source, Written
 from .placing import NotPlaced, Placer
+from .seen import SeenFiles
 
 LISTING = 5.0
 """Seconds that a directory's listing waits for the archive at most."""
@@ -46,6 +47,7 @@ class Workspace:
         self._placer = placer
         self._absent = AbsentFiles()
         self._bringing = BringingBack(placer, self._absent, self._written)
+        self._seen = SeenFiles(None, settings)
         self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
         self._state = "starting"
         self._error: str | None = None
@@ -71,6 +73,8 @@ class Workspace:
         """
         self._bringing.start(source)
         if self._restores:
+            self._seen = SeenFiles(self._placer.root, self._settings)
+            self._seen.load()
             self._task = asyncio.create_task(self._run(source, settle_all, delay))
         else:
             self._state = "off"
@@ -131,7 +135,11 @@ class Workspace:
         if not self._bringing.listed:
             try:
                 source = await self._bringing.source()
-                return _children(await self._level(source, directory, ""), directory, source)
+                found = _children(await self._level(source, directory, ""), directory, source)
+                return Children(
+                    {n: f for n, f in found.files.items() if not self._was_here(directory, n)},
+                    found.directories,
+                )
             except BookstoreError as error:
                 self.log.debug("The archive cannot list %r now: %s", directory, error)
         return self._absent.children(directory)
@@ -164,9 +172,12 @@ class Workspace:
         """Whether a directory has something in the archive that it does not have on the disk.
         Raises a `BookstoreError` if that is not known."""
         for path in await self.names(directory, ""):
-            if await self._placer.is_free(path):
+            if path not in self._seen and await self._placer.is_free(path):
                 return True
         return False
+
+    def _was_here(self, directory: str, name: str) -> bool:
+        return (f"{directory}/{name}" if directory else name) in self._seen
 
     async def hold(self, path: str) -> None:
         """Have nothing written at a path or below it until `release`."""
@@ -192,16 +203,23 @@ class Workspace:
 
     def saved(self, path: str) -> None:
         """A file is on the disk."""
+        if self._restores:
+            self._seen.add([path])
+            self._seen.flush()
         self._happens(lambda: self._absent.discard(path))
 
     def deleted(self, path: str) -> None:
         """A file or directory was deleted."""
         self._bringing.drop(path)
+        self._seen.forget(path)
+        self._seen.flush()
         self._happens(lambda: self._absent.forget(path))
 
     def renamed(self, source: str, target: str) -> None:
         """A file or directory was renamed."""
         self._bringing.drop(source)
+        self._seen.rename(source, target)
+        self._seen.flush()
         self._happens(lambda: self._absent.rename(source, target))
 
     def _happens(self, change: Callable[[], Any]) -> None:
@@ -211,8 +229,10 @@ class Workspace:
 
     def _written(self, path: str, written: Written) -> None:
         self._restored += 1
+        if self._restores:
+            self._seen.add([path])
+            self._seen.flush()
         self._bytes += written.size
-        self._spent += written.size
         self._refusals = 0
         self._failed.pop(path, None)
         if written.reason:
@@ -267,14 +287,19 @@ class Workspace:
     async def _compare(self, files: dict[str, CurrentFile]) -> None:
         """Find out which files the disk does not have."""
         free: dict[str, bool] = {"": False}
+        here: list[str] = []
         for count, (path, file) in enumerate(files.items()):
             directory = path.rpartition("/")[0]
             if directory not in free:
                 free[directory] = await self._placer.is_free(directory)
-            if free[directory] or await self._placer.is_free(path):
+            if not free[directory] and not await self._placer.is_free(path):
+                here.append(path)
+            elif path not in self._seen:
                 self._absent.add(path, file)
             if count % _YIELD == _YIELD - 1:
                 await asyncio.sleep(0)
+        self._seen.add(here)
+        self._seen.flush()
 
     async def _write(self, source: Source) -> None:
         self._state = "restoring"
@@ -293,11 +318,16 @@ class Workspace:
             path, file = item
             if unavailable or path in self._failed or not self._has_room(path, file):
                 return
+            size = file.newest.size
+            self._spent += size
             try:
-                await self._bringing.bring(path, file)
+                if await self._bringing.bring(path, file) is not Found.FILE:
+                    self._spent -= size
             except BucketUnavailable as error:
+                self._spent -= size
                 unavailable.append(error)
             except Exception as error:  # noqa: BLE001 - one file's trouble is no other's
+                self._spent -= size
                 self._fails(path, error)
 
         async for _ in each(listed(wanted), bring, AT_ONCE):
