@@ -79,7 +79,7 @@ class BookstoreSettings(LoggingConfigurable):
     restore_max_bytes = Int(
         1024**3,
         min=0,
-        help="Bytes that a starting server writes to the disk in the background at most; what is "
+        help="Bytes that a starting server reads of the bucket in the background at most; what is "
         "left is written when it is opened.",
     ).tag(config=True)
     restore_max_seconds = Float(
