@@ -12,6 +12,9 @@ SNAPSHOT_SUFFIX = ".y.zst"
 MAX_KEY_BYTES = 1024
 """S3's limit on a key's UTF-8 encoding (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
+RESERVED = ".bookstore/"
+"""What begins with this under the workspace prefix are records of bookstore_y's own, no files."""
+
 _UNLISTABLE = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 
 _TYPE = re.compile(r"[A-Za-z0-9_-]+")
@@ -48,8 +51,8 @@ def check_path(path: str) -> None:
     Refused are paths that are empty or absolute, that have an empty, `.` or `..` segment
     (many S3 clients and proxies normalise those away, so that two documents could meet in one
     key), that contain control characters or others which XML 1.0, and with it S3's listings,
-    cannot carry, that are not encodable as UTF-8, or that end in the suffix reserved for
-    snapshots.
+    cannot carry, that are not encodable as UTF-8, that end in the suffix reserved for
+    snapshots, or that lie in the directory reserved for bookkeeping.
     """
     if not path:
         raise InvalidPath("The document path is empty; give the path of a file.")
@@ -77,6 +80,11 @@ def check_path(path: str) -> None:
             f"The document path {path!r} ends in {SNAPSHOT_SUFFIX!r}, which is reserved for "
             "snapshots; rename the file."
         )
+    if f"{path}/".startswith(RESERVED):
+        raise InvalidPath(
+            f"The document path {path!r} lies in {RESERVED!r}, which is reserved for bookstore_y's "
+            "own records; choose another directory."
+        )
 
 
 def normalize_prefix(prefix: str) -> str:
@@ -96,6 +104,11 @@ def snapshot_key(prefix: str, document: Document) -> str:
     infix = "" if document.type is None else f".{document.type}"
     key = f"{normalize_prefix(prefix)}{document.path}{infix}{SNAPSHOT_SUFFIX}"
     return _check_key(key, document.path)
+
+
+def reserved_key(prefix: str, name: str) -> str:
+    """The key of a record of bookstore_y's own, such as `renamed/….json`."""
+    return f"{normalize_prefix(prefix)}{RESERVED}{name}"
 
 
 def document_of(prefix: str, key: str, *, typed: bool = True) -> Document | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .bucket import Bucket
 from .history import version_at
-from .keys import SNAPSHOT_SUFFIX
+from .keys import RESERVED, SNAPSHOT_SUFFIX
 from .objects import ObjectVersion
 from .places import Place, room_types
 from .settings import BookstoreSettings
@@ -67,6 +67,8 @@ class Workspace:
         if self._not_ours is not None and key.startswith(self._not_ours):
             return None
         path = key[len(self.prefix) :]
+        if path.startswith(RESERVED):
+            return None
         is_snapshot = path.endswith(SNAPSHOT_SUFFIX)
         kind = "published" if self._published else "snapshot" if is_snapshot else "save"
         path = path.removesuffix(SNAPSHOT_SUFFIX)

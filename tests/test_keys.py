@@ -17,6 +17,7 @@ from bookstore_y.keys import (
     document_of,
     file_key,
     normalize_prefix,
+    reserved_key,
     snapshot_key,
 )
 
@@ -50,6 +51,8 @@ awkward_paths = pytest.mark.parametrize(
         pytest.param("no-suffix", id="no suffix"),
         pytest.param("ends.in.notebook", id="ends in a type"),
         pytest.param("inner.y.zst/notes.md", id="suffix inside"),
+        pytest.param("a/.bookstore/b", id="the reserved name inside"),
+        pytest.param(".bookstore.md", id="begins like the reserved name"),
         pytest.param("a?b#c&d=e;f:g@h\\i", id="url"),
     ],
 )
@@ -108,6 +111,7 @@ def test_no_snapshot_shares_a_key_with_a_saved_file(document: Document, path: st
         f"{PREFIX}no-type.y.zst",
         f"{PREFIX}a/../b.ipynb.notebook.y.zst",
         f"{PREFIX}a.not a type.y.zst",
+        reserved_key(PREFIX, "a.notebook.y.zst"),
         PREFIX,
         "",
     ],
@@ -132,6 +136,8 @@ def test_a_key_that_is_not_a_snapshots_has_no_document(key: str) -> None:
         pytest.param("not a character \uffff", "control character", id="U+FFFF"),
         pytest.param("a\ud800b", "UTF-8", id="lone surrogate"),
         pytest.param("a.notebook.y.zst", "reserved", id="reserved suffix"),
+        pytest.param(".bookstore", "reserved", id="reserved directory"),
+        pytest.param(".bookstore/a.ipynb", "reserved", id="in the reserved directory"),
     ],
 )
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.bucket import Bucket
-from bookstore_y.keys import Document
+from bookstore_y.keys import Document, reserved_key
 from bookstore_y.objects import ObjectVersion
 from bookstore_y.workspace import ArchivedFile, Workspace, is_within
 
@@ -87,6 +87,18 @@ async def test_what_is_no_file_is_left_out(archive: Archive, reader: Reader) -> 
     await archive.bucket.put("workspace/untyped.txt.y.zst", b"", {})
     files = [file async for file in archive.files()]
     assert [(file.path, file.newest.type) for file in files] == [("untyped.txt", None)]
+
+
+@pytest.mark.parametrize("prefix", ["workspace/", ""])
+async def test_bookkeeping_is_no_file(settings: BookstoreSettings, prefix: str) -> None:
+    own = settings.for_bucket(settings.s3_bucket)
+    own.workspace_prefix = prefix
+    async with Archive(own) as archive:
+        for name in ("journal/w/1.zst", "renamed/a.json", "a.ipynb", "a.txt.file.y.zst"):
+            await archive.bucket.put(reserved_key(prefix, name), b"", {})
+        await archive.save_file("a.txt", b"text")
+        assert await paths(archive) == ["a.txt"]
+        assert await paths(archive, ".bookstore") == []
 
 
 async def test_a_thousand_versions_take_one_request(
