@@ -24,6 +24,7 @@ from .reading import Reading
 from .restoring import Restoring
 from .saving import Saving
 from .settings import BookstoreSettings
+from .tracing import Tracing
 from .version import Facts, Saved, Snapshot, Version, renamed_from, version_of
 from .workspace import ArchivedFile, Workspace
 
@@ -52,6 +53,7 @@ class Archive:
         self._reading = Reading(self.bucket, self.settings)
         self._saving = Saving(self.bucket, self.settings, self._reading)
         self._files = Files(self.bucket, self.settings, self._saving)
+        self._tracing = Tracing(self.bucket, self.settings)
         self._details = Details(self.bucket)
         self._places = Places(self.bucket, self.settings)
         self._history = History(self.bucket, self._places, self._details)
@@ -369,10 +371,12 @@ class Archive:
         """Follow the rename of a document: its current version goes on under the new key, and
         the old key gets a delete marker. None when the bucket holds no such document.
 
-        Another document that was under the new key gets a delete marker, too; its versions
-        stay. If another server was faster, its version under the new key stays current.
+        A record of where it went lets `whereabouts` find it. Another document that was under
+        the new key gets a delete marker, too; its versions stay. If another server was faster,
+        its version under the new key stays current.
         """
         await self._writable()
+        began = datetime.now(timezone.utc)
         current = await self._reading.look(self.key(source)) if source != target else None
         if current is None:
             return None
@@ -393,8 +397,16 @@ class Archive:
             saved = await self.save(target, current.update, facts)
             alone = not saved.merged
             copied = Copied(saved.version_id, saved.etag, current.version_id if alone else "")
+        await self._tracing.note_rename(source, target, facts.lineage, began)
         await self.bucket.delete(self.key(source))
         return copied
+
+    async def whereabouts(
+        self, document: Document, since: datetime, file_id: str = ""
+    ) -> Document | None:
+        """What the document of a moment, a time with a time zone, is called now; see
+        `Tracing.whereabouts`."""
+        return await self._tracing.whereabouts(document, since, file_id)
 
     async def _lineage(self, key: str) -> str | None:
         """The lineage of what is at `key`; None if nothing is."""

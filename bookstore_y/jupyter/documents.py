@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from anyio import fail_after
@@ -23,11 +24,16 @@ from .files import Files
 from .newest import Newest
 from .outside import OutsideChanges, is_saved_by
 from .placing import Placer
+from .returning import Returning
 from .rooms import Rooms
 from .workspace import Workspace
 
 if TYPE_CHECKING:
     from traitlets.config import Config
+
+
+STARTING = 30.0
+"""Seconds that a request waits at most for the archive to open: a server answers before that."""
 
 
 class Documents:
@@ -37,12 +43,22 @@ class Documents:
         self.serverapp = serverapp
         self.settings = settings
         self.checkpointer: Checkpointer | None = None
+        self.started = asyncio.Event()
+        """Set once the archive is open, or is known not to open in this process."""
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
         self.newest = Newest()
         self.workspace = Workspace(settings, Placer(serverapp, self.files))
         self._outside = OutsideChanges(self.rooms, serverapp)
+        self.returning = Returning(
+            self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def _file_ids(self) -> Any:
+        """jupyter_server_fileid's manager, whose extension may load after this one."""
+        return self.serverapp.web_app.settings["file_id_manager"]
 
     @property
     def config(self) -> Config:
@@ -55,9 +71,19 @@ class Documents:
             raise ConfigurationError("The server is starting; ask again in a moment.")
         return self.checkpointer
 
+    async def wait_started(self) -> None:
+        """Wait for the archive to open. Raises `ConfigurationError` when it takes too long."""
+        try:
+            with fail_after(STARTING):
+                await self.started.wait()
+        except TimeoutError:
+            raise ConfigurationError(
+                "The server is still starting and cannot open documents yet; try again in a moment."
+            ) from None
+
     def document_of(self, type: str, file_id: str) -> Document:
         """The document that a file id stands for. Raises `InvalidPath`."""
-        path = self.serverapp.web_app.settings["file_id_manager"].get_path(file_id)
+        path = self._file_ids.get_path(file_id)
         if path is None:
             raise InvalidPath(
                 f"The file id {file_id!r} stands for no file of this server; open the document "
@@ -228,3 +254,10 @@ class Documents:
             and store.entry.document.path == path
             and not store.entry.deleted
         ]
+
+    async def _whereabouts(
+        self, document: Document, since: datetime, file_id: str
+    ) -> Document | None:
+        checkpointer = self.running()
+        await checkpointer.moves.follow()
+        return await checkpointer.archive.whereabouts(document, since, file_id)

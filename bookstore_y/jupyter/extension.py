@@ -93,6 +93,13 @@ class BookstoreExtension(ExtensionApp):
         manager: Any = serverapp.contents_manager
         manager.register_pre_save_hook(self.documents.before_save)
         chooses(manager)
+        try:
+            await self._open_archive()
+        finally:
+            # Whoever waits goes on, and is told by the store why the archive is not open.
+            self.documents.started.set()
+
+    async def _open_archive(self) -> None:
         options = S3YStore("settings", config=self.config).buffer_options()
         checkpointer = Checkpointer.shared(self.documents.settings, options)
         checkpointer.log = self.log

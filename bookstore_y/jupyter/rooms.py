@@ -64,6 +64,12 @@ class Rooms:
         apps = self._serverapp.extension_manager.extension_apps.get("jupyter_server_ydoc", ())
         return next(iter(apps), None)
 
+    @property
+    def archived(self) -> bool:
+        """Whether rooms that are opened have stores of ours."""
+        store = getattr(self.collaboration, "ystore_class", None)
+        return isinstance(store, type) and issubclass(store, S3YStore)
+
     def all(self) -> list[OpenRoom]:
         """Every document room."""
         collaboration = self.collaboration

@@ -120,6 +120,13 @@ class RTCClient:
         self._session = await request_session(server, self.path, self._file_format, self._file_type)
         await self._join(server, self._session, within)
 
+    async def come_back(self, server: Server, *, within: float = 30.0) -> None:
+        """Join the room again with the session of the last connection, and no other.
+
+        Raises `ConnectionError` when the server does not let the client in.
+        """
+        await self._join(server, self.session, within)
+
     async def disconnect(self) -> None:
         """Leave the room, keeping the document."""
         if self._socket is not None:

@@ -13,10 +13,12 @@ from .landing import ClonePage, FSClonePage, GalleryPage
 from .publish import PublishHandler
 from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
+from .room import ROUTE as ROOM_ROUTE
+from .room import room_handler
 from .session import session_handler
 from .status import DescriptionHandler, StatusHandler
 
-__all__ = ["http_error", "routes", "serve_workspace", "session_handler"]
+__all__ = ["http_error", "room_handler", "routes", "serve_workspace", "session_handler"]
 
 _PATH = r"(?P<path>/.*)?"
 """A document's path. Which paths can be a key is for `keys.check_path` to say."""
@@ -41,8 +43,8 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (r"/bookstore/clone/*", ClonePage),
         (r"/bookstore/fs-clone/*", FSClonePage),
     ]
-    session = session_handler()
-    if session is not None:
-        # Extensions load by name, so this route comes before jupyter_server_ydoc's own.
-        found.append((r"/api/collaboration/session/(.*)", session))
+    session, room = session_handler(), room_handler()
+    if session is not None and room is not None:
+        # Extensions load by name, so these routes come before jupyter_server_ydoc's own.
+        found += [(r"/api/collaboration/session/(.*)", session), (ROOM_ROUTE, room)]
     return found

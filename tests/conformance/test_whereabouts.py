@@ -1,0 +1,115 @@
+"""What a document is called now that was open some time ago, on every S3 server."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from bookstore_y.archive import Archive
+from bookstore_y.keys import Document
+
+from .conftest import Tick
+from .documents import Writer
+
+A, B, C = (Document(f"{name}.md", "file") for name in "abc")
+OURS, OTHER = "the file id of our disk", "that of another"
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+async def _written(archive: Archive, document: Document = A, text: str = "ours") -> datetime:
+    """When the document was opened that is at the path from now on."""
+    opened = _now()
+    await Writer(text).save(archive, document, file_id=OURS)
+    return opened
+
+
+async def test_a_document_that_stayed_is_where_it_was(archive: Archive) -> None:
+    opened = await _written(archive)
+    for since in (opened, _now()):
+        assert await archive.whereabouts(A, since, OURS) == A
+
+
+async def test_what_the_archive_never_had_is_nowhere(archive: Archive) -> None:
+    await _written(archive)
+    assert await archive.whereabouts(B, _now(), OURS) is None
+    assert await archive.whereabouts(Document(A.path, "notebook"), _now(), OURS) is None
+
+
+async def test_a_renamed_document_is_followed(archive: Archive, s3_clock: Tick) -> None:
+    opened = await _written(archive)
+    await s3_clock()
+    await archive.rename(A, B)
+    assert await archive.whereabouts(A, opened, OURS) == B
+    await s3_clock()
+    await archive.rename(B, C)
+    for path, file_id in ((A, OURS), (A, OTHER), (B, OURS)):
+        assert await archive.whereabouts(path, opened, file_id) == C
+
+
+async def test_a_document_that_was_renamed_and_back_is_where_it_was(
+    archive: Archive, s3_clock: Tick
+) -> None:
+    opened = await _written(archive)
+    for source, target in ((A, B), (B, A)):
+        await s3_clock()
+        await archive.rename(source, target)
+    assert await archive.whereabouts(A, opened, OURS) == A
+    await s3_clock()
+    await archive.delete(A)
+    assert await archive.whereabouts(A, opened, OURS) is None
+
+
+async def test_a_deleted_document_is_nowhere_until_it_is_undeleted(
+    archive: Archive, s3_clock: Tick
+) -> None:
+    opened = await _written(archive)
+    await s3_clock()
+    await archive.delete(A)
+    assert await archive.whereabouts(A, opened, OURS) is None
+    await s3_clock()
+    await archive.undelete(A.path)
+    assert await archive.whereabouts(A, opened, OURS) == A
+
+
+async def test_another_document_of_the_same_name_and_beginning_is_not_taken_for_it(
+    archive: Archive,
+) -> None:
+    """All of it within a second, in which S3 does not tell what came first."""
+    opened = await _written(archive, text="")
+    await archive.delete(A)
+    await Writer("").save(archive, A, file_id=OTHER)
+    assert await archive.whereabouts(A, opened, OURS) is None
+    assert await archive.whereabouts(A, opened, OTHER) == A
+
+
+async def test_a_document_whose_name_another_took_is_followed(
+    archive: Archive, s3_clock: Tick
+) -> None:
+    opened = await _written(archive)
+    await s3_clock()
+    await archive.rename(A, B)
+    await s3_clock()
+    await Writer("another").save(archive, A, file_id=OTHER)
+    assert await archive.whereabouts(A, opened, OURS) == B
+    assert await archive.whereabouts(A, opened, OTHER) == A
+
+
+async def test_a_document_that_was_displaced_is_nowhere(archive: Archive, s3_clock: Tick) -> None:
+    opened = await _written(archive)
+    await Writer("another").save(archive, B, file_id=OTHER)
+    await s3_clock()
+    await archive.rename(B, A)
+    assert await archive.whereabouts(A, opened, OURS) is None
+    assert await archive.whereabouts(B, opened, OTHER) == A
+
+
+async def test_a_document_made_after_a_deletion_is_found(archive: Archive, s3_clock: Tick) -> None:
+    await _written(archive)
+    await archive.delete(A)
+    await s3_clock()
+    await s3_clock()
+    opened = _now()
+    await Writer("new").save(archive, A, file_id=OTHER)
+    assert await archive.whereabouts(A, opened, OTHER) == A
