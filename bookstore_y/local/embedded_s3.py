@@ -1,13 +1,15 @@
 """The embedded S3: moto's server with one versioned bucket, in a process of its own.
 
-    python -m bookstore_y.local.embedded_s3 BUCKET ANNOUNCEMENT
+    python -m bookstore_y.local.embedded_s3 BUCKET ANNOUNCEMENT BODIES
 
 It listens on a free loopback port and, once the bucket is there, writes its URL to the file
-ANNOUNCEMENT. Everything it holds is in memory.
+ANNOUNCEMENT. What its objects hold is in files of the directory BODIES; the rest is in memory, so
+that nothing outlives the process.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Mapping
@@ -24,13 +26,16 @@ _GRACE = 2.0
 
 
 class EmbeddedS3(Child):
-    """The process, and where it listens. `directory` takes its log and its announcement."""
+    """The process, and where it listens. `directory` takes its log, its announcement, and what
+    its objects hold."""
 
     def __init__(self, bucket: str, directory: Path, env: Mapping[str, str]) -> None:
         self._announcement = directory / "s3-endpoint"
+        bodies = directory / "s3"
+        bodies.mkdir(exist_ok=True)
         super().__init__(
             "The embedded S3",
-            [__name__, bucket, str(self._announcement)],
+            [__name__, bucket, str(self._announcement), str(bodies)],
             cwd=directory,
             env=env,
             log=directory / "s3.log",
@@ -45,16 +50,16 @@ class EmbeddedS3(Child):
             return None
 
 
-def serve(bucket: str, announcement: Path) -> None:
+def serve(bucket: str, announcement: Path, bodies: Path) -> None:
     """Serve until the process is ended."""
     import boto3
     from botocore.config import Config
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint_url = f"http://{host}:{port}"
+    from . import quick_moto
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
+    server = quick_moto.serve(bodies)
+    endpoint_url = f"http://127.0.0.1:{server.server_port}"
     s3 = boto3.client(
         "s3",
         endpoint_url=endpoint_url,
@@ -72,4 +77,4 @@ def serve(bucket: str, announcement: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Path(sys.argv[2]))
+    serve(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -144,7 +144,7 @@ class Moto(Provider):
         return
 
     def start(self) -> S3Server:
-        from .quick_moto import serve
+        from bookstore_y.local.quick_moto import serve
 
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each request
         self._server = serve()
