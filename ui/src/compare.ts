@@ -8,7 +8,7 @@ import 'nbdime/lib/styles/common.css';
 import 'nbdime/lib/styles/diff.css';
 import '../style/compare.css';
 
-import { MainAreaWidget } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
 import { historyIcon } from '@jupyterlab/ui-components';
 import { Panel, Widget } from '@lumino/widgets';
 import { NotebookDiffModel } from 'nbdime/lib/diff/model';
@@ -19,7 +19,7 @@ import { compare, restore } from './actions';
 import type { IDiff, IVersion } from './api';
 import { timeOf } from './grouping';
 import { foldUnchanged } from './folding';
-import { PastBar } from './past';
+import { PastTab, type IPastAction } from './pasttab';
 import type { IServices } from './services';
 import { textDiff } from './textdiff';
 import { nameOf } from './wording';
@@ -37,32 +37,24 @@ export async function viewOf(
   const trans = wording.trans;
   const content = new Panel();
   content.addClass('jp-BookstoreCompare');
-  content.node.tabIndex = 0;
-  const widget = new MainAreaWidget({ content, translator: viewers.translator });
-  widget.addClass('jp-BookstoreCompare-tab');
-  widget.toolbar.hide();
   const from = titleOf(services, before);
   const to = after ? titleOf(services, after) : trans.__('now');
-  widget.contentHeader.addWidget(
-    new PastBar(
-      trans.__('%1 → %2', from, to),
-      '',
-      [
-        ...(after === null
-          ? [
-              {
-                label: trans.__('Refresh'),
-                onClick: () => void compare(services, viewers, path, before, null)
-              }
-            ]
-          : []),
-        {
-          label: trans.__('Restore the Older…'),
-          onClick: () => void restore(services, path, before)
-        }
-      ]
-    )
+  const actions: IPastAction[] = [
+    { label: trans.__('Restore the Older…'), onClick: () => void restore(services, path, before) }
+  ];
+  if (after === null) {
+    actions.unshift({
+      label: trans.__('Refresh'),
+      onClick: () => void compare(services, viewers, path, before, null)
+    });
+  }
+  const widget = new PastTab(
+    content,
+    { title: trans.__('%1 → %2', from, to), text: '' },
+    actions,
+    viewers.translator
   );
+  widget.addClass('jp-BookstoreCompare-tab');
   widget.title.label = trans.__('%1 · changes', nameOf(path));
   widget.title.caption = trans.__('What changed in %1 from %2 to %3', path, from, to);
   widget.title.icon = historyIcon;

@@ -1,6 +1,6 @@
 /** A version in a tab of its own: rendered as the document is, read-only, marked as the past. */
 
-import { MainAreaWidget } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
 import { CodeEditor, CodeEditorWrapper } from '@jupyterlab/codeeditor';
 import type * as nbformat from '@jupyterlab/nbformat';
 import { NotebookModel, StaticNotebook } from '@jupyterlab/notebook';
@@ -10,12 +10,12 @@ import { historyIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 
 import type { IViewers } from './actions';
-import { compare, restore } from './actions';
+import { clone, compare, copyId, download, restore } from './actions';
 import type { IVersion } from './api';
 import { timeOf } from './grouping';
-import { PastBar } from './past';
+import { PastTab, type IPastAction } from './pasttab';
 import type { IServices } from './services';
-import { nameOf } from './wording';
+import { cloneName, nameOf } from './wording';
 
 /** The tab of a version, with its content as the contents API models it. */
 export async function viewOf(
@@ -29,35 +29,65 @@ export async function viewOf(
   const trans = wording.trans;
   const content = await render(viewers, model, trans.__('It cannot be shown; download it.'));
   content.addClass('jp-BookstoreLook');
-  const widget = new MainAreaWidget({ content, translator: viewers.translator });
-  widget.addClass('jp-BookstoreLook-tab');
-  widget.toolbar.hide();
   const when = wording.moment(timeOf(version));
   const by = version.authors.length ? trans.__('by %1', version.authors.join(', ')) : '';
-  const bar = new PastBar(
+  const title =
     version.kind === 'published'
       ? trans.__('Published on %1', when)
       : version.label
         ? trans.__('Past version “%1”, %2', version.label, when)
-        : trans.__('Past version of %1', when),
-    [trans.__('read-only'), by].filter(Boolean).join(' · '),
-    // What the gallery shows is no document of this server's.
-    version.kind === 'published' && services.model.path !== path
-      ? []
-      : [
-          {
-            label: trans.__('Compare'),
-            onClick: () => void compare(services, viewers, path, version, null)
-          },
-          { label: trans.__('Restore…'), onClick: () => void restore(services, path, version) }
-        ]
+        : trans.__('Past version of %1', when);
+  const widget = new PastTab(
+    content,
+    { title, text: [trans.__('read-only'), by].filter(Boolean).join(' · ') },
+    actionsOn(services, viewers, path, version),
+    viewers.translator
   );
-  widget.contentHeader.addWidget(bar);
+  widget.addClass('jp-BookstoreLook-tab');
   widget.title.label = `${nameOf(path)} · ${wording.brief(timeOf(version), new Date())}`;
   widget.title.icon = historyIcon;
   widget.title.caption = trans.__('%1 as it was on %2', path, wording.exact(timeOf(version)));
   widget.title.closable = true;
   return widget;
+}
+
+function actionsOn(
+  services: IServices,
+  viewers: IViewers,
+  path: string,
+  version: IVersion
+): IPastAction[] {
+  const { trans } = services.wording;
+  const more: IPastAction[] = [
+    {
+      label: path.endsWith('.ipynb')
+        ? trans.__('Clone as New Notebook')
+        : trans.__('Clone as New File'),
+      onClick: () => void clone(services, version, cloneName(path, timeOf(version))),
+      inMenuOnly: true
+    },
+    {
+      label: trans.__('Copy Version Id'),
+      onClick: () => copyId(services, version),
+      inMenuOnly: true
+    }
+  ];
+  // What the gallery shows is no document of this server's.
+  return version.kind === 'published' && services.model.path !== path
+    ? more
+    : [
+        {
+          label: trans.__('Compare'),
+          onClick: () => void compare(services, viewers, path, version, null)
+        },
+        { label: trans.__('Restore…'), onClick: () => void restore(services, path, version) },
+        {
+          label: trans.__('Download Version'),
+          onClick: () => void download(services, path, version),
+          inMenuOnly: true
+        },
+        ...more
+      ];
 }
 
 async function render(

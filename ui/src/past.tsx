@@ -3,11 +3,7 @@
 import { ReactWidget, historyIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-/** A button of the bar. */
-export interface IPastAction {
-  label: string;
-  onClick: () => void;
-}
+import type { IPastAction } from './pasttab';
 
 export class PastBar extends ReactWidget {
   constructor(
