@@ -75,6 +75,52 @@ class LabPage:
         await opened._cells.first.wait_for(timeout=_LOADED)
         return opened
 
+    @classmethod
+    async def start(cls, browser: Browser, server: Server, person: str) -> LabPage:
+        """Open JupyterLab with nothing in it but its launcher, in a profile of its own."""
+        context = await browser.new_context(viewport={"width": 1280, "height": 1000})
+        page = await context.new_page()
+        await page.goto(
+            f"{server.url}/lab/workspaces/{person}?token={server.token}", timeout=_LOADED
+        )
+        await page.locator(".jp-DirListing-content").wait_for(timeout=_LOADED)
+        return cls(page)
+
+    async def wait_for_file(self, name: str) -> None:
+        """Wait until the file browser lists a file or folder."""
+        await self._listed(name).wait_for(timeout=_SEEN)
+
+    async def enter_folder(self, name: str) -> None:
+        """Open a folder from the file browser."""
+        await self._listed(name).dblclick()
+
+    async def open_listed(self, name: str) -> None:
+        """Open a notebook from the file browser, and wait for its cells."""
+        await self._listed(name).dblclick()
+        tab = self._page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current")
+        await tab.filter(has_text=name).wait_for(timeout=_LOADED)
+        await self._page.locator(".jp-Cell:visible").first.wait_for(timeout=_LOADED)
+
+    async def open_from_path(self, path: str) -> None:
+        """Open a notebook with *File*, *Open from Path…*, and wait for its cells."""
+        await self._page.get_by_role("menuitem", name="File", exact=True).click()
+        await self._page.get_by_text("Open from Path…").click()
+        await self._page.locator(".jp-Dialog input").fill(path)
+        await self._page.keyboard.press("Enter")
+        await self._cells.first.wait_for(timeout=_LOADED)
+
+    async def new_notebook(self) -> str:
+        """Make a notebook from the launcher, and return the name on its tab."""
+        card = self._page.locator('.jp-LauncherCard[data-category="Notebook"]')
+        await card.first.click(timeout=_LOADED)
+        tab = self._page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current")
+        await tab.filter(has_text=".ipynb").wait_for(timeout=_LOADED)
+        return (await tab.inner_text()).strip()
+
+    def _listed(self, name: str) -> Locator:
+        items = self._page.locator(".jp-DirListing-item")
+        return items.filter(has=self._page.get_by_text(name, exact=True)).first
+
     async def type_at_the_end_of_cell(self, index: int, text: str) -> None:
         """Click into a code cell and type `text` after what it has, key by key."""
         await self._cells.nth(index).locator(".cm-content").click()

@@ -18,8 +18,22 @@ export interface IStatus {
   last_checkpoint?: number | null;
   failing_documents?: Record<string, string>;
   failing_saves?: Record<string, string>;
+  /** What the archive holds and the server's disk has lost. */
+  workspace?: IWorkspaceStatus;
   /** Of the document that was asked about. */
   document?: IDocumentStatus;
+}
+
+/** How far what the archive holds is back on the server's disk. */
+export interface IWorkspaceStatus {
+  state: 'starting' | 'waiting' | 'restoring' | 'restored' | 'partial' | 'off';
+  missing: number;
+  restored: number;
+  restored_bytes: number;
+  /** Why files could not be written, by path; not of all if there are many. */
+  failed: Record<string, string>;
+  failures: number;
+  error: string | null;
 }
 
 /** How far one document is archived. */

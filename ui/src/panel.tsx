@@ -9,6 +9,7 @@ import type { IServices } from './services';
 import { HistoryTree } from './tree';
 import { Message } from './message';
 import { nameOf } from './wording';
+import { workspaceExplained, workspaceSaid } from './workspace';
 
 /** What takes the focus: the first version, or the button of a message. */
 const FIRST = '[role=treeitem][tabindex="0"], .jp-BookstoreMessage button';
@@ -93,8 +94,27 @@ function History(props: { services: IServices; commands: CommandRegistry }): JSX
           </div>
         )}
       </header>
+      <Files services={props.services} />
       <Body {...props} now={now} />
     </>
+  );
+}
+
+/** What is told of files that the disk has lost. */
+function Files(props: { services: IServices }): JSX.Element {
+  const { status, wording } = props.services;
+  return (
+    <UseSignal signal={status.changed}>
+      {() => {
+        const workspace = status.status?.workspace;
+        const said = workspaceSaid(workspace, wording.trans);
+        return said ? (
+          <div className="jp-BookstoreHistory-banner" role="status">
+            <span title={workspaceExplained(workspace, wording.trans).join('\n')}>{said}</span>
+          </div>
+        ) : null;
+      }}
+    </UseSignal>
   );
 }
 

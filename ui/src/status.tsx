@@ -6,6 +6,7 @@ import React from 'react';
 
 import type { IServices } from './services';
 import type { Archived } from './statusmodel';
+import { workspaceExplained, workspaceSaid } from './workspace';
 
 /** Whether the current document is archived. A click opens the panel. */
 export class StatusItem extends ReactWidget {
@@ -29,10 +30,11 @@ export class StatusItem extends ReactWidget {
 function Item(props: { services: IServices; open: () => void }): JSX.Element | null {
   const { status, wording } = props.services;
   const { archived } = status;
-  if (archived === 'unknown') {
+  const files = workspaceSaid(status.status?.workspace, wording.trans);
+  if (archived === 'unknown' && !files) {
     return null;
   }
-  const text = said(archived, props.services);
+  const text = archived === 'unknown' ? files! : said(archived, props.services);
   const title = explained(archived, props.services);
   return (
     <button
@@ -43,6 +45,7 @@ function Item(props: { services: IServices; open: () => void }): JSX.Element | n
     >
       <historyIcon.react tag="span" stylesheet="statusBar" />
       <TextItem source={text} />
+      {files && files !== text && <TextItem source={files} />}
     </button>
   );
 }
@@ -101,6 +104,7 @@ function explained(archived: Archived, services: IServices): string {
     const key = document?.newest?.key ?? (document && state.workspace_prefix + document.path);
     lines.push(key && trans.__('Key: %1', key));
   }
+  lines.push(...workspaceExplained(state?.workspace, trans));
   lines.push(trans.__('Click to see the version history.'));
   return lines.filter(Boolean).join('\n');
 }

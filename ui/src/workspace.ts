@@ -1,0 +1,43 @@
+/** What the archive holds and the server's disk has lost, in words. */
+
+import type { IWorkspaceStatus } from './api';
+
+interface ITrans {
+  __(text: string, ...args: (string | number)[]): string;
+}
+
+/** What is told where there is room for a line; null if all is there. */
+export function workspaceSaid(
+  workspace: IWorkspaceStatus | undefined,
+  trans: ITrans
+): string | null {
+  if (workspace?.state === 'restoring' && workspace.missing) {
+    return trans.__('Files coming back: %1 to go', String(workspace.missing));
+  }
+  if (workspace?.state === 'waiting') {
+    return trans.__('Files not back yet');
+  }
+  if (workspace?.failures) {
+    return trans.__('Files not back: %1', String(workspace.failures));
+  }
+  return null;
+}
+
+/** The sentences that explain it. */
+export function workspaceExplained(
+  workspace: IWorkspaceStatus | undefined,
+  trans: ITrans
+): string[] {
+  if (!workspace || !workspaceSaid(workspace, trans)) {
+    return workspace?.state === 'partial' && workspace.error ? [workspace.error] : [];
+  }
+  if (workspace.state === 'restoring') {
+    return [
+      trans.__(
+        'Files that this disk has lost are being written from the archive. Those that are listed can be opened now.'
+      )
+    ];
+  }
+  const failed = Object.entries(workspace.failed).map(([path, why]) => `${path}: ${why}`);
+  return workspace.error ? [workspace.error, ...failed] : failed;
+}
