@@ -27,9 +27,13 @@ from .errors import (
     ConfigurationError,
     NotFound,
     PreconditionFailed,
+    SnapshotError,
     VersioningNotEnabled,
 )
+from .reading import Reading
 from .settings import BookstoreSettings
+from .version import Version
+from .workspace import Workspace
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
@@ -40,6 +44,9 @@ SKEW_WARNING = timedelta(minutes=1)
 
 SLOW = 0.5
 """Seconds that a request of a few bytes takes on a bucket too far away to be pleasant."""
+
+READ, LISTED, READ_BYTES = 25, 1000, 64 * 1024 * 1024
+"""Current snapshots that are read, files that they are chosen from, and bytes of them together."""
 
 _BODY = b"bookstore_y doctor: this object may be removed"
 
@@ -205,6 +212,9 @@ class _Examination:
             left = await self._clean_up()
         if left is not None:
             yield left
+        if self._may_list:
+            for finding in await documents(bucket=self._bucket, settings=self._settings):
+                yield finding
         yield self._latency()
 
     async def _reach(self) -> tuple[Finding, Finding | None]:
@@ -481,6 +491,57 @@ class _Examination:
             message,
             "Use a bucket in the region of this server; opening a document waits for it.",
         )
+
+
+async def documents(bucket: Bucket, settings: BookstoreSettings) -> list[Finding]:
+    """Whether the current snapshots can be read: the newest `READ` among the first `LISTED` files,
+    and of no more than `READ_BYTES` in all. A damaged one is found here before somebody opens it.
+    """
+    found: list[Version] = []
+    listed = 0
+    try:
+        async for file in Workspace(bucket, settings).files():
+            found += [version for version in file.versions if version.kind == "snapshot"]
+            listed += 1
+            if listed == LISTED:
+                break
+    except BookstoreError as error:
+        return [_failed("documents", error)]
+    found.sort(key=lambda version: version.last_modified, reverse=True)
+    reading = Reading(bucket, settings)
+    damaged: list[Finding] = []
+    read = size = 0
+    for version in found[:READ]:
+        if read and size + version.size > READ_BYTES:
+            break
+        read, size = read + 1, size + version.size
+        try:
+            await reading.read(version.key, version.version_id)
+        except NotFound:
+            pass  # gone since it was listed
+        except SnapshotError as error:
+            damaged.append(_damage(version, error))
+        except BookstoreError as error:
+            return [*damaged, _failed("documents", error)]
+    if damaged:
+        return damaged
+    if not read:
+        return [Finding("documents", "ok", "There is no document to read yet.")]
+    rest = "" if listed < LISTED and read == len(found) else f" among the first {listed} files"
+    which = f"The {read} newest current snapshots{rest}" if read > 1 else "The current snapshot"
+    return [Finding("documents", "ok", f"{which} can be read. Older versions were not looked at.")]
+
+
+def _damage(version: Version, error: SnapshotError) -> Finding:
+    message = str(error).partition("; ")[0]
+    return Finding(
+        "documents",
+        "failed",
+        f"{version.path} does not open, its current snapshot {version.version_id!r} being damaged: "
+        f"{message}.",
+        f"See its earlier versions with `jupyter bookstore versions {version.path}`, and restore "
+        f"one with `jupyter bookstore restore {version.path} VERSION`.",
+    )
 
 
 def hazards(rules: Iterable[dict[str, Any]], prefixes: Sequence[str]) -> Iterator[Finding]:

@@ -4,13 +4,15 @@ edits, or a new version, on top."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import contextlib
+import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .body import Content, of_file
 from .bucket import Bucket
 from .details import Details
-from .errors import DocumentNotFound, UnsupportedDocument
+from .errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from .files import Files
 from .history import History
 from .keys import Document
@@ -18,10 +20,27 @@ from .objects import ObjectVersion
 from .places import Place, Places
 from .reading import Reading
 from .saving import Saving
-from .version import Facts, Version, version_of
+from .snapshot import EMPTY_UPDATE, lineage_of
+from .version import Facts, Snapshot, Version, version_of
+
+log = logging.getLogger(__name__)
+
+SEARCHED = 20
+"""Versions before a damaged one that are read to find one that is not, at most."""
 
 SKEW = 60.0
 """Seconds within which the delete markers of one file are of one deletion."""
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What restored content goes on top of: a readable state of the document, and the id and ETag
+    of the version that is current, which may be another. The ETag is empty if none is."""
+
+    update: bytes
+    facts: Facts
+    parent: str
+    etag: str
 
 
 class Restoring:
@@ -73,26 +92,57 @@ class Restoring:
 
         place = Place("snapshot", document.path, document.type)
         key = self._places.key(place)
-        try:
-            current = await self._reading.read(key)
-            parent_etag = current.etag
-        except DocumentNotFound:  # it was deleted: the last state goes on
-            last = await self._last(place)
-            if last is None:
-                raise
-            current = await self._reading.read(key, last.version_id)
-            parent_etag = ""
-        update = await asyncio.to_thread(content.restored, document.type, current.update, said)
+        base = await self._base(place, old)
+        update = await asyncio.to_thread(content.restored, document.type, base.update, said)
         facts = replace(
-            current.facts,
-            parent=current.version_id,
+            base.facts,
+            lineage=base.facts.lineage or lineage_of(update),
+            parent=base.parent,
             origin=f"restore:{old.version_id}",
             authors=(),
             updates=1,
         )
-        saved = await self._saving.save(document, update, facts.renewed(), parent_etag=parent_etag)
+        saved = await self._saving.save(document, update, facts.renewed(), parent_etag=base.etag)
         stored = await self._bucket.head(key, saved.version_id)
         return version_of(stored, document.path, document.type, is_latest=True)
+
+    async def _base(self, place: Place, old: Version) -> _Base:
+        """What the old content goes on top of. Raises `DocumentNotFound` if there never was any."""
+        key = self._places.key(place)
+        try:
+            current = await self._reading.read(key)
+        except DocumentNotFound:  # it was deleted: the last state goes on
+            last = await self._last(place)
+            if last is None:
+                raise
+            parent, etag = last.version_id, ""
+        except SnapshotError as error:
+            damaged = await self._bucket.head(key)
+            parent, etag = damaged.version_id, damaged.etag
+            log.warning("Version %s of %r is replaced, being damaged. %s", parent, key, error)
+        else:
+            return _Base(current.update, current.facts, current.version_id, current.etag)
+        last_good = await self._readable(key, old)
+        if last_good is None:
+            return _Base(EMPTY_UPDATE, Facts(), parent, etag)
+        return _Base(last_good.update, last_good.facts, parent, etag)
+
+    async def _readable(self, key: str, old: Version) -> Snapshot | None:
+        """The newest version of a document that can be read, of which those who have it open have
+        the history; None if `SEARCHED` versions and the old one cannot."""
+        searched = 0
+        async for entry in self._bucket.list_versions(key, first_page=SEARCHED):
+            if entry.is_delete_marker:
+                continue
+            if searched == SEARCHED:
+                break
+            searched += 1
+            with contextlib.suppress(SnapshotError, VersionNotFound):
+                return await self._reading.read(key, entry.version_id)
+        if old.key == key:
+            with contextlib.suppress(SnapshotError, VersionNotFound):
+                return await self._reading.read(key, old.version_id)
+        return None
 
     async def _last(self, place: Place) -> ObjectVersion | None:
         """The last version of a place, before any deletion."""

@@ -38,8 +38,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         run,
         help="check settings, credentials and bucket, and say what to do",
         description="Check the settings, the credentials and the bucket: versioning, lifecycle "
-        "rules, the clock, each right that the archive needs, checksums, conditional writes and "
-        "latency. It writes a small object under each prefix, and removes it again. Exits with 1 "
+        "rules, the clock, each right that the archive needs, checksums, conditional writes, "
+        "latency, and whether the newest documents can be read. It writes a small object under "
+        "each prefix, and removes it again. Exits with 1 "
         "if a check failed; warnings alone do not count.",
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from .. import content
 from ..archive import Archive
-from ..body import Content
-from ..errors import DocumentNotFound, UnsupportedDocument
+from ..body import Content, notebook_bytes
+from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
+from ..restoring import SEARCHED
 from ..version import Version
 from .documents import Documents
 from .files import is_notebook
@@ -147,7 +149,11 @@ async def _newest(archive: Archive, path: str) -> list[Version]:
 
 
 async def _check_file(documents: Documents, document: Document, newest: list[Version]) -> None:
-    """Raise `Conflict` if the file holds what no version does, since it is replaced now."""
+    """See that what the file holds is a version, since it is replaced now.
+
+    Raises `Conflict` if it is not, so that it is opened before, which makes it one. Where a
+    damaged version keeps it from being opened, the file becomes a version as it is.
+    """
     path = document.path
     if not await documents.files.exists(path):
         return
@@ -155,16 +161,47 @@ async def _check_file(documents: Documents, document: Document, newest: list[Ver
     kind = document.type or ("notebook" if is_notebook(path) else "file")
     body = await documents.files.body(path, "notebook" if kind == "notebook" else "file")
     known = set[str]()
+    damaged = False
     for version in newest:
-        held = await archive.content(version)
-        known.add(await asyncio.to_thread(content.hash_of_file, kind, body_of(held)))
-        if version.kind == "snapshot":
-            room = Document(path, version.type)
-            snapshot = await archive.load_snapshot(room, version.version_id)
-            known.update(snapshot.facts.file_hashes)
-    if not await asyncio.to_thread(content.is_one_of, kind, body, known):
+        try:
+            known |= await _hashes_of(archive, kind, version)
+        except SnapshotError:
+            damaged = True
+            known |= await _last_hashes_of(archive, kind, version)
+    if await asyncio.to_thread(content.is_one_of, kind, body, known):
+        return
+    if not damaged:
         raise Conflict(
             f"The file {path} was changed by other means since it was last open, and restoring "
             "would overwrite that; open it once, so that its content becomes a version, and "
             "restore then."
         )
+    await archive.save_file(path, await asyncio.to_thread(_bytes_of, body))
+
+
+async def _hashes_of(archive: Archive, kind: str, version: Version) -> set[str]:
+    """The hash of what a version says, and those of the files that it was loaded from or saved
+    to. Raises a `SnapshotError` for one that cannot be read."""
+    held = await archive.content(version)
+    hashes = {await asyncio.to_thread(content.hash_of_file, kind, body_of(held))}
+    if version.kind == "snapshot":
+        room = Document(version.path, version.type)
+        snapshot = await archive.load_snapshot(room, version.version_id)
+        hashes.update(snapshot.facts.file_hashes)
+    return hashes
+
+
+async def _last_hashes_of(archive: Archive, kind: str, damaged: Version) -> set[str]:
+    """The hashes of the newest version that can be read, before a damaged one of its kind."""
+    page = await archive.history(damaged.path, limit=SEARCHED, kinds=(damaged.kind,))
+    for version in page.versions:
+        with contextlib.suppress(SnapshotError, VersionNotFound):
+            return await _hashes_of(archive, kind, version)
+    return set()
+
+
+def _bytes_of(body: Any) -> bytes:
+    """What `Files.body` gave, as it is in the file, about."""
+    if isinstance(body, dict):
+        return notebook_bytes(body)
+    return body if isinstance(body, bytes) else str(body).encode()

@@ -12,6 +12,7 @@ import pytest
 from bookstore_y.bucket import Bucket
 from bookstore_y.doctor import hazards
 from bookstore_y.errors import AccessDenied
+from bookstore_y.snapshot import EMPTY_UPDATE, compress
 
 from .commands import Commands
 
@@ -223,3 +224,40 @@ def test_rules_that_remove_what_is_archived(said: dict[str, Any], status: str, w
 )
 def test_rules_that_harm_nobody(said: dict[str, Any]) -> None:
     assert list(hazards([rule(**said)], PREFIXES)) == []
+
+
+@pytest.mark.usefixtures("on_moto")
+class TestDocuments:
+    def test_a_damaged_one_is_named_with_what_to_do(
+        self, jupyter_bookstore: Commands, client: S3Client, on_moto: str
+    ) -> None:
+        for path, body in (("a.txt", compress(EMPTY_UPDATE)), ("b.txt", b"damage")):
+            client.put_object(Bucket=on_moto, Key=f"workspace/{path}.file.y.zst", Body=body)
+        ran = jupyter_bookstore("doctor", "--json")
+        assert ran.code == 1
+        (finding,) = [f for f in ran.json()["findings"] if f["check"] == "documents"]
+        assert finding["status"] == "failed"
+        assert finding["message"].startswith("b.txt does not open")
+        assert "jupyter bookstore restore b.txt VERSION" in finding["remedy"]
+
+    def test_it_says_what_it_looked_at(
+        self,
+        jupyter_bookstore: Commands,
+        client: S3Client,
+        on_moto: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("bookstore_y.doctor.READ", 2)
+        for path in ("a.txt", "b.txt", "c.txt"):
+            key, body = f"workspace/{path}.file.y.zst", compress(EMPTY_UPDATE)
+            client.put_object(Bucket=on_moto, Key=key, Body=body)
+        finding = found(jupyter_bookstore)["documents"]
+        assert finding["status"] == "ok"
+        assert "The 2 newest current snapshots among the first 3 files" in finding["message"]
+
+    def test_an_older_damaged_version_is_none_of_its_business(
+        self, jupyter_bookstore: Commands, client: S3Client, on_moto: str
+    ) -> None:
+        for body in (b"damage", compress(EMPTY_UPDATE)):
+            client.put_object(Bucket=on_moto, Key="workspace/a.txt.file.y.zst", Body=body)
+        assert found(jupyter_bookstore)["documents"]["status"] == "ok"

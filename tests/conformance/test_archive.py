@@ -44,6 +44,7 @@ UNUSABLE = [
     pytest.param(compress(EMPTY_UPDATE)[:-1], id="truncated"),
     pytest.param(compress(EMPTY_UPDATE) + b"\n", id="followed by more"),
     pytest.param(compress(b"not an update"), id="not Yjs"),
+    pytest.param(compress(bytes(100)), id="zeros"),
 ]
 
 
@@ -628,6 +629,36 @@ async def test_a_deleted_document_is_restored_as_the_version_says(
     assert await room.now() == said(type, typed_doc(type, old).get_update())
     assert version.origin == f"restore:{first}"
     assert len(await archive.versions(room.document)) == 3
+
+
+@pytest.mark.parametrize("damage", UNUSABLE)
+async def test_a_damaged_version_is_restored_over(archive: Archive, damage: bytes) -> None:
+    room = Room(archive, "file", "one\n")
+    first = await room.save()
+    await room.set("two\n")
+    damaged = await archive.bucket.put(archive.key(room.document), damage, {})
+
+    version = await archive.restore(room.document, first)
+
+    assert await room.now() == "one\n"
+    assert version.parent == damaged.version_id
+    # Who had it open merges with it: it goes on where the last readable version was.
+    snapshot = await archive.load_snapshot(room.document)
+    assert snapshot.facts.lineage == room.lineage
+    room.doc.apply_update(snapshot.update)
+    assert said("file", room.doc.get_update()) == "one\n"
+
+
+async def test_what_is_damaged_altogether_is_restored_from_what_was_saved(archive: Archive) -> None:
+    document = Document("notes.md", "file")
+    saved = await archive.save_file("notes.md", b"one\n")
+    assert saved is not None
+    await archive.bucket.put(archive.key(document), b"damage", {})
+    await archive.bucket.put(archive.key(document), b"more damage", {})
+
+    await archive.restore("notes.md", saved.version_id)
+
+    assert said("file", await archive.load(document)) == "one\n"
 
 
 @pytest.mark.parametrize(("type", "old", "new", "newest"), CASES)
