@@ -12,6 +12,7 @@ from traitlets.config import LoggingConfigurable
 
 from .errors import ConfigurationError
 from .keys import normalize_prefix
+from .secret import SecretUnicode
 
 
 class BookstoreSettings(LoggingConfigurable):
@@ -35,10 +36,10 @@ class BookstoreSettings(LoggingConfigurable):
     s3_access_key_id = Unicode(
         help="Access key id. Falls back to $JPYNB_S3_ACCESS_KEY_ID, then to the AWS chain."
     ).tag(config=True)
-    s3_secret_access_key = Unicode(
+    s3_secret_access_key = SecretUnicode(
         help="Secret access key. Falls back to $JPYNB_S3_SECRET_ACCESS_KEY, then to the AWS chain."
     ).tag(config=True)
-    s3_session_token = Unicode(
+    s3_session_token = SecretUnicode(
         help="Session token of temporary credentials that are given as a key pair above."
     ).tag(config=True)
 

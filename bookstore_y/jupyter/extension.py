@@ -9,11 +9,13 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
+from traitlets.config import Config
 
 from .. import store as stores
 from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
 from ..saves import Saves
+from ..secret import hide
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .checkpoints import S3Checkpoints
@@ -64,6 +66,11 @@ class BookstoreExtension(ExtensionApp):
     _checking: asyncio.Task[bool] | None = None
     _flushing: asyncio.Task[None] | None = None
     _undo_signals: Callable[[], None] = staticmethod(lambda: None)
+
+    def update_config(self, config: Config) -> None:
+        """Take in what the extension's own configuration file says, and log no secret of it."""
+        hide(config)
+        super().update_config(config)
 
     def initialize_settings(self) -> None:
         """Make the server the host of its stores, and hear of saves, renames and deletions."""
