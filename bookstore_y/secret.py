@@ -17,7 +17,7 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "'…'" if self else "''"
+        return "'***'" if self else "''"
 
 
 class SecretUnicode(Unicode[str, str | bytes]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,16 @@ async def test_a_server_at_debug_logs_its_configuration_without_it(
     tmp_path: Path, moto_server: S3Server, moto_bucket: str
 ) -> None:
     config = s3_store(moto_server, moto_bucket)
-    secrets = {"s3_access_key_id": "dev", **{name: f"SEKRET-{name}" for name in SECRETS}}
+    secrets = {name: f"SEKRET-{name}" for name in SECRETS}
     config["BookstoreSettings"].update(secrets)
     config["Application"] = {"log_level": "DEBUG"}
-    async with JupyterProcess(Disk(tmp_path), config) as server:
+    disk = Disk(tmp_path)
+    # What an extension's own file says changes the configuration.
+    own = Path(disk.environment()["JUPYTER_CONFIG_DIR"]) / "jupyter_bookstore_y_config.json"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(json.dumps({"BookstoreSettings": {"s3_session_token": "SEKRET too"}}))
+    async with JupyterProcess(disk, config) as server:
         log = server.log_text()
     assert "Config changed" in log
-    assert "'s3_secret_access_key': '…'" in log
+    assert "'s3_secret_access_key': '***'" in log
     assert "SEKRET" not in log
