@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,9 @@ class SlowBucket:
     seconds: float
     """From a request to its answer, half of it before the request reaches the server."""
     requests: list[str] = field(default_factory=list)
-    """The first lines of those that reached the server, in order."""
+    """Method and target of those that reached the server, in order."""
+    at: list[float] = field(default_factory=list)
+    """When each did, by the monotonic clock in seconds."""
 
 
 @asynccontextmanager
@@ -40,6 +43,7 @@ async def slow_bucket(server: S3Server, seconds: float = 0.0) -> AsyncIterator[S
                 if reader.at_eof():
                     break  # whoever sent it ended before all of it was on its way
                 slow.requests.append(" ".join(request.words[:2]))
+                slow.at.append(time.monotonic())
                 far, to_far = await asyncio.open_connection(parts.hostname, parts.port)
                 to_far.write(request.raw)
                 response = await read_response(far, request.words[0])
