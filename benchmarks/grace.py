@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--grace", type=float, nargs="+", default=[1.0, 5.0, 30.0], metavar="SECONDS"
     )
     parser.add_argument("--away", type=float, default=0.2, metavar="SECONDS", help="a request")
-    parser.add_argument("--tree", type=Path, default=Path.cwd(), help="whose package is measured")
+    parser.add_argument("--tree", type=Path, default=Path(), help="whose package is measured")
     options = parser.parse_args(arguments)
     print("| grace | documents | updates | requests | first, last PUT | ended after |")
     print("|--:|--:|--:|--:|--:|--:|")
@@ -67,14 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "moto", s3["s3_endpoint_url"], s3["s3_access_key_id"], s3["s3_secret_access_key"], True
         )
         for grace in options.grace:
-            print(asyncio.run(measure(at, grace, options.away, options.tree)), flush=True)
+            print(
+                asyncio.run(measure(at, grace, options.away, options.tree.absolute())), flush=True
+            )
 
 
 async def measure(s3: S3Server, grace: float, away: float, tree: Path) -> str:
     """One row: a server that is stopped and has this grace."""
     bucket = make_bucket(s3)
     with tempfile.TemporaryDirectory() as directory:
-        disk = _OtherTree(Path(directory), str(tree.absolute()))
+        disk = _OtherTree(Path(directory), str(tree))
         names = [f"notebook-{number:02}.ipynb" for number in range(len(OUTPUTS))]
         for name, size in zip(names, OUTPUTS, strict=True):
             disk.place(name, _notebook(size))

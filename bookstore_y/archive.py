@@ -130,6 +130,12 @@ class Archive:
         """Whether a version is the current one. Raises `DocumentNotFound` when there is none."""
         return (await self.bucket.head(self.key(document))).version_id == version_id
 
+    async def lineage(self, document: Document, version_id: str | None = None) -> str:
+        """The lineage of a version, or of the current one, by its metadata alone; empty if that
+        does not say. Raises `DocumentNotFound` and `VersionNotFound`."""
+        stored = await self.bucket.head(self.key(document), version_id)
+        return Facts.from_metadata(stored.metadata).lineage
+
     async def versions(self, path: str | Document, *, details: bool = False) -> list[Version]:
         """All snapshots of a document, newest first, with those from before it was renamed.
 

@@ -474,6 +474,20 @@ class Buffer:
 
         return await self._run(run)
 
+    async def sizes(self) -> dict[int, int]:
+        """Bytes that are held of each document."""
+
+        def run(db: sqlite3.Connection) -> dict[int, int]:
+            return dict(
+                db.execute(
+                    "SELECT document, sum(size) FROM ("
+                    "SELECT document, length(data) AS size FROM bases UNION ALL "
+                    "SELECT document, length(data) FROM updates) GROUP BY document"
+                ).fetchall()
+            )
+
+        return await self._run(run)
+
     def pending_after(self, document: int, seq: int) -> list[Row]:
         """A document's pending updates after `seq`. For a buffer in memory, at once."""
         rows = self._now.execute(

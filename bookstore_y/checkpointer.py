@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from weakref import WeakKeyDictionary
 
 from anyio import CancelScope
 
-from . import health, metrics
+from . import fitting, health, metrics
 from .archive import Archive
 from .buffer import Buffer, Facts, Held, Replaced
 from .buffer_file import BufferInUse
@@ -89,6 +90,7 @@ class Checkpointer:
         self._closing = False
         self.journal = Journal()
         self._journal_failed = False
+        self._last_notes = Journal()
         self._told = ("ok", "")
 
     @property
@@ -150,6 +152,8 @@ class Checkpointer:
         return self
 
     async def _open_buffer(self) -> Buffer:
+        if not self.recovery.takes_up_one:
+            await fitting.choose(self.archive, self.recovery)
         opening = asyncio.ensure_future(asyncio.to_thread(self.recovery.open))
         try:
             return await asyncio.shield(opening)
@@ -214,6 +218,7 @@ class Checkpointer:
         buffer, self._buffer = self._buffer, None
         _open.discard(self)
         self.journal.close()
+        self._last_notes.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
             of_loop = _shared.get(asyncio.get_running_loop(), {})
@@ -231,6 +236,7 @@ class Checkpointer:
         """Archive what other processes have left behind since this one started, as in a rolling
         restart while the bucket was away. Documents that are open here get it from the bucket."""
         directory = self.recovery.options.recovery_dir
+        await fitting.choose(self.archive, self.recovery)
         for path in await asyncio.to_thread(self.recovery.left_behind):
             late = Checkpointer(self.settings, BufferOptions(str(path), directory))
             late.log = self.log
@@ -262,6 +268,25 @@ class Checkpointer:
         if self.buffer.durable or not self._unarchived():
             return
         self._tell_kept(await asyncio.to_thread(self.recovery.keep, self.buffer))
+
+    async def keep_pending(self) -> None:
+        """Have a recovery file hold what is pending, at once: not what it builds on, which is in
+        the bucket. It is removed at the end, when all is there or `keep` holds more.
+
+        Raises `UpdateBufferError` when it cannot be written.
+        """
+        if self.buffer.durable:
+            return
+        if self.moves.waiting:  # which takes the whole buffer to follow
+            await self.keep()
+            return
+        pending = [
+            (entry.id, entry.document, replace(entry.facts), self.buffer.pending_after(entry.id, 0))
+            for entry in self.entries.values()
+            if entry.pending
+        ]
+        path = self.recovery.new_file()
+        await asyncio.to_thread(self._last_notes.note_all, path, pending)
 
     def keep_at_exit(self) -> None:
         """Like `keep`, in a process that ends without having left what it entered."""
@@ -733,11 +758,13 @@ class Checkpointer:
     # -- shutdown ------------------------------------------------------------------------------
 
     async def flush(self, timeout: float) -> dict[str, str]:  # noqa: ASYNC109 - it returns what is left
-        """Checkpoint all that is pending, trying again until `timeout` seconds have passed.
+        """Checkpoint all that is pending, small documents before large ones, trying again until
+        `timeout` seconds have passed.
 
         Returns what could not be flushed, by name, with the reason.
         """
         deadline = self._now() + timeout
+        self.exchange.hurry()
 
         async def settle(entry: Entry) -> None:
             while entry.pending and not self.exchange.is_replaced(entry):
@@ -751,6 +778,9 @@ class Checkpointer:
         while True:
             # What arrives while this runs is flushed in another round.
             pending = [entry for entry in self.entries.values() if entry.pending]
+            if len(pending) > 1:  # there may not be the time for all of them
+                sizes = await self.buffer.sizes()
+                pending.sort(key=lambda entry: sizes.get(entry.id, 0))
             tasks = [self.spawn(settle(entry)) for entry in pending]
             moving = self.moves.retry()
             if moving is not None:

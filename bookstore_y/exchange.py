@@ -57,6 +57,11 @@ class Exchange:
         self._squashing = asyncio.Semaphore(2)
         self._writing = asyncio.Semaphore(min(16, checkpointer.settings.max_threads))
 
+    def hurry(self) -> None:
+        """From now on, as many documents are written at once as there may be requests: the
+        process is to end, and each wave takes as long as a request does."""
+        self._writing = asyncio.Semaphore(self._checkpointer.settings.max_threads)
+
     async def checkpoint(
         self, entry: Entry, follow: bool = True, *, replaced: bool = False
     ) -> Saved | None:

@@ -1,9 +1,10 @@
 """Recovery: the buffer files that outlive a process, and who takes them up again.
 
-Per bucket and prefix there is a directory of them. A server whose buffer is in memory writes one
-when it stops with something left that it could not archive, or goes on in one when its memory
-gets too much; the next server takes up what it finds there. A server with a buffer file of its
-own finds it again by its name.
+Per bucket and prefix there is a directory of them, whatever the endpoint: a fail-over to another
+changes nothing of what they hold. A server whose buffer is in memory writes one when it stops with
+something left that it could not archive, or goes on in one when its memory gets too much; the next
+server takes up what it finds there. A server with a buffer file of its own finds it again by its
+name. What other endpoints and buckets left is taken up if it fits, see `fitting.py`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,18 @@ class BufferOptions:
     """Bytes."""
 
 
+@dataclass(frozen=True)
+class Stranger:
+    """A recovery file of another endpoint, or of a bucket of another name."""
+
+    path: Path
+    same_place: bool
+    """Whether bucket and prefix are those of this server."""
+    same_name: bool
+    """Whether the bucket has the same name; earlier releases named the rest after the endpoint,
+    too."""
+
+
 class Recovery:
     """The files of one buffer, and of those before it."""
 
@@ -52,20 +65,32 @@ class Recovery:
         self._settings = settings
         self._absorbed: list[tuple[Path, sqlite3.Connection]] = []
         self._kept: tuple[Path, sqlite3.Connection] | None = None
+        self._fitting: set[Path] = set()
+        self._apart: set[Path] = set()
 
     @property
     def directory(self) -> Path:
         """Where recovery files for this bucket and prefix are."""
-        return self._directory(self._settings.s3_bucket)
-
-    def _directory(self, bucket: str) -> Path:
         settings = self._settings
-        place = f"{settings.s3_endpoint_url}|{bucket}|{settings.workspace_prefix}"
-        if not bucket:  # wherever it is to be, it has been nowhere yet
-            place = ""
-        digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+        if not settings.s3_bucket:  # wherever it is to be, it has been nowhere yet
+            return self._named("", "")
+        return self._named(settings.s3_bucket, f"{settings.s3_bucket}|{settings.workspace_prefix}")
+
+    def _named(self, bucket: str, place: str) -> Path:
         name = re.sub(r"[^A-Za-z0-9.-]", "_", bucket) or "no-bucket"
-        return self._base() / f"{name}-{digest}"
+        return self._base() / f"{name}-{_digest(place)}"
+
+    def _directories(self) -> set[Path]:
+        """That of this bucket, its name in earlier releases, and that of no bucket yet."""
+        settings = self._settings
+        bucket = settings.s3_bucket
+        former = f"{settings.s3_endpoint_url}|{bucket}|{settings.workspace_prefix}"
+        return {self.directory, self._named(bucket, former if bucket else ""), self._named("", "")}
+
+    @property
+    def _mark(self) -> str:
+        """What the names of files say of the endpoint, which may be anything."""
+        return _digest(self._settings.s3_endpoint_url)[:8]
 
     def _base(self) -> Path:
         if self.options.recovery_dir:
@@ -76,7 +101,38 @@ class Recovery:
 
     def new_file(self) -> str:
         """A name for a new recovery file."""
-        return str(self.directory / f"recovery-{uuid.uuid4().hex[:12]}.db")
+        return str(self.directory / f"recovery-{self._mark}-{uuid.uuid4().hex[:12]}.db")
+
+    # -- what others left ----------------------------------------------------------------------
+
+    def strangers(self) -> list[Stranger]:
+        """Recovery files of other endpoints and buckets that are not decided on."""
+        own = self._directories()
+        known = self._fitting | self._apart
+        found = []
+        for path in sorted(self._base().glob("*/recovery-*.db")):
+            marked = _MARKED.fullmatch(path.name)
+            same_place = path.parent == self.directory
+            same_endpoint = marked is None or marked[1] == self._mark
+            ours = path.parent in own and (same_endpoint or not same_place)
+            if not ours and path not in known:
+                name = path.parent.name.rpartition("-")[0]
+                same_name = name == self.directory.name.rpartition("-")[0]
+                found.append(Stranger(path, same_place, same_name))
+        return found
+
+    def decide(self, stranger: Stranger, *, belongs: bool, final: bool) -> None:
+        """Take a file up from now on, or leave it where it is; `final` says for good."""
+        if belongs:
+            self._fitting.add(stranger.path)
+        elif final:
+            self._apart.add(stranger.path)
+            self.log.warning(
+                "%s holds what was to be archived elsewhere, and is left alone: this bucket has "
+                "other histories under the same names. `jupyter bookstore recover` shows what it "
+                "is, and archives it if told to.",
+                stranger.path,
+            )
 
     # -- at the start --------------------------------------------------------------------------
 
@@ -155,18 +211,26 @@ class Recovery:
 
     def _found(self) -> list[Path]:
         """Recovery files, oldest first, and those beside a buffer file of a server's own."""
+        strangers = {stranger.path for stranger in self.strangers()}
         found = [
             path
-            for directory in {self.directory, self._directory("")}
+            for directory in self._directories()
             if directory.is_dir()
             for path in directory.glob("recovery-*.db")
+            if path not in strangers | self._apart | self._fitting
         ]
+        found += [path for path in self._fitting if path.exists()]
         found.sort(key=_written_at)
         own = self.options.path
         return found if own == MEMORY else [*found, *buffer_file.siblings(Path(own))]
 
     def _is_recovery_file(self, path: Path) -> bool:
-        return path.parent in (self.directory, self._directory(""))
+        return path.parent.parent == self._base() and _NAME.fullmatch(path.name) is not None
+
+    @property
+    def takes_up_one(self) -> bool:
+        """Whether the buffer is one recovery file, which is to be archived."""
+        return self._is_recovery_file(Path(self.options.path))
 
     def left_behind(self) -> list[Path]:
         """Recovery files there are now, in use or not, but for those that belong to this one."""
@@ -253,6 +317,14 @@ class Recovery:
         buffer.close(
             remove=archived and (not configured or self._is_recovery_file(Path(buffer.path)))
         )
+
+
+_NAME = re.compile(r"recovery-.+\.db")
+_MARKED = re.compile(r"recovery-([0-9a-f]{8})-[0-9a-f]{12}\.db")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _size(path: Path) -> int:

@@ -145,10 +145,6 @@ class Documents:
         """Whether the room of `store` has loaded its document."""
         return any(room.ready for room in self.rooms.all() if room.store is store)
 
-    async def end_rooms(self, within: float) -> None:
-        """Take no more edits, and finish what is due, within so many seconds."""
-        await self.rooms.end(within)
-
     def capture(self) -> None:
         """Take in what the documents of ended rooms hold."""
         self.rooms.capture()

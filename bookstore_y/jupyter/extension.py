@@ -21,12 +21,10 @@ from ..store import S3YStore
 from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
+from .flushing import Flush
 from .handlers import routes, serve_workspace
 from .names import chooses
 from .stopping import end_idle_workers_at_exit, stop_in_order
-
-PATIENCE = 3.0
-"""Seconds for which a stopping server tries to archive before it writes a recovery file."""
 
 SETTLING = 1.0
 """Seconds after the start at which the bucket is looked for, unless a document is opened before:
@@ -201,24 +199,15 @@ class BookstoreExtension(ExtensionApp):
         checkpointer, self.checkpointer = self.checkpointer, None
         if checkpointer is None:
             return
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.documents.settings.shutdown_timeout
         if self._checking is not None:
             self._checking.cancel()
-        await self.documents.workspace.stop()
-        await self.documents.end_rooms(within=self.documents.settings.shutdown_timeout / 3)
-        saving = asyncio.create_task(self._flush_saves(deadline))
-        # Who asked the server to stop may not wait as long as it is told to.
-        if await checkpointer.flush(min(PATIENCE, deadline - loop.time())):
-            await self._keep(checkpointer)
-            await checkpointer.flush(max(0.0, deadline - loop.time()))
-        # What arrived meanwhile, from a kernel for instance.
-        self.documents.capture()
-        for store in self.documents.stores():
-            store.detach()
-        late = await checkpointer.flush(max(1.0, deadline - loop.time()))
-        await saving
-        late |= await self._flush_saves(deadline)
+        http_server = getattr(self.serverapp, "http_server", None)
+        if http_server is not None:  # who comes now would type into what is not archived any more
+            http_server.stop()
+        ending = asyncio.create_task(self.documents.workspace.stop())
+        flush = Flush(self.documents, checkpointer, self.saves, self.log)
+        late = await flush.run(self.documents.settings.shutdown_timeout)
+        await ending
         manager = self._archiving_manager()
         if manager is not None:
             manager.archiver = None
@@ -227,16 +216,3 @@ class BookstoreExtension(ExtensionApp):
             self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()
         stores.host = None
-
-    async def _flush_saves(self, deadline: float) -> dict[str, str]:
-        if self.saves is None:
-            return {}
-        left = max(1.0, deadline - asyncio.get_running_loop().time())
-        late = await self.saves.flush(left)
-        return {f"the last save of {path}": reason for path, reason in late.items()}
-
-    async def _keep(self, checkpointer: Checkpointer) -> None:
-        try:
-            await checkpointer.keep()
-        except BookstoreError as error:
-            self.log.error("No recovery file can be written yet: %s", error)  # noqa: TRY400

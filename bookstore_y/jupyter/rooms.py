@@ -51,12 +51,24 @@ class OpenRoom:
         return bool(room.ready and not (unfinished and room._update_lock.locked()))
 
 
+@dataclass(frozen=True)
+class _Unsaved:
+    """A closed room's document, and jupyter_server_ydoc's way to its file."""
+
+    store: S3YStore
+    document: Any
+    loader: Any
+    format: str
+    type: str
+
+
 class Rooms:
     """The document rooms of one server; none where jupyter_server_ydoc is not installed."""
 
     def __init__(self, serverapp: ServerApp) -> None:
         self._serverapp = serverapp
         self._last_captures: list[Callable[[], None]] = []
+        self._unsaved: list[_Unsaved] = []
 
     @property
     def collaboration(self) -> Any:
@@ -126,10 +138,11 @@ class Rooms:
 
     # -- the end -------------------------------------------------------------------------------
 
-    async def end(self, within: float) -> None:
-        """Take no more edits, finish the saves that are due, and buffer what rooms still hold.
+    async def close(self) -> None:
+        """Take no more edits, and buffer what rooms hold. `save` is for afterwards.
 
-        Saves may take `within` seconds.
+        Awaits nothing before it has all that it needs of jupyter_server_ydoc, which is stopped at
+        the same time (its app.py, `stop_extension`).
         """
         rooms = self.all()
         clients = [client for room in rooms for client in room.room.clients]
@@ -137,19 +150,30 @@ class Rooms:
             # What comes after this is not archived, so it must not reach the document either.
             client.on_message = _ignore
         self._last_captures = [room.store.last_capture() for room in rooms if room.ready]
+        for room in rooms:
+            if room.ready and self._autosaves(room):
+                encoding, kind, file_id = room.id.split(":", 2)
+                loaders = self.collaboration.file_loaders
+                if file_id in loaders:
+                    document = await self.live(room)
+                    loader = loaders[file_id]
+                    _put_off_saving(room.room, loader)
+                    self._unsaved.append(_Unsaved(room.store, document, loader, encoding, kind))
+        await asyncio.gather(*map(_has_read, clients))
+        self.capture()
         for client in clients:
-            await _has_read(client)
             client.close(GOING_AWAY, "The server is shutting down.")
             client.send = _ignore  # what the room may have for it yet it gets when it returns
-        saves = [
-            # A room's own autosave waits for its delay, and is cancelled with the room.
-            asyncio.create_task(self._save(room))
-            for room in rooms
-            if room.ready and self._autosaves(room)
-        ]
+
+    async def save(self, within: float) -> None:
+        """Save the files of closed rooms that are behind; they may take `within` seconds.
+
+        A room's own autosave has been cancelled, or is with the room.
+        """
+        unsaved, self._unsaved = self._unsaved, []
+        saves = [asyncio.create_task(self._save(each)) for each in unsaved]
         if saves:
             await asyncio.wait(saves, timeout=within)
-        self.capture()
 
     def capture(self) -> None:
         """Take in what the documents of ended rooms hold, though a room may be closed by now."""
@@ -163,25 +187,32 @@ class Rooms:
         states = [state for state in room.room.awareness.states.values() if state]
         return not states or any(state.get("autosave", True) for state in states)
 
-    async def _save(self, room: OpenRoom) -> None:
+    async def _save(self, unsaved: _Unsaved) -> None:
         """Save a document whose file is behind it. A file changed meanwhile stays as it is."""
-        loaders = self.collaboration.file_loaders
-        encoding, kind, file_id = room.id.split(":", 2)
-        if file_id not in loaders:
-            return
-        loader = loaders[file_id]
-        body = await (await self.live(room)).aget()
-        if content.hash_of(body) == room.store.file_hash:
-            return
         try:
-            await loader.maybe_save_content({"format": encoding, "type": kind, "content": body})
+            body = await unsaved.document.aget()
+            if content.hash_of(body) == unsaved.store.file_hash:
+                return
+            await unsaved.loader.maybe_save_content(
+                {"format": unsaved.format, "type": unsaved.type, "content": body}
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, the archive has the document
             self._serverapp.log.warning(
                 "The file %s was not saved before the server stopped (%s); its document is "
                 "archived, and brings it forward when it is opened again.",
-                loader.path,
+                unsaved.loader.path,
                 repr(error),
             )
+
+
+def _put_off_saving(room: Any, loader: Any) -> None:
+    """Cancel an autosave that waits for its delay: it would note in the document that the file is
+    saved, which makes a version of its own. One that writes goes on, as the file is known by its
+    end; so does what is not jupyter_server_ydoc's (its rooms.py and loaders.py; both private)."""
+    saving = getattr(room, "_saving_document", None)
+    lock = getattr(loader, "_lock", None)
+    if saving is not None and lock is not None and not lock.locked():
+        saving.cancel()
 
 
 async def _has_read(client: Any) -> None:

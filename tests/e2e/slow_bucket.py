@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ..servers import S3Server
-from ..torture.http_message import read_request, read_response
+from ..torture.http_message import Message, read_request, read_response
 
 
 @dataclass
@@ -28,8 +28,11 @@ class SlowBucket:
 
 
 @asynccontextmanager
-async def slow_bucket(server: S3Server, seconds: float = 0.0) -> AsyncIterator[SlowBucket]:
-    """`server`, so many seconds away."""
+async def slow_bucket(
+    server: S3Server, seconds: float = 0.0, names: tuple[str, str] | None = None
+) -> AsyncIterator[SlowBucket]:
+    """`server`, so many seconds away. With `names`, its bucket of the second name goes by the
+    first here, like a replica whose versions have the same ids."""
     parts = urlsplit(server.endpoint_url)
     serving: set[asyncio.Task[None]] = set()
 
@@ -45,7 +48,7 @@ async def slow_bucket(server: S3Server, seconds: float = 0.0) -> AsyncIterator[S
                 slow.requests.append(" ".join(request.words[:2]))
                 slow.at.append(time.monotonic())
                 far, to_far = await asyncio.open_connection(parts.hostname, parts.port)
-                to_far.write(request.raw)
+                to_far.write(_renamed(request, names))
                 response = await read_response(far, request.words[0])
                 to_far.close()
                 await asyncio.sleep(slow.seconds / 2)
@@ -71,3 +74,10 @@ async def slow_bucket(server: S3Server, seconds: float = 0.0) -> AsyncIterator[S
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+
+
+def _renamed(request: Message, names: tuple[str, str] | None) -> bytes:
+    if names is None:
+        return request.raw
+    shown, real = names
+    return request.head.replace(f" /{shown}".encode(), f" /{real}".encode(), 1) + request.body
