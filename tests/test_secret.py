@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
+import logging
+from collections.abc import Iterator
 
 import pytest
+from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings
+from bookstore_y.jupyter import _jupyter_server_extension_points
+from bookstore_y.jupyter.extension import BookstoreExtension
 from bookstore_y.secret import SECRETS, hide
-
-from .e2e.disk import Disk
-from .e2e.jupyter_process import JupyterProcess
-from .e2e.stores import s3_store
-from .servers import S3Server
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -43,22 +41,35 @@ def test_a_configuration_without_settings_stays_without() -> None:
     assert config == {}
 
 
-@pytest.mark.e2e
-@pytest.mark.slow
-async def test_a_server_at_debug_logs_its_configuration_without_it(
-    tmp_path: Path, moto_server: S3Server, moto_bucket: str
+@pytest.fixture
+def server(caplog: pytest.LogCaptureFixture) -> Iterator[ServerApp]:
+    """A server that has read a configuration with secrets, and not yet looked for extensions."""
+    ServerApp.clear_instance()
+    server = ServerApp.instance()
+    server.update_config(
+        Config({"BookstoreSettings": {name: f"SEKRET-{name}" for name in SECRETS}})
+    )
+    caplog.set_level("DEBUG", "test")
+    server.log = logging.getLogger("test")
+    yield server
+    ServerApp.clear_instance()
+
+
+def test_a_server_logs_its_configuration_without_it(
+    server: ServerApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = s3_store(moto_server, moto_bucket)
-    secrets = {name: f"SEKRET-{name}" for name in SECRETS}
-    config["BookstoreSettings"].update(secrets)
-    config["Application"] = {"log_level": "DEBUG"}
-    disk = Disk(tmp_path)
-    # What an extension's own file says changes the configuration.
-    own = Path(disk.environment()["JUPYTER_CONFIG_DIR"]) / "jupyter_bookstore_y_config.json"
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(json.dumps({"BookstoreSettings": {"s3_session_token": "SEKRET too"}}))
-    async with JupyterProcess(disk, config) as server:
-        log = server.log_text()
-    assert "Config changed" in log
-    assert "'s3_secret_access_key': '***'" in log
-    assert "SEKRET" not in log
+    _jupyter_server_extension_points()
+    server.config = Config({**server.config, "Another": Config({"option": 1})})
+    assert "Config changed" in caplog.text
+    assert "'s3_secret_access_key': '***'" in caplog.text
+    assert "SEKRET" not in caplog.text
+
+
+def test_nor_does_what_the_extensions_own_file_says(caplog: pytest.LogCaptureFixture) -> None:
+    extension = BookstoreExtension()
+    caplog.set_level("DEBUG", "test")
+    extension.log = logging.getLogger("test")
+    extension.update_config(Config({"BookstoreSettings": {"s3_session_token": "SEKRET"}}))
+    extension.config = Config({**extension.config, "Another": Config({"option": 1})})
+    assert "'s3_session_token': '***'" in caplog.text
+    assert "SEKRET" not in caplog.text
