@@ -65,6 +65,8 @@ class Facts:
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
     replaced: list[Replaced] = field(default_factory=list)
     """What is to be a version of its own before any later update is in one, oldest first."""
+    noted: bool = False
+    """Whether what counts as persisted has notes of a room that no version has, see `edits`."""
 
     def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
         """Take in, the oldest first, what another knows of the file's loads and saves."""
@@ -75,6 +77,11 @@ class Facts:
         else:  # of another disk; what the file was last on this one stays the last
             self.file_hashes = [each for each in hashes if each not in ours] + ours
         self.file_hashes = self.file_hashes[-FILE_HASHES:]
+
+    def file_states(self) -> tuple[str, ...]:
+        """Hashes of what the file was, and of what it may be, oldest first."""
+        saving = [self.saving] if self.saving and self.saving not in self.file_hashes else []
+        return (*self.file_hashes, *saving)
 
     def to_json(self) -> str:
         return json.dumps(self.__dict__, separators=(",", ":"))
@@ -558,6 +565,7 @@ class Buffer:
             if held is not None:
                 held.facts.learn_of_file(facts.file_id, facts.file_hashes)
                 held.facts.saving = held.facts.saving or facts.saving
+                held.facts.noted = held.facts.noted or facts.noted
                 db.execute(
                     "UPDATE documents SET facts = ? WHERE id = ?", (held.facts.to_json(), target)
                 )

@@ -480,6 +480,17 @@ class Checkpointer:
         if entry.pending and entry.retry_at <= self._now() and not self._closing:
             self._start(entry)
 
+    async def before_save(self, entry: Entry, within: float) -> None:
+        """Checkpoint what is pending, and wait for it so many seconds; not while it fails, since
+        nothing is to wait for a bucket that is away. Who cancels ends the wait alone."""
+        if self.health.error is None and entry.pending and entry.retry_at <= self._now():
+
+            async def checkpoint() -> None:
+                with contextlib.suppress(BookstoreError):  # kept in `entry.error`, and retried
+                    await self.checkpoint(entry)
+
+            await asyncio.wait([self.spawn(checkpoint())], timeout=within)
+
     def about_to_save(self, entry: Entry) -> None:
         """The document's file is about to be saved. It must never be newer than what survives a
         crash together with it, so what is in memory goes to the journal first."""
@@ -585,7 +596,9 @@ class Checkpointer:
         return max(due, entry.retry_at)
 
     def _eviction_due(self, entry: Entry) -> float:
-        return math.inf if entry.evicted else entry.last_activity + entry.policy.ttl
+        # What its room goes on to write builds on what it has noted, which the bucket has not.
+        needed = entry.evicted or (entry.facts.noted and entry.users > 0)
+        return math.inf if needed else entry.last_activity + entry.policy.ttl
 
     def _look_due(self, entry: Entry) -> float:
         """When to see whether others have written to a document that is open here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from jupyter_ydoc import YFile, ydocs
 
 from . import canonical, cell_ids, notebook_numbers
 from .canonical import hash_of as hash_of
+from .edits import Edits
 from .errors import BookstoreError, UnsupportedDocument
 from .rewriting import rewrite
 from .snapshot import apply, is_panic
@@ -87,6 +88,18 @@ def of_update(type: str | None, update: bytes) -> Any:
             "version."
         )
     return said
+
+
+def watch(type: str | None, doc: pycrdt.Doc[Any]) -> Callable[[], bool]:
+    """Begin to watch a document; what is returned tells whether it was edited since, apart from
+    what a room notes in it. Of a type that nobody knows, everything is an edit."""
+    try:
+        _wrap(type, doc)
+    except UnsupportedDocument:
+        return lambda: True
+    edits = Edits(doc)
+    start = edits.mark()
+    return lambda: edits.since(start)
 
 
 def untrusted(body: Any) -> Any:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from .buffer import Facts, Replaced
 from .errors import BookstoreError
 from .keys import Document
-from .live import Live
-from .snapshot import Footprint
+from .live import Covering, Live
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,8 @@ class Entry:
     """Stores that have it open."""
     live: list[Live] = field(default_factory=list)
     """Those of them that have handed it out."""
-    archived: tuple[Live, Footprint] | None = None
-    """The footprint of what the bucket has, and a live document that has all of that. None where
-    it is not known of any."""
+    archived: Covering | None = None
+    """A live document that has all that is persisted. None where it is not known of any."""
 
     @property
     def fence(self) -> int | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from pycrdt import Doc
 
 from . import metrics
 from .buffer import LARGEST_DOCUMENT, Held, Replaced, Row
@@ -26,11 +28,12 @@ from .errors import (
     SnapshotError,
     VersionNotFound,
 )
-from .live import Live
+from .live import Covering, Live
 from .snapshot import (
     EMPTY_UPDATE,
     Footprint,
     Squashed,
+    Watch,
     advance,
     condense,
     grown,
@@ -100,7 +103,9 @@ class Exchange:
         counted = entry.pending, entry.pending_bytes
         fence = entry.fence
         async with self._squashing:
-            live, held, squashed = await self._of_live(entry) or await self._squash(entry, fence)
+            covering, held, squashed = await self._of_live(entry) or await self._squash(
+                entry, fence
+            )
         pending = held.pending
         if not pending:
             if fence is None:
@@ -117,7 +122,10 @@ class Exchange:
         if fence is None:  # the origin is that of what comes after a fence
             origin, entry.origin = entry.origin, ""
         saved = None
-        if squashed.changed:
+        noted = squashed.changed and not squashed.edited and _is_archived(entry)
+        if noted:
+            entry.facts.noted = True
+        elif squashed.changed:
             try:
                 saved = await self._save(entry, held, squashed, authors, origin)
             except BaseException:
@@ -126,12 +134,10 @@ class Exchange:
                 raise
         # What the bucket has acknowledged is to be known here, whoever cancels.
         await to_its_end(self._note(entry, held, saved, fence))
-        if live is None:  # which may hold what is on its way to the buffer, and may not arrive
+        if covering is None:  # which may hold what is on its way to the buffer, and may not arrive
             entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
-            live = live or await self._covering(entry, squashed.footprint)
-            if live is not None:
-                entry.archived = live, squashed.footprint
+            entry.archived = covering or await self._covering(entry, squashed.footprint)
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
         if saved is not None and written:
@@ -168,17 +174,18 @@ class Exchange:
                 cp.archive.key(entry.document),
             )
 
-    async def _covering(self, entry: Entry, archived: Footprint) -> Live | None:
-        """A live document that has all of what was archived, and will have: they only grow."""
+    async def _covering(self, entry: Entry, archived: Footprint) -> Covering | None:
+        """A live document that has all of what was archived."""
         for live in entry.live:
             if not live.is_ready():
                 continue
             try:
-                seen = live.footprint()
+                seen, mark = live.footprint(), live.mark()
             except CorruptSnapshot:
                 continue
             if await aside(len(seen.deletions), seen.covers, archived):
-                return live
+                same = await aside(len(seen.deletions), seen.same, archived)
+                return Covering(live, archived, mark if same else None)
         return None
 
     async def condense(self, entry: Entry) -> None:
@@ -224,25 +231,32 @@ class Exchange:
         if _are_too_many(count, size, entry.policy):
             self._checkpointer.spawn(self.fold(entry))  # when what is under way is done
 
-    async def _of_live(self, entry: Entry) -> tuple[Live, Held, Squashed] | None:
+    async def _of_live(self, entry: Entry) -> tuple[Covering, Held, Squashed] | None:
         """What is pending, from a live document, which spares decoding what is archived. None if
         there is none that has it all."""
         if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
             return None
-        live, before = entry.archived
+        covering = entry.archived
+        live, before = covering.live, covering.footprint
         held = await self._checkpointer.buffer.read_pending(entry.id)
         self._bound(entry, held.count, held.size)
         # Others may have written meanwhile, and the document may have been closed.
-        still = entry.archived == (live, before) and live in entry.live and live.is_ready()
+        still = entry.archived is covering and live in entry.live and live.is_ready()
         if not (held.rows and still) or entry.fence is not None:
             return None
         pending = [row.data for row in held.rows]
+        if covering.mark is None and _may_be_notes(pending) and live.edits is not None:
+            return None  # whether there is an edit among them is seen when they are decoded
         try:
-            after, whole = live.footprint(), live.whole()  # in one go: it must not change between
+            # In one go: it must not change between.
+            after, whole, mark = live.footprint(), live.whole(), live.mark()
+            edited = live.is_edited_since(covering.mark)
             squashed = await aside(len(whole), grown, before, after, whole, pending)
         except CorruptSnapshot:
             return None  # with the rest, each is looked at by itself
-        return None if squashed is None else (live, held, squashed)
+        if squashed is None:
+            return None
+        return Covering(live, after, mark), held, replace(squashed, edited=edited)
 
     async def _squash(self, entry: Entry, fence: int | None) -> tuple[None, Held, Squashed]:
         """Squash what is held, up to the fence, after setting aside what cannot be."""
@@ -258,7 +272,8 @@ class Exchange:
                 nothing = Footprint(entry.state, EMPTY_UPDATE)
                 return None, held, Squashed(EMPTY_UPDATE, nothing, changed=False)
             try:
-                return None, held, await asyncio.to_thread(advance, base, known, pending)
+                watch = _watch(entry.document.type)
+                return None, held, await asyncio.to_thread(advance, base, known, pending, watch)
             except CorruptSnapshot as error:
                 indices = await asyncio.to_thread(unusable, base, [*known, *pending])
                 rejected = [row for at, row in enumerate(held.rows) if at in indices]
@@ -302,7 +317,7 @@ class Exchange:
                     authors=tuple(sorted(authors)),
                     origin=origin or "checkpoint",
                     file_id=facts.file_id,
-                    file_hashes=tuple(facts.file_hashes),
+                    file_hashes=facts.file_states(),
                 ),
                 parent_etag=facts.etag,
             )
@@ -310,6 +325,7 @@ class Exchange:
             entry.putting.set()
             entry.putting = None
         facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
+        facts.noted = False
         entry.looked_at = time.monotonic()
         return saved
 
@@ -508,6 +524,31 @@ class Exchange:
                         error,
                     )
                 entry.error = error
+
+
+def _is_archived(entry: Entry) -> bool:
+    """Whether the bucket has a version of it that is current, as far as is known."""
+    return bool(entry.facts.version_id) and not (entry.facts.deleted or entry.deleted)
+
+
+def _may_be_notes(updates: Sequence[bytes]) -> bool:
+    """Whether so few and so small updates may be what a room notes, and nothing else."""
+    return len(updates) <= _NOTES and sum(map(len, updates)) <= _NOTES * _NOTE_BYTES
+
+
+_NOTES, _NOTE_BYTES = 8, 1024
+
+
+def _watch(type: str | None) -> Watch | None:
+    if type is None:
+        return None  # it was never in a room
+
+    def watch(doc: Doc[Any]) -> Callable[[], bool]:
+        from . import content  # jupyter_ydoc is slow to import
+
+        return content.watch(type, doc)
+
+    return watch
 
 
 def is_whole(entry: Entry, held: Held) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pycrdt import Doc
 
+from .edits import Edits, Mark
 from .snapshot import Footprint, footprint_of, update_of
 
 
@@ -18,6 +19,8 @@ class Live:
     ydoc: Doc[Any]
     is_ready: Callable[[], bool]
     """Whether it holds its document; a room may have loaded half of it, or reset it to its file."""
+    edits: Edits | None = None
+    """What tells edits of it from what its room notes; None where no room has it."""
 
     def deliver(self, update: bytes) -> None:
         """Apply what another writer made."""
@@ -30,3 +33,22 @@ class Live:
     def footprint(self) -> Footprint:
         """What it has seen. Raises `CorruptSnapshot` likewise."""
         return footprint_of(self.ydoc)
+
+    def mark(self) -> Mark | None:
+        """The moment, for `is_edited_since`."""
+        return self.edits.mark() if self.edits is not None else None
+
+    def is_edited_since(self, mark: Mark | None) -> bool:
+        """Whether anybody has edited it since, as far as is known."""
+        return self.edits is None or mark is None or self.edits.since(mark)
+
+
+@dataclass(frozen=True)
+class Covering:
+    """A live document that has all that is persisted of it, and will have: it only grows."""
+
+    live: Live
+    footprint: Footprint
+    """Of what is persisted."""
+    mark: Mark | None
+    """When the live document had nothing else; None if it is not known."""

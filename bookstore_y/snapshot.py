@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +65,24 @@ class Squashed:
     complete: bool = True
     """Whether the footprint tells of all that is in it; it does not of updates that wait for
     others."""
+    edited: bool = True
+    """Whether the pending updates have more than a room's notes, as far as is known."""
 
 
-def advance(base: bytes | None, persisted: Sequence[bytes], pending: Sequence[bytes]) -> Squashed:
+Watch = Callable[["pycrdt.Doc[Any]"], Callable[[], bool]]
+"""Begins to watch a document, and returns what tells whether it was edited since."""
+
+
+def advance(
+    base: bytes | None,
+    persisted: Sequence[bytes],
+    pending: Sequence[bytes],
+    watch: Watch | None = None,
+) -> Squashed:
     """Squash a document from its oldest held snapshot and the updates since.
 
     `base` is a snapshot, `persisted` the updates since it that a checkpoint has already
-    written, `pending` those it has not.
+    written, `pending` those it has not. `watch` sees the pending ones being applied.
 
     Raises `CorruptSnapshot` when an update is not a Yjs v1 update.
     """
@@ -80,12 +91,19 @@ def advance(base: bytes | None, persisted: Sequence[bytes], pending: Sequence[by
     for update in older:
         _apply(doc, update)
     before = footprint_of(doc)
+    is_edited = watch(doc) if watch is not None and older else _always
     for update in pending:
         _apply(doc, update)
     after = footprint_of(doc)
-    changed = not older or not before.same(after) or bool(_not_integrated(pending, after.state))
+    waiting = bool(_not_integrated(pending, after.state))
+    changed = not older or not before.same(after) or waiting
+    edited = waiting or is_edited()
     whole, complete = _encode(doc, [*older, *pending])
-    return Squashed(whole, after, changed, complete)
+    return Squashed(whole, after, changed, complete, edited)
+
+
+def _always() -> bool:
+    return True
 
 
 def grown(
@@ -148,6 +166,17 @@ def missing(update: bytes, state: bytes) -> bytes:
     """What `update` holds beyond a state vector. Raises `CorruptSnapshot`."""
     with _guarded:
         return pycrdt.get_update(update, state)
+
+
+def without_client(state: bytes, client: int) -> bytes:
+    """A state vector as if a client had done nothing."""
+    clocks = [(each, clock) for each, clock in _clocks(state) if each != client]
+    encoder = pycrdt.Encoder()
+    encoder.write_var_uint(len(clocks))
+    for each, clock in clocks:
+        encoder.write_var_uint(each)
+        encoder.write_var_uint(clock)
+    return encoder.to_bytes()
 
 
 def state_vector(update: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from logging import Logger, LoggerAdapter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
 from anyio.abc import TaskStatus
@@ -20,6 +20,7 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .buffer import FILE_HASHES, MEMORY, Held
 from .checkpointer import Checkpointer
+from .edits import Edits
 from .entry import Entry, Policy
 from .errors import (
     BookstoreError,
@@ -38,11 +39,17 @@ from .keys import Document
 from .live import Live
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
-from .snapshot import apply, check, lineage_of, missing, squash, update_of
+from .snapshot import apply, check, lineage_of, missing, squash, update_of, without_client
 from .version import Version
+
+if TYPE_CHECKING:
+    from .file_state import Stored
 
 _NOTED = 0.1
 """Seconds after a save within which its room has noted it in the document."""
+
+_TURNS = 100
+"""Turns of the event loop within which a room has handed an update to its store."""
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -159,6 +166,12 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._failure: BookstoreError | None = None
         self._live: Live | None = None
         self._loaded: bytes | None = None
+        """State vector of what was stored when it was applied to the live document."""
+        self._beginning = False
+        """Whether what the room has noted before its first update is not stored yet."""
+        self._file: Any = None
+        """The file as it was loaded, where the document says the same."""
+        self._adopting = False
         self._ready = False
         self._rtc = RTC_PATH.fullmatch(path)
         self._document = Document(path) if self._rtc is None else None
@@ -329,6 +342,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     def _detach(self, entry: Entry) -> None:
         if self._live in entry.live:
             entry.live.remove(self._live)
+        if self._live is not None and self._live.edits is not None:
+            self._live.edits.close()
 
     def _is_ready(self) -> bool:
         return self._ready or (host is not None and host.is_ready(self))
@@ -384,6 +399,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         checkpointer, entry = self._opened()
         check(data)
         self._ready = True
+        if self._beginning:
+            data = self._since_loading(data)
         if self.metadata_callback is None:
             _, durable = checkpointer.append(entry, data, b"", time.time())
         else:
@@ -394,6 +411,17 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 await checkpointer.buffer.set_metadata(seq, await metadata)
         if durable is not None:
             await durable
+
+    def _since_loading(self, data: bytes) -> bytes:
+        """All that was done to the live document since it was loaded, `data` being the last. The
+        room's own updates build on what it did before it was ready."""
+        self._beginning = False
+        if self._live is None or self._loaded is None:
+            return data
+        try:
+            return update_of(self._live.ydoc, self._loaded)
+        except CorruptSnapshot:
+            return data
 
     async def read(self) -> AsyncIterator[tuple[bytes, bytes, float]]:
         """Yield (update, metadata, seconds since the epoch): the oldest snapshot held, then the
@@ -416,7 +444,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         than decode the updates that it was made of.
         """
         self._loaded = None
-        self._ready = False
+        self._ready = self._beginning = False
         try:
             _, entry = self._opened()
             held = await self._held()
@@ -430,14 +458,21 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 raise
             raise type(error)(_in_a_frame(error)) from error
         apply(ydoc, held.updates())
+        self._loaded = without_client(ydoc.get_state(), ydoc.client_id)
+        if self._adopting:
+            from .file_state import adopt
+
+            adopt(entry.document.type, ydoc, self._file)
+            self._adopting, self._file = False, None
         self._attach(entry, ydoc)
         self._ready = self._rtc is None  # a document room may reset it to the file yet
-        self._loaded = ydoc.get_state()
+        self._beginning = self._rtc is not None
 
     def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:
-        if self._live is None or self._live.ydoc is not ydoc:
+        if self._live is None or self._live.ydoc is not ydoc or self._live not in entry.live:
             self._detach(entry)
-            self._live = Live(ydoc, self._is_ready)
+            edits = Edits(ydoc) if self._rtc is not None else None
+            self._live = Live(ydoc, self._is_ready, edits)
         if self._live not in entry.live:
             entry.live.append(self._live)
 
@@ -586,7 +621,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if await asyncio.to_thread(content.hash_of, stored) == file_hash:
             self._note_file(entry, file_hash)
         elif await self._is_behind(entry, body):
-            content.write(kind, ydoc, stored)
+            content.write(kind, ydoc, content.untrusted(stored))
             self._note_file(entry, file_hash)
             self.log.warning(
                 "The file %s was behind its document, which had edits that were not saved before "
@@ -605,6 +640,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 replaced,
             )
         await checkpointer.set_facts(entry)
+        self._beginning = False
         await self.write(missing(ydoc.get_update(), self._loaded))
 
     async def _keep_replaced(self, checkpointer: Checkpointer, entry: Entry) -> str:
@@ -615,26 +651,27 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return f"not in any version ({error})"
         return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
 
-    async def newer_content(self, read_file: Callable[[], Awaitable[Any]]) -> Any:
-        """What the document says, if its file is merely an earlier state of it; else None.
+    async def stored(self, body: Any) -> Stored | None:
+        """The document, if its file, of the content `body`, says the same or is merely older.
 
-        `read_file` gives the file's content. Raises like `read`.
+        None if nothing is stored, or if the file was changed by other means. Raises like `read`.
         """
-        from . import content
+        from .file_state import stored_of
 
         checkpointer, entry = self._opened()
         if self._loaded is not None or not self.started.is_set():
             return None
-        held = await checkpointer.load(entry)
-        stored = await asyncio.to_thread(_content_of, entry.document.type, held.updates())
-        stored_hash = await asyncio.to_thread(content.hash_of, stored)
-        kind, body = entry.document.type, await read_file()
-        file_hash = await asyncio.to_thread(content.hash_of_file, kind, body)
-        if file_hash == stored_hash:
-            # The room finds nothing to do then, and so tells nobody what the file is.
-            await self.file_is(file_hash)
+        try:
+            held = await checkpointer.load(entry)
+        except DocumentNotFound:
             return None
-        return stored if await self._is_behind(entry, body) else None
+        kind, known = entry.document.type, self._known_states(entry)
+        return await asyncio.to_thread(stored_of, kind, held.updates(), body, known)
+
+    def adopt(self, file: Any) -> None:
+        """The next `apply_updates` gives the document what its file says as it was loaded, in what
+        no file holds. None where that is not known."""
+        self._adopting, self._file = True, file
 
     async def file_is(self, content_hash: str) -> None:
         """The file now has content of this hash."""
@@ -652,11 +689,15 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """Whether a file's content is what the file was, as far as is known."""
         from . import content
 
+        known = self._known_states(entry)
+        return await asyncio.to_thread(content.is_one_of, entry.document.type, body, known)
+
+    def _known_states(self, entry: Entry) -> list[str]:
+        """Hashes of what the file may be without having been changed by other means."""
         facts = entry.facts
         # Another file id means another disk: what is on it is some earlier state of the file.
         known = facts.file_hashes[-1:] if facts.file_id == self._file_id else facts.file_hashes
-        states = [*known, facts.saving]
-        return await asyncio.to_thread(content.is_one_of, entry.document.type, body, states)
+        return [*known, facts.saving]
 
     def _note_file(self, entry: Entry, file_hash: str) -> None:
         facts = entry.facts
@@ -664,6 +705,22 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if file_hash in facts.file_hashes:
             facts.file_hashes.remove(file_hash)
         facts.file_hashes = [*facts.file_hashes, file_hash][-FILE_HASHES:]
+
+    async def archive_before_save(self, within: float) -> None:
+        """Have a version of the document before its file is saved, within so many seconds.
+
+        If everything but the file were lost in a crash, the file would be newer than the archive.
+        Its room would be built from it anew, and clients that come back would double their edits.
+        A bucket that is away holds up no save.
+        """
+        checkpointer, entry = self._checkpointer, self._entry
+        if checkpointer is None or entry is None:
+            return
+        for _ in range(_TURNS):  # until the last update has come from the room
+            if entry.pending:
+                break
+            await asyncio.sleep(0)
+        await checkpointer.before_save(entry, within)
 
     def note_saving(self, content_hash: str) -> None:
         """The room is about to save content of this hash to the file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .bringing_back import Source
-from .files import Files
+from .files import Files, Model
 from .newest import Newest
 from .outside import OutsideChanges, is_saved_by
 from .placing import Placer
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 STARTING = 30.0
 """Seconds that a request waits at most for the archive to open: a server answers before that."""
+
+SAVE_PATIENCE = 2.0
+"""Seconds that a room's save waits for the bucket, which is to have what the file will say."""
 
 
 class Documents:
@@ -152,7 +156,8 @@ class Documents:
     # -- a file that is behind its document ----------------------------------------------------
 
     def opening(self, store: S3YStore, file_id: str) -> None:
-        """Have a stale file brought forward before the room of `store` loads it.
+        """Have the room of `store` load its document's own content in place of a file that says
+        the same, or is merely older; the file is brought forward.
 
         The room would otherwise reset the document to the file, which rewrites cells and so
         drops what clients that were away have typed into them.
@@ -168,38 +173,73 @@ class Documents:
         async def load_content(format: str, file_type: str) -> Any:
             nonlocal opened
             first, opened = not opened, True
+            model = await load(format, file_type)
             if first:
                 try:
-                    await self._bring_file_forward(store, loader)
-                except (BookstoreError, HTTPError, TimeoutError):
+                    model = await self._of_document(store, loader, model)
+                except (BookstoreError, TimeoutError):
                     pass  # whatever it is, the room comes upon it next, and can tell its client
-            model = await load(format, file_type)
             model["content"] = await asyncio.to_thread(content.for_room, model["content"])
             return model
 
+        save = loader.maybe_save_content
+
+        async def maybe_save_content(model: Model) -> Any:
+            await store.archive_before_save(SAVE_PATIENCE)
+            return await save(model)
+
         loader.load_content = load_content
+        loader.maybe_save_content = maybe_save_content
         self._outside.watch(loader)
 
-    async def _bring_file_forward(self, store: S3YStore, loader: Any) -> None:
+    async def _of_document(self, store: S3YStore, loader: Any, model: Model) -> Model:
+        """The model of a room's file with the content of its document, unless the file was
+        changed by other means. The file is brought forward if it is older."""
         with fail_after(30):  # the room starts its store at once, or not at all
             await store.started.wait()
         document = store.document
-        if document is None:
-            return
+        stored = await store.stored(model["content"])
+        if document is None or stored is None:
+            return model
+        file: Any = model["content"]
+        if stored.is_newer:
+            body, file = stored.content, None
+            if model["format"] == "base64" and isinstance(body, str):
+                body = base64.b64decode(body)
+            try:
+                model = await self._write_forward(document, loader, body, model)
+                file = model["content"]
+                await store.file_is(content.hash_of(stored.content))
+            except HTTPError as error:
+                self.serverapp.log.warning(
+                    "The file %s is behind its document, which had edits that were not saved "
+                    "before the server stopped, and it cannot be written (%s). The document has "
+                    "them; save it when the file can be written.",
+                    document.path,
+                    error.log_message or error.reason or error,
+                )
+        else:
+            await store.file_is(content.hash_of(stored.content))
+        store.adopt(file)
+        said = await asyncio.to_thread(stored.for_room, file)
+        return {**model, "content": said}
 
-        body = await store.newer_content(lambda: self.files.content_of(document))
-        if body is not None:
-            # The loader polls the file. What it takes for a change goes into the room's document,
-            # which is empty as yet, and is there twice when the store's content follows.
-            async with loader._lock:
-                model = await self.files.write(document.path, body)
-                loader.last_modified = model["last_modified"]
-            await store.file_is(content.hash_of(body))
-            self.serverapp.log.warning(
-                "The file %s was behind its document, which had edits that were not saved before "
-                "the server stopped; the file has them now.",
-                document.path,
-            )
+    async def _write_forward(
+        self, document: Document, loader: Any, body: Any, model: Model
+    ) -> Model:
+        """Write a document's file, and return it as it is loaded again, with who trusts it."""
+        # The loader polls the file. What it takes for a change goes into the room's document,
+        # which is empty as yet, and is there twice when the store's content follows.
+        async with loader._lock:
+            written = await self.files.write(document.path, body)
+            loader.last_modified = written["last_modified"]
+            loaded = await self.files.read(document.path, model["type"], model["format"])
+        self.serverapp.log.warning(
+            "The file %s was behind its document, which had edits that were not saved before "
+            "the server stopped; the file has them now.",
+            document.path,
+        )
+        return loaded
 
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""

@@ -46,9 +46,12 @@ class Files:
         """Whether there is a file at `path`."""
         return bool(await ensure_async(self._contents.file_exists(path)))
 
-    async def read(self, path: str, type: str) -> Model:
-        """The file at `path` with its content; `type` is `notebook` or `file`."""
-        model: Model = await ensure_async(self._contents.get(path, type=type, content=True))
+    async def read(self, path: str, type: str, format: str | None = None) -> Model:
+        """The file at `path` with its content; `type` is `notebook` or `file`, and `format` is as
+        in a model. None takes what the file is."""
+        model: Model = await ensure_async(
+            self._contents.get(path, type=type, content=True, format=format)
+        )
         return model
 
     async def body(self, path: str, type: str) -> Any:
@@ -62,15 +65,6 @@ class Files:
             model = await self.read(path, "file")
         body = model["content"]
         return base64.b64decode(body) if model["format"] == "base64" else body
-
-    async def content_of(self, document: keys.Document) -> Any:
-        """The content of a document's file, as a room would load it."""
-        kind = "notebook" if document.type == "notebook" else "file"
-        body = (await self.read(document.path, kind))["content"]
-        if kind == "file" and isinstance(body, str):
-            # As jupyter_server_ydoc does on loading (its loaders.py).
-            return body.replace("\r\n", "\n")
-        return body
 
     async def write(self, path: str, body: Any) -> Model:
         """Write a file, with the folders it needs; returns its model without the content.

@@ -11,8 +11,10 @@ from typing import Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupyter_server_ydoc.loaders import FileLoader  # type: ignore[import-untyped]
+from pycrdt import Doc
 
-from bookstore_y import BookstoreSettings
+from bookstore_y import BookstoreSettings, content
+from bookstore_y.file_state import Stored, stored_of
 from bookstore_y.jupyter.documents import Documents
 from bookstore_y.keys import Document
 
@@ -42,9 +44,15 @@ class BehindStore:
         self.started = asyncio.Event()
         self.started.set()
 
-    async def newer_content(self, read_file: Any) -> str:
-        await read_file()
-        return "typed before the server stopped"
+    async def stored(self, body: Any) -> Stored:
+        doc: Doc[Any] = Doc()
+        content.write("file", doc, "typed before the server stopped")
+        found = stored_of("file", [doc.get_update()], body, [content.hash_of(body)])
+        assert found is not None
+        return found
+
+    def adopt(self, file: Any) -> None:
+        pass
 
     async def file_is(self, content_hash: str) -> None:
         pass
@@ -64,7 +72,8 @@ async def test_a_file_that_is_brought_forward_is_no_change_to_its_room(tmp_path:
     loader.observe("room", changed)
     await loader.maybe_notify()
 
-    app = SimpleNamespace(file_loaders={"id": loader})
+    no_rooms = SimpleNamespace(rooms={})
+    app = SimpleNamespace(file_loaders={"id": loader}, ywebsocket_server=no_rooms)
     apps = SimpleNamespace(extension_apps={"jupyter_server_ydoc": [app]})
     log = logging.getLogger(__name__)
     server: Any = SimpleNamespace(contents_manager=manager, extension_manager=apps, log=log)

@@ -60,7 +60,7 @@ class RTCClient:
         self.name = name
         self.path = path
         self.doc: Doc[Any] = Doc()
-        self.document: YBaseDoc = ydocs[file_type](self.doc)
+        self.document: YBaseDoc = ydocs.get(file_type, ydocs["file"])(self.doc)
         self.made: list[str] = []
         """Every mark this client has made, in order."""
         self.refusals: list[str] = []
