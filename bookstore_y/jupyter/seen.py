@@ -24,8 +24,9 @@ _FILE = "seen"
 class SeenFiles:
     """The paths that a disk has had, in a text file on that disk.
 
-    The first line says of which archive; each other one is a path that has been seen (`+`), or
-    that was deleted or renamed with all below it (`-`). Without a `root`, or where it cannot be
+    The first line says of which archive. Each other one is a path that has been seen (`+`) or
+    that was deleted or renamed with all below it (`-`), or says that the disk has all that the
+    archive holds (`=`) or not (`~`). Without a `root`, or where it cannot be
     written, the record lasts as long as the process.
     """
 
@@ -35,6 +36,8 @@ class SeenFiles:
         self._path = None if root is None else root / DIRECTORY / _FILE
         self._seen: set[str] = set()
         self._new: list[str] = []
+        self.whole = False
+        """Whether the disk had all that the archive held, when that was known last."""
 
     def __contains__(self, path: str) -> bool:
         return path in self._seen
@@ -53,10 +56,12 @@ class SeenFiles:
         for line in lines[1:]:
             if line.startswith("+"):
                 self._seen.add(line[1:])
-            else:
+            elif line.startswith("-"):
                 self._forget(line[1:])
+            else:
+                self.whole = line == "="
         if len(lines) > 2 * len(self._seen) + 1000:
-            self._new = [f"+{path}" for path in self._seen]
+            self._new = [*(f"+{path}" for path in self._seen), "=" if self.whole else "~"]
             self._start()
         self.add(before)
 
@@ -65,6 +70,12 @@ class SeenFiles:
         new = [path for path in paths if path not in self._seen]
         self._seen.update(new)
         self._new += [f"+{path}" for path in new]
+
+    def note_whole(self, whole: bool) -> None:
+        """Whether the disk has all that the archive holds."""
+        if whole != self.whole:
+            self.whole = whole
+            self._new.append("=" if whole else "~")
 
     def forget(self, path: str) -> None:
         """A file or directory was deleted."""

@@ -132,7 +132,8 @@ class Workspace:
         cannot say in time, what is known of it."""
         if not self._restores:
             return Children({}, frozenset())
-        if not self._bringing.listed:
+        # A disk that had all of it has no need to wait for the bucket.
+        if not self._bringing.listed and not self._seen.whole:
             try:
                 source = await self._bringing.source()
                 found = _children(await self._level(source, directory, ""), directory, source)
@@ -299,6 +300,7 @@ class Workspace:
             if count % _YIELD == _YIELD - 1:
                 await asyncio.sleep(0)
         self._seen.add(here)
+        self._seen.note_whole(not len(self._absent))
         self._seen.flush()
 
     async def _write(self, source: Source) -> None:
@@ -358,6 +360,8 @@ class Workspace:
 
     def _conclude(self) -> None:
         self._state = "partial" if len(self._absent) else "restored"
+        self._seen.note_whole(not len(self._absent))
+        self._seen.flush()
         seconds = time.monotonic() - self._began
         if self._restored:
             self.log.info(

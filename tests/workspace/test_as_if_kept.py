@@ -49,7 +49,7 @@ class Place:
         return self.disk.file(path).exists()
 
 
-@pytest.fixture(scope="module", params=["shown", "never"])
+@pytest.fixture(scope="module", params=["shown", pytest.param("never", marks=pytest.mark.slow)])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, moto_server: S3Server
 ) -> Iterator[Place]:

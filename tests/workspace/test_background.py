@@ -152,6 +152,7 @@ async def test_a_kept_disk_takes_one_listing_and_nothing_changes(
     (here.root / "a.txt").write_bytes(b"changed here")
     requests.clear()
     async with server() as here:
+        assert not (await here.workspace.children("")).files  # whoever looks need not wait
         state = await here.done()
         assert state["restored"] == 0
         assert here.files() == {"a.txt": b"changed here", "deep/b.txt": b"b"}

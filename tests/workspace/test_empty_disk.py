@@ -25,12 +25,9 @@ ARCHIVED = {
 }
 
 
-USUAL = ("default", "blocking custom")
-
-
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(m, marks=() if m in USUAL else pytest.mark.slow) for m in MANAGERS],
+    params=[pytest.param(m, marks=() if m == "default" else pytest.mark.slow) for m in MANAGERS],
 )
 def person(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, moto_server: S3Server
