@@ -92,8 +92,13 @@ class BringingBack:
         self._source = source
         self._started.set()
 
+    def fail(self) -> None:
+        """The archive does not open: nobody need wait for it."""
+        self._started.set()
+
     async def stop(self) -> None:
         """Bring nothing more back."""
+        self._source = None
         for task in self._asked.values():
             task.cancel()
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
@@ -105,7 +110,7 @@ class BringingBack:
         except (TimeoutError, asyncio.TimeoutError):
             pass
         if self._source is None:
-            raise ConfigurationError("The archive is starting; ask again in a moment.")
+            raise ConfigurationError("The archive is not open; ask again in a moment.")
         return self._source
 
     async def bring_back(self, path: str) -> Found:

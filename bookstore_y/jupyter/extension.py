@@ -103,6 +103,8 @@ class BookstoreExtension(ExtensionApp):
         finally:
             # Whoever waits goes on, and is told by the store why the archive is not open.
             self.documents.started.set()
+            if self.documents.checkpointer is None:
+                self.documents.workspace.fail()
 
     async def _open_archive(self) -> None:
         options = S3YStore("settings", config=self.config).buffer_options()

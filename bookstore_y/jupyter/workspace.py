@@ -79,6 +79,10 @@ class Workspace:
         else:
             self._state = "off"
 
+    def fail(self) -> None:
+        """The archive does not open: nobody need wait for it."""
+        self._bringing.fail()
+
     async def stop(self) -> None:
         """Bring nothing more back."""
         if self._task is not None:

@@ -261,3 +261,21 @@ async def test_a_late_deletion_spares_what_was_made_since(
     async with server() as archive:
         assert await archive.flush(15) == {}
     assert await reader.text(new) == "the new one"
+
+
+async def test_what_the_bucket_has_not_followed_tells_where_its_files_are_now(
+    settings: BookstoreSettings, outage: Outage
+) -> None:
+    async with Checkpointer(settings, BufferOptions()) as checkpointer:
+        moves = checkpointer.moves
+        outage.begin()
+        await moves.rename("old", "new")
+        await moves.delete("new/deleted.txt")
+        await moves.rename("new/a.txt", "a.txt")
+        assert moves.now_at("old/b.txt") == "new/b.txt"
+        assert moves.now_at("old/a.txt") == "a.txt"
+        assert moves.now_at("old/deleted.txt") is None
+        assert moves.now_at("elsewhere.txt") == "elsewhere.txt"
+        outage.end()
+        await moves.follow()
+        assert moves.now_at("old/b.txt") == "old/b.txt"

@@ -1,6 +1,7 @@
 /** Keeps the models current: with the document, with the server's events, and with the clock. */
 
 import type { IServices } from './services';
+import { isComing } from './workspace';
 
 const STATE_EVENTS = 'https://schema.jupyter.org/bookstore_y/state/v1';
 /** Milliseconds, and seconds. */
@@ -19,7 +20,8 @@ export function keepCurrent(services: IServices): IPace {
   const pace: IPace = { seconds: 30 };
   let timer = 0;
   const look = (fresh = false): void => {
-    if (document.visibilityState === 'visible' && status.path !== null) {
+    const wanted = status.path !== null || isComing(status);
+    if (document.visibilityState === 'visible' && wanted) {
       void status.refresh(fresh);
     }
   };
@@ -28,8 +30,10 @@ export function keepCurrent(services: IServices): IPace {
     window.clearTimeout(timer);
     const { archived } = status;
     const troubled = ['retrying', 'offline', 'failed'].includes(archived);
-    const seconds =
-      archived === 'pending' ? WHILE_PENDING : troubled ? IN_TROUBLE : pace.seconds;
+    const coming = isComing(status);
+    const waiting = coming && status.status?.workspace?.state === 'waiting';
+    const soon = archived === 'pending' || (coming && !waiting);
+    const seconds = soon ? WHILE_PENDING : troubled || waiting ? IN_TROUBLE : pace.seconds;
     timer = window.setTimeout(() => look(), 1000 * seconds);
   };
   status.changed.connect(arm);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import type { IWorkspaceStatus } from './api';
-import { workspaceExplained, workspaceSaid } from './workspace';
+import { ApiError } from './api';
+import { isComing, workspaceExplained, workspaceSaid } from './workspace';
 
 const trans = {
   __: (text: string, ...args: (string | number)[]) =>
@@ -31,6 +32,17 @@ describe('The workspace', () => {
     const coming: IWorkspaceStatus = { ...whole, state: 'restoring', missing: 12 };
     expect(workspaceSaid(coming, trans)).toBe('Files coming back: 12 to go');
     expect(workspaceExplained(coming, trans)[0]).toContain('can be opened now');
+  });
+
+  it('is asked about until it is settled', () => {
+    const asked = (state: IWorkspaceStatus['state']) =>
+      isComing({ status: { workspace: { ...whole, state } } as never, error: null });
+    expect(isComing({ status: null, error: null })).toBe(true);
+    expect(isComing({ status: null, error: new ApiError('There is none.', 404) })).toBe(false);
+    expect(asked('waiting')).toBe(true);
+    expect(asked('restoring')).toBe(true);
+    expect(asked('restored')).toBe(false);
+    expect(asked('off')).toBe(false);
   });
 
   it('says why files are not back', () => {

@@ -1,9 +1,17 @@
 /** What the archive holds and the server's disk has lost, in words. */
 
 import type { IWorkspaceStatus } from './api';
+import type { StatusModel } from './statusmodel';
 
 interface ITrans {
   __(text: string, ...args: (string | number)[]): string;
+}
+
+/** Whether files may still be on their way, as far as the server has said. */
+export function isComing(status: Pick<StatusModel, 'status' | 'error'>): boolean {
+  const { workspace } = status.status ?? {};
+  const settled = workspace && !['starting', 'waiting', 'restoring'].includes(workspace.state);
+  return status.error === null && !settled;
 }
 
 /** What is told where there is room for a line; null if all is there. */
