@@ -75,7 +75,7 @@ class Checkpointer:
         self.exchange = Exchange(self)
         self.pressure = Pressure(self, options.limit)
         self.log = logging.getLogger(__name__)
-        self.authors_of: Callable[[Document], Iterable[str]] = lambda document: ()
+        self.authors_of: Callable[[Entry], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
         """Called with `status()` whenever its `status` or `buffer` has changed."""
         self.last_checkpoint: float | None = None
@@ -468,6 +468,14 @@ class Checkpointer:
         entry = self.entries.get(document)
         if entry is not None:
             await self.drop(entry)
+
+    def name_taken(self, path: str) -> None:
+        """There is a file at `path`. A document that was deleted there, and that somebody still
+        has open, is another one: what is typed into it is archived below that file's."""
+        for document, entry in list(self.entries.items()):
+            if document.path == path and entry.deleted and entry.users:
+                self.disarm(entry)
+                del self.entries[document]
 
     async def drop(self, entry: Entry) -> None:
         """Evict a document, if nobody has it open."""

@@ -496,7 +496,7 @@ class Exchange:
 
     def note_authors(self, entry: Entry) -> None:
         """Those who are in the document's rooms now have a part in its next version."""
-        entry.authors.update(self._checkpointer.authors_of(entry.document))
+        entry.authors.update(self._checkpointer.authors_of(entry))
 
     async def look(self, entry: Entry) -> None:
         """Apply to the live document what others have written to it, if they have."""

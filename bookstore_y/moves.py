@@ -266,6 +266,8 @@ class Moves:
             return True
         living = await cp.archive.current(entry.document)
         settled = await self._settle(entry)
+        if living is None and settled:
+            await cp.archive.delete(entry.document)  # or the file there would seem to be of it
         apart = living is not None and living.facts.lineage != entry.facts.lineage
         if living is not None and apart and settled:
             again = await cp.archive.put_back(entry.document, living)

@@ -297,7 +297,7 @@ class S3Checkpoints(AsyncCheckpoints):
 
     async def _has_document(self, extension: BookstoreExtension, path: str) -> bool:
         """Whether the file has a history of edits, which has to go the same way as the file."""
-        if extension.documents.rooms.of_path(path):
+        if await extension.documents.has_room(path):
             return True
         found = await self._ask(lambda archive: archive.documents_under(path))
         return any(document.path == path for document in found)

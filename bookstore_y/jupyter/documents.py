@@ -15,6 +15,7 @@ from tornado.web import HTTPError
 from .. import content
 from ..checkpointer import Checkpointer
 from ..current_files import CurrentFiles
+from ..entry import Entry
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
 from ..file_reader import FileReader
 from ..keys import Document
@@ -26,7 +27,7 @@ from .newest import Newest
 from .outside import OutsideChanges, is_saved_by
 from .placing import Placer
 from .returning import Returning
-from .rooms import Rooms
+from .rooms import OpenRoom, Rooms
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Documents:
         """Have in the bucket what this server alone has of a file: what it was saved with, what
         was typed into it, and where it was moved. Raises a `BookstoreError` if it cannot."""
         checkpointer = self.running()
+        if await self.files.exists(path):
+            checkpointer.name_taken(path)
         await checkpointer.moves.follow()
         if checkpointer.moves.saves is not None:
             await checkpointer.moves.saves.settle(path)
@@ -141,9 +144,24 @@ class Documents:
         """The stores of all open rooms."""
         return [room.store for room in self.rooms.all()]
 
-    def authors_of(self, document: Document) -> set[str]:
+    async def room(self, path: str, type: str | None = None) -> OpenRoom | None:
+        """The room of the file at `path`; or where there is no file, of one that was deleted there
+        and is still open. None if nobody has it open.
+
+        Raises `Conflict` while it is being opened.
+        """
+        room = self.rooms.ready(path, type)
+        if room is None and not await self.files.exists(path):
+            room = self.rooms.of_deleted(path, type)
+        return room
+
+    async def has_room(self, path: str) -> bool:
+        """Whether there is what `room` gives, or will be in a moment."""
+        return bool(self.rooms.of_path(path)) or await self.room(path) is not None
+
+    def authors_of(self, entry: Entry) -> set[str]:
         """Names of those who are in the document's rooms now."""
-        return self.rooms.authors_of(document)
+        return self.rooms.authors_of(entry)
 
     def is_ready(self, store: S3YStore) -> bool:
         """Whether the room of `store` has loaded its document."""
@@ -278,6 +296,8 @@ class Documents:
 
     def saved(self, path: str) -> None:
         """The contents manager has written the file."""
+        if self.checkpointer is not None:
+            self.checkpointer.name_taken(path)
         for store in self._stores_of(path):
             store.note_saved()
 

@@ -128,9 +128,7 @@ class BookstoreExtension(ExtensionApp):
             manager.archiver = Archiver(self.saves, self._in_rooms)
 
     def _in_rooms(self, path: str) -> set[str]:
-        rooms = self.documents.rooms
-        documents = {room.document for room in rooms.of_path(path)}
-        return {name for each in documents if each for name in rooms.authors_of(each)}
+        return {name for room in self.documents.rooms.of_path(path) for name in room.people}
 
     def _archiving_manager(self) -> BookstoreContentsMixin | None:
         serverapp: Any = self.serverapp

@@ -18,7 +18,7 @@ async def now(documents: Documents, path: str) -> Content:
 
     Raises `DocumentNotFound` when there is neither a file nor a version.
     """
-    room = documents.rooms.ready(path)
+    room = await documents.room(path)
     if room is not None:
         body = await (await documents.rooms.live(room)).aget()
         return _content(path, "live", content.untrusted(body))

@@ -34,7 +34,7 @@ async def publish_live(documents: Documents, path: str, authors: tuple[str, ...]
 
     Raises `DocumentNotFound` when there is no such file.
     """
-    room = documents.rooms.ready(path, "notebook")
+    room = await documents.room(path, "notebook")
     if room is not None:
         archive = documents.running().archive
         version, _ = await room.store.checkpoint_as("checkpoint")

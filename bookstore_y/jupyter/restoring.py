@@ -32,7 +32,7 @@ async def restore(
     """
     documents.rooms.ready(path, type)  # what is just being opened may be waiting for the bucket
     await documents.settle(path)
-    room = documents.rooms.ready(path, type)
+    room = await documents.room(path, type)
     if room is not None:
         return await _restore_room(documents, room, version_id)
     return await _restore_file(documents, path, version_id, type)
@@ -53,7 +53,7 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
         await checkpointer.forget(document)
     if not await documents.files.exists(path):
         documents.files.check_target(path)
-        room = documents.rooms.ready(path)
+        room = await documents.room(path)
         if room is not None:
             await room.store.undeleted()
             await _write_from_room(documents, room, path)

@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 
 from .. import content
+from ..entry import Entry
 from ..errors import BookstoreError
 from ..keys import Document
 from ..store import S3YStore
@@ -39,6 +40,21 @@ class OpenRoom:
     def document(self) -> Document | None:
         """What it is the room of; None until its store has been started."""
         return self.store.document
+
+    @property
+    def file_id(self) -> str:
+        """What jupyter_server_fileid calls its file."""
+        return self.id.split(":", 2)[2]
+
+    @property
+    def people(self) -> set[str]:
+        """Names of those who are in it now."""
+        names = set()
+        for state in list(self.room.awareness.states.values()):
+            user = state.get("user") if isinstance(state, dict) else None
+            if isinstance(user, dict):
+                names.add(str(user.get("name") or user.get("username") or ""))
+        return names - {""}
 
     @property
     def ready(self) -> bool:
@@ -94,7 +110,17 @@ class Rooms:
         ]
 
     def of_path(self, path: str, type: str | None = None) -> list[OpenRoom]:
-        """The rooms of a file: one for each document type that it is open as."""
+        """The rooms of the file at `path`: one for each document type that it is open as. What
+        was deleted there, and is still open, is none of it."""
+        return [room for room in self._named(path, type) if self._has_file(room)]
+
+    def of_deleted(self, path: str, type: str | None = None) -> OpenRoom | None:
+        """A room whose file was deleted at `path`, and that had loaded it; None if there is
+        none."""
+        rooms = self._named(path, type)
+        return next((room for room in rooms if room.ready and not self._has_file(room)), None)
+
+    def _named(self, path: str, type: str | None) -> list[OpenRoom]:
         return [
             room
             for room in self.all()
@@ -102,6 +128,15 @@ class Rooms:
             and room.document.path == path
             and type in (None, room.document.type)
         ]
+
+    def _has_file(self, room: OpenRoom) -> bool:
+        """Whether the room's file is there under the name of its document, and was not deleted: a
+        file that took the name since has an id of its own."""
+        entry, document = room.store.entry, room.document
+        if entry is None or document is None or entry.deleted:
+            return False
+        ids = self._serverapp.web_app.settings["file_id_manager"]
+        return bool(ids.get_path(room.file_id) == document.path)
 
     def ready(self, path: str, type: str | None = None) -> OpenRoom | None:
         """A room of the file that has loaded it; None if it is not open.
@@ -125,16 +160,10 @@ class Rooms:
         for client in list(room.room.clients):
             client.close(REFUSED, json.dumps(payload))
 
-    def authors_of(self, document: Document) -> set[str]:
-        """Names of those who are in the document's rooms now."""
-        names = set()
-        for room in self.all():
-            if room.document == document:
-                for state in list(room.room.awareness.states.values()):
-                    user = state.get("user") if isinstance(state, dict) else None
-                    if isinstance(user, dict):
-                        names.add(str(user.get("name") or user.get("username") or ""))
-        return names - {""}
+    def authors_of(self, entry: Entry) -> set[str]:
+        """Names of those who are in the rooms of a document now; not in those of another that has
+        its name."""
+        return {name for room in self.all() if room.store.entry is entry for name in room.people}
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -151,7 +180,7 @@ class Rooms:
             client.on_message = _ignore
         self._last_captures = [room.store.last_capture() for room in rooms if room.ready]
         for room in rooms:
-            if room.ready and self._autosaves(room):
+            if room.ready and self._has_file(room) and self._autosaves(room):
                 encoding, kind, file_id = room.id.split(":", 2)
                 loaders = self.collaboration.file_loaders
                 if file_id in loaders:

@@ -311,3 +311,96 @@ async def test_a_deletion_while_the_bucket_is_down_is_followed_after_a_restart(
                 version["key"], version["version_id"]
             )
             assert "worth keeping" in held["cells"][0]["source"]
+
+
+@asynccontextmanager
+async def _dead_room(server: JupyterProcess, ada: RTCClient) -> AsyncIterator[BookstoreAPI]:
+    """Ada is in the room of a file that was deleted, and its name taken by an upload."""
+    bookstore = BookstoreAPI(server)
+    await all_connect([ada], server)
+    ada.append(0, " of the former file")
+    await eventually(
+        lambda: "of the former file" in _saved(server.disk), within=15, what="the save"
+    )
+    await _all_archived(server)
+    await _delete(server)
+    async with server.http() as http:
+        for words in ("the uploaded one", "the uploaded one, saved again"):
+            uploaded = sample_notebook()
+            uploaded["cells"][0]["source"] = words
+            model = {"type": "notebook", "content": uploaded}
+            (await http.put(f"/api/contents/{PATH}", json=model)).raise_for_status()
+    ada.append(0, ", typed on")
+    yield bookstore
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["open", "closed"])
+async def test_what_is_asked_for_goes_to_the_living_file_and_not_to_a_dead_room(
+    disk: Disk, config: Config, moto_server: S3Server, moto_bucket: str, opened: bool
+) -> None:
+    """A deleted notebook is open in a tab still, and another one has its name."""
+    config["ServerApp"]["contents_manager_class"] = "bookstore_y.BookstoreContentsArchiver"
+    config["YDocExtension"]["document_cleanup_delay"] = 0.1
+    async with (
+        JupyterProcess(disk, config) as server,
+        people(["ada", "ben"], PATH) as (ada, ben),
+        _dead_room(server, ada) as bookstore,
+    ):
+        if opened:
+            await all_connect([ben], server)
+            ben.append(0, ", edited")
+        said = "the uploaded one, saved again" + (", edited" if opened else "")
+        if opened:
+            await eventually(lambda: said in _saved(disk), within=15, what="the save")
+
+        async def saved_versions() -> list[tuple[str, str]]:
+            found: list[tuple[str, str]] = []
+            for version in await bookstore.versions(PATH):
+                if version["kind"] == "save":
+                    held = await bookstore.version(PATH, version["version_id"])
+                    found.append((version["version_id"], sources(held["model"]["content"])[0]))
+            return found
+
+        async def uploaded() -> str | None:
+            return next(
+                (v for v, text in await saved_versions() if text == "the uploaded one"), None
+            )
+
+        first = await eventually(uploaded, within=15, what="the upload as a version")
+
+        difference = await bookstore.diff(PATH, first)
+        assert "saved again" in str(difference)
+        assert "typed on" not in str(difference)
+
+        published = await bookstore.publish(PATH, live=True)
+        _, _, name, key = published["s3_path"].split("/", 3)
+        assert name == moto_bucket
+        body = connect(moto_server).get_object(Bucket=name, Key=key)["Body"].read()
+        assert said in body.decode()
+
+        await bookstore.undelete(PATH)
+        assert said in _saved(disk)
+
+        await bookstore.restore(PATH, first)
+        await eventually(
+            lambda: _saved(disk).startswith("the uploaded one\n"), within=15, what="the restored"
+        )
+        if opened:
+            await ben.wait_until(lambda: ben.cell_text(0) == "the uploaded one")
+        assert ada.connected
+        assert "of the former file, typed on" in ada.cell_text(0)
+        assert "uploaded" not in ada.cell_text(0)
+        await ada.disconnect()
+
+        async def kept() -> bool:
+            snapshots = [
+                await bookstore.version(PATH, version["version_id"])
+                for version in await bookstore.snapshots(PATH)
+            ]
+            return any("of the former file, typed on" in str(each["model"]) for each in snapshots)
+
+        await eventually(kept, within=30, what="what was typed into the dead room")
+        async with people(["cleo"], PATH) as (cleo,):
+            await all_connect([cleo], server)
+            assert cleo.cell_text(0) == "the uploaded one"
+        assert "changed by other means" not in server.log_text()
