@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -25,7 +26,14 @@ from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFo
 from ..settings import BookstoreSettings
 from ..version import Version, former_path
 from .background import background
-from .contents import BookstoreContentsMixin, bytes_of, mimetype_of, saving_as, user
+from .contents import (
+    BookstoreContentsMixin,
+    bytes_of,
+    is_transformed,
+    mimetype_of,
+    saving_as,
+    user,
+)
 from .files import Model, is_notebook, untrusted
 from .handlers.base import http_error
 from .restoring import restore
@@ -283,6 +291,8 @@ class S3Checkpoints(AsyncCheckpoints):
             kind = (await ensure_async(contents_mgr.get(path, content=False)))["type"]
         else:
             kind = "notebook" if is_notebook(path) else "file"
+        if not is_notebook(path) and old.format != "json":
+            kind = "file"  # what is in it, whatever its manager makes of that
         with saving_as(f"restore:{version_id}"):
             await ensure_async(contents_mgr.save(_model(kind, old), path))
 
@@ -429,7 +439,12 @@ async def _read_file(contents_mgr: Any, path: str) -> Model:
             return dict(await ensure_async(plain))
         except HTTPError:
             pass  # this contents manager has it as a notebook only, or not at all
-    return dict(await ensure_async(contents_mgr.get(path, content=True)))
+    model = dict(await ensure_async(contents_mgr.get(path, content=True)))
+    if is_transformed(path, model):
+        with contextlib.suppress(HTTPError):
+            plain = contents_mgr.get(path, content=True, type="file", format="base64")
+            return dict(await ensure_async(plain))
+    return model
 
 
 def _is_copy(version: Version) -> bool:

@@ -137,17 +137,22 @@ class BookstoreContentsMixin(LoggingConfigurable):
         steps = work(result)
         answer = None
         with self._errors_told():
-            while (answer := _step(steps, answer)) is not _DONE:
+            while (answer := _step(steps.send, answer)) is not _DONE:
                 pass
         return result
 
     async def _after_awaiting(self, coming: Any, work: Callable[[Any], _Steps]) -> Any:
         result = await coming
         steps = work(result)
-        answer = None
         with self._errors_told():
-            while (coming := _step(steps, answer)) is not _DONE:
-                answer = await coming
+            coming = _step(steps.send, None)
+            while coming is not _DONE:
+                try:
+                    answer = await coming
+                except HTTPError as error:
+                    coming = _step(steps.throw, error)
+                else:
+                    coming = _step(steps.send, answer)
         return result
 
     @contextlib.contextmanager
@@ -162,10 +167,20 @@ class BookstoreContentsMixin(LoggingConfigurable):
         kind, chunk = model.get("type"), model.get("chunk")
         if kind not in ("notebook", "file") or chunk not in (None, LAST_CHUNK):
             return
-        if chunk is not None:
-            manager: Any = self
-            model = yield manager.get(path, content=True, type="file", format="base64")
+        if chunk is not None or is_transformed(path, model):
+            model = yield from self._read(path, model)
         self._hand_over(path, model)
+
+    def _read(self, path: str, model: Model) -> Generator[Any, Any, Model]:
+        """What is in a file; `model` if the manager has that as nothing else."""
+        manager: Any = self
+        try:
+            read: Model = yield manager.get(path, content=True, type="file", format="base64")
+        except HTTPError:
+            if not is_transformed(path, model):
+                raise
+            return model
+        return read
 
     def _copied(self, model: Model) -> _Steps:
         if model["type"] != "directory":
@@ -177,8 +192,11 @@ class BookstoreContentsMixin(LoggingConfigurable):
             for found in inside["content"]:
                 if found["type"] == "directory":
                     todo.append(found)
-                else:
-                    self._hand_over(found["path"], (yield manager.get(found["path"], content=True)))
+                    continue
+                path, copied = found["path"], (yield manager.get(found["path"], content=True))
+                if is_transformed(path, copied):
+                    copied = yield from self._read(path, copied)
+                self._hand_over(path, copied)
 
     def _hand_over(self, path: str, model: Model) -> None:
         if is_from_archive():
@@ -205,6 +223,12 @@ class BookstoreContentsArchiver(  # type: ignore[misc] # its bases disagree on r
     """
 
 
+def is_transformed(path: str, model: Model) -> bool:
+    """Whether a file is no notebook by its name, and is one to its manager: there may be something
+    else in it, as jupytext has it."""
+    return bool(model.get("type") == "notebook") and not is_notebook(path)
+
+
 def bytes_of(model: Model) -> bytes:
     """The bytes that a model with content is saved as; a notebook's without its trust."""
     content = model["content"]
@@ -215,9 +239,9 @@ def bytes_of(model: Model) -> bytes:
     return str(content).encode()
 
 
-def _step(steps: _Steps, answer: Any) -> Any:
+def _step(go_on: Callable[[Any], Any], answer: Any) -> Any:
     try:
-        return steps.send(answer)
+        return go_on(answer)
     except StopIteration:
         return _DONE
 

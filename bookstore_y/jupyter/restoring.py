@@ -68,8 +68,10 @@ async def _write_from_room(documents: Documents, room: OpenRoom, path: str) -> N
     live = await documents.rooms.live(room)
     documents.rooms.dismiss(room, "The file is back; open it again.")
     body = await live.aget()
+    known = await asyncio.to_thread(content.hash_of, body)
+    if room.store.entry is not None:  # else the room, which nobody is in, has closed by now
+        await room.store.file_is(known)
     await documents.files.write(path, body)
-    await room.store.file_is(await asyncio.to_thread(content.hash_of, body))
 
 
 def body_of(version: Content) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from nbformat import v4
 
 from bookstore_y import BookstoreContentsMixin
 
@@ -42,3 +43,38 @@ def without_outputs(model: dict[str, Any], **_: Any) -> None:
         for cell in model["content"]["cells"]:
             if cell["cell_type"] == "code":
                 cell["outputs"] = []
+
+
+class Scripts(LargeFileManager):
+    """One that keeps a notebook under the name of a script as a script, as jupytext does."""
+
+    def save(self, model: dict[str, Any], path: str = "") -> Any:
+        """Save a file."""
+        if model["type"] == "notebook" and path.endswith(".py"):
+            cells = [f"# %%\n{cell['source']}" for cell in model["content"]["cells"]]
+            model = {"type": "file", "format": "text", "content": "\n".join(cells)}
+        manager: Any = super()
+        return manager.save(model, path)
+
+    def get(
+        self,
+        path: str,
+        content: bool = True,
+        type: str | None = None,
+        format: str | None = None,
+        require_hash: bool = False,
+    ) -> Any:
+        """A file's model."""
+        manager: Any = super()
+        model = manager.get(path, content, type, format, require_hash)
+        if path.endswith(".py") and type in (None, "notebook"):
+            model |= {"type": "notebook", "format": "json", "mimetype": None}
+            if content:
+                sources = model["content"].split("# %%\n")[1:]
+                cells = [v4.new_code_cell(source) for source in sources]  # type: ignore[no-untyped-call]
+                model["content"] = v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+        return model
+
+
+class ArchivingScripts(BookstoreContentsMixin, Scripts):
+    """The same with archiving in front."""

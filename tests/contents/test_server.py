@@ -372,3 +372,18 @@ async def test_without_a_bucket_files_are_saved_and_the_status_says_why_not_arch
         answer = person.http.get("/api/bookstore").json()
         assert answer["status"] == "not configured"
         assert "c.BookstoreSettings.s3_bucket" in answer["error"]
+
+
+async def test_jupytext_puts_its_manager_on_top_and_both_files_of_a_pair_are_archived(
+    new_disk: Callable[[], Disk], moto_server: S3Server, moto_bucket: str
+) -> None:
+    pytest.importorskip("jupytext")
+    extensions = {"bookstore_y.jupyter": True, "jupyterlab_jupytext": True}
+    async with _newcomer(
+        new_disk(), moto_server, moto_bucket, ServerApp={"jpserver_extensions": extensions}
+    ) as person:
+        content = notebook("# A pair") | {"metadata": {"jupytext": {"formats": "ipynb,py:percent"}}}
+        person.save("demo.ipynb", content).raise_for_status()
+        script = person.server.disk.file("demo.py").read_bytes()
+        await person.archived("demo.py", script)
+        await person.archived("demo.ipynb", person.server.disk.file("demo.ipynb").read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -22,6 +23,10 @@ from .disk import Disk
 from .waiting import eventually
 
 Application = Literal["jupyter_server", "jupyterlab"]
+
+
+# Once installed it is on, and puts its own contents manager in the place of Jupyter's.
+_OFF = {name: False for name in ["jupyterlab_jupytext"] if importlib.util.find_spec(name)}
 
 
 class ServerFailed(RuntimeError):
@@ -187,13 +192,15 @@ class JupyterProcess:
         return self._process
 
     def _whole_config(self) -> dict[str, Any]:
+        given = self._config.get("ServerApp", {})
         server = {
             "ip": "127.0.0.1",
             "port": self.port,
             "port_retries": 0,
             "open_browser": False,
             "root_dir": str(self.disk.root),
-            **self._config.get("ServerApp", {}),
+            **given,
+            "jpserver_extensions": {**_OFF, **given.get("jpserver_extensions", {})},
         }
         identity = {"token": self.token, **self._config.get("IdentityProvider", {})}
         return {**self._config, "ServerApp": server, "IdentityProvider": identity}
