@@ -36,6 +36,9 @@ async def _named(route: Route, person: str) -> None:
     except PlaywrightError:  # the server is gone, or has just gone
         await route.abort("connectionrefused")
         return
+    if not response.ok:  # who has not logged in is nobody
+        await route.fulfill(response=response)
+        return
     initials = "".join(word[0] for word in person.split())
     color = f"var(--jp-collaborator-color{1 + sum(person.encode()) % 7})"
     answer["identity"] |= {"name": person, "display_name": person, "initials": initials}

@@ -19,6 +19,7 @@ import { CurrentDocument } from './current';
 import { addGallery } from './gallerytab';
 import { CommandIDs, DOMAIN, PACKAGE, PANEL_ID } from './ids';
 import { keepCurrent } from './live';
+import { offerLogin } from './login';
 import { HistoryModel } from './model';
 import type { IServices } from './services';
 import { HistorySidebar } from './sidebar';
@@ -98,6 +99,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     palette?.addItem({ command: CommandIDs.open, category: trans.__('Version History') });
 
     const pace = keepCurrent(services);
+    offerLogin(services);
     if (settings) {
       void settings.load(plugin.id).then(loaded => {
         const apply = (): void => {

@@ -9,7 +9,7 @@ from .clone import CloneHandler, FSCloneHandler
 from .contents import serve_workspace
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
-from .landing import ClonePage, FSClonePage, GalleryPage
+from .landing import ClonePage, FSClonePage, GalleryPage, LoggedInPage
 from .publish import PublishHandler
 from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
@@ -40,6 +40,7 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (r"/api/bookstore/clone/*", CloneHandler),
         (r"/api/bookstore/fs-clone/*", FSCloneHandler),
         (r"/bookstore/?", GalleryPage),
+        (r"/bookstore/logged-in/?", LoggedInPage),
         (r"/bookstore/clone/*", ClonePage),
         (r"/bookstore/fs-clone/*", FSClonePage),
     ]

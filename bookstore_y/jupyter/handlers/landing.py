@@ -113,6 +113,15 @@ class GalleryPage(LandingPage):
         self.redirect(url_path_join(self.base_url, "lab") + "?bookstore")
 
 
+class LoggedInPage(LandingPage):
+    """GET /bookstore/logged-in"""
+
+    @call
+    async def get(self) -> None:
+        """Have whoever is not logged in do so, and send them back to their open tabs."""
+        self._show("logged-in.html")
+
+
 def opening(base_url: str, default_url: str) -> dict[str, str]:
     """Addresses that a path is added to in order to open a notebook, and any other file, in the
     user interface that `default_url` starts. It may have the base URL in front, or not."""
