@@ -43,6 +43,7 @@ from .errors import (
     DocumentNotFound,
     DocumentTooLarge,
     PreconditionFailed,
+    VersionInColdStorage,
     VersioningNotEnabled,
     VersionNotFound,
 )
@@ -408,6 +409,9 @@ class Bucket:
                 return await self._call(f"read {key!r} from", read)
             except _NoSuchRange:  # it is empty
                 return await self.get(key, version_id)
+            except VersionInColdStorage:
+                # A HEAD is answered all the same. Its tags are asked for, since it tells no number.
+                return replace(await self.head(key, version_id), tag_count=1, is_cold=True)
 
     async def tags(self, key: str, version_id: str) -> dict[str, str]:
         """The tags of a version. Raises like `get`."""
@@ -733,6 +737,8 @@ class Bucket:
         code = code_of(error)
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = answer.get("Error", {}).get("Message", "") or code
+        reason = f"{code or status}: {said}" if said != code else code or str(status)
+        reason = reason.rstrip(".")
         failed = f"Could not {what} {self.where}"
         operation = error.operation_name
         if code == "NoSuchBucket":
@@ -760,21 +766,28 @@ class Bucket:
             return PreconditionFailed(f"{failed}: another version came first.")
         if code == "RequestTimeTooSkewed":
             return AccessDenied(f"{failed}: this machine's clock is off ({said}); set the clock.")
+        if code == "InvalidObjectState":
+            return VersionInColdStorage(
+                f"{failed}: it is in cold storage ({reason}); have S3 bring it back with "
+                "`aws s3api restore-object`, which takes hours, and try again then."
+            )
         if status in (401, 403) or code in _EXPIRED:
             return AccessDenied(
-                f"{failed}: the credentials were refused ({code or status}); check the key pair "
-                "or role, and that its policy allows this on the bucket."
+                f"{failed}: S3 refused it ({reason}); check the key pair or role, and that its "
+                "policy, the bucket's, and that of its KMS key allow this."
             )
         if code == "NotImplemented" or status == 501:
-            return NotImplementedByServer(f"{failed}: the server does not implement this ({said}).")
+            return NotImplementedByServer(
+                f"{failed}: the server does not implement this ({reason})."
+            )
         if status >= 500 or code in ("SlowDown", "RequestTimeout", "ServiceUnavailable"):
-            return BucketUnavailable(f"{failed}: the server cannot do it now ({code or status}).")
+            return BucketUnavailable(f"{failed}: the server cannot do it now ({reason}).")
         if status in (301, 307) or code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
             return BucketError(
-                f"{failed}: it is in another region ({said}); set "
+                f"{failed}: it is in another region ({reason}); set "
                 "c.BookstoreSettings.s3_region_name."
             )
-        return BucketError(f"{failed} ({code or status}): {said.rstrip('.')}.")
+        return BucketError(f"{failed} ({reason}); ask whoever runs the bucket.")
 
 
 _ID = re.compile(r"[!-~]{1,1024}")

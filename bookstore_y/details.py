@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from . import labels
 from .bucket import Bucket
-from .errors import AccessDenied, VersionNotFound
+from .errors import AccessDenied, VersionInColdStorage, VersionNotFound
 from .version import Facts, Version
 
 REMEMBERED = 10_000
@@ -40,6 +40,7 @@ class Details:
             stored = await self._bucket.details(key, version_id)
             facts = self._remember(key, version_id, stored.metadata)
             tagged = stored.tag_count > 0
+            version = replace(version, cold=version.cold or stored.is_cold)
         label = await self._label(key, version_id) if tagged else None
         return replace(
             version,
@@ -71,6 +72,8 @@ class Details:
             return labels.from_tags(await self._bucket.tags(key, version_id))
         except AccessDenied:
             # As AWS has it: who may not read tags is told that there are none.
+            return None
+        except VersionInColdStorage:  # moto 5.2, where AWS answers
             return None
 
     def _remember(self, key: str, version_id: str, metadata: dict[str, str]) -> Facts:

@@ -365,11 +365,11 @@ class _Examination:
                     "What was just written is not found.",
                     "Use an S3 server that shows a write to the reads after it.",
                 )
-        except AccessDenied:
+        except AccessDenied as error:
             return Finding(
                 check,
                 "warning" if optional else "failed",
-                f"The bucket refuses it. {optional}".rstrip(),
+                f"The bucket refuses it{_words_of(error)}. {optional}".rstrip(),
                 f"Allow {action}; `jupyter bookstore init --print-policy` prints the whole policy.",
             )
         except NotImplementedByServer as error:
@@ -600,6 +600,14 @@ def _clock(skew: timedelta) -> Finding:
         message,
         "Set the clock (NTP); S3 refuses requests that are 15 minutes off.",
     )
+
+
+def _words_of(error: BookstoreError) -> str:
+    """What S3 said of a refusal: which action, policy or key, as far as it tells; in brackets."""
+    answer: Any = getattr(error.__cause__, "response", {})
+    said = answer.get("Error", {})
+    code, message = said.get("Code") or "", (said.get("Message") or "").rstrip(".")
+    return f" ({code}: {message})" if message else ""
 
 
 def _skew_of(error: BookstoreError) -> timedelta | None:

@@ -61,6 +61,10 @@ class BucketNotFound(BucketError):
     """The endpoint answered that there is no such bucket."""
 
 
+class VersionInColdStorage(BucketError):
+    """The version is in a storage class from which S3 reads nothing at once, as GLACIER is."""
+
+
 class VersioningNotEnabled(BucketError):
     """The bucket keeps no versions, so writing to it would overwrite history."""
 

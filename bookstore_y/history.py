@@ -22,7 +22,7 @@ from .bucket import Bucket
 from .details import Details
 from .errors import AccessDenied, DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
 from .keys import Document
-from .objects import ObjectVersion
+from .objects import COLD, ObjectVersion
 from .places import KINDS, Place, Places
 from .version import Version, former_path, version_of
 
@@ -365,6 +365,7 @@ def version_at(place: Place, entry: ObjectVersion) -> Version:
         kind=place.kind,
         path=place.path,
         type=place.type,
+        cold=entry.storage_class in COLD,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 @dataclass(frozen=True)
 class StoredObject:
     """An object as it was read: one version's body (`size` bytes; empty from a HEAD) and user
-    metadata. `tag_count` is the number of its tags, which S3 tells only with a body."""
+    metadata. `tag_count` is the number of its tags, which S3 tells only with a body. `is_cold` says
+    that a body was asked for, and can be read only after it was brought back from cold storage."""
 
     key: str
     body: bytes
@@ -22,6 +23,11 @@ class StoredObject:
     metadata: dict[str, str]
     tag_count: int = 0
     content_type: str = ""
+    is_cold: bool = False
+
+
+COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes from which nothing is read at once (S3 User Guide, "Storage classes")."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class ObjectVersion:
     size: int
     is_latest: bool
     is_delete_marker: bool = False
+    storage_class: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ def listed(entry: Any, is_delete_marker: bool) -> ObjectVersion:
         size=entry.get("Size", 0),
         is_latest=entry["IsLatest"],
         is_delete_marker=is_delete_marker,
+        storage_class=entry.get("StorageClass") or "",
     )
 
 

@@ -130,7 +130,7 @@ def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool
             local(version.last_modified),
             Text(age(version.last_modified), "dim"),
             size(version.size),
-            version.kind,
+            f"{version.kind}, cold" if version.cold else version.kind,
         ]
         if detailed:
             cells += [

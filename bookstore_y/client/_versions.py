@@ -58,7 +58,7 @@ class VersionList(list[ListedVersion]):
             (
                 str(number),
                 when(version.last_modified),
-                version.kind,
+                f"{version.kind}, cold" if version.cold else version.kind,
                 ", ".join(version.authors),
                 version.label or "",
                 version.origin,

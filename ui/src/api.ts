@@ -61,6 +61,8 @@ export interface IVersion {
   origin: string;
   path: string;
   type: string | null;
+  /** Whether it is in a storage class that S3 reads nothing from at once; missing from older servers. */
+  cold?: boolean;
 }
 
 export interface IPage {

@@ -341,7 +341,10 @@ function VersionRow(
         )}
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           <Authors names={version.authors} services={services} />
-          <span className="jp-BookstoreHistory-end">{wording.size(version.size)}</span>
+          <span className="jp-BookstoreHistory-end">
+            {version.cold ? `${trans.__('in cold storage')}, ` : ''}
+            {wording.size(version.size)}
+          </span>
         </div>
         {selected && (
           <div className="jp-BookstoreHistory-actions">

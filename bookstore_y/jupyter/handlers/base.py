@@ -30,6 +30,7 @@ from ...errors import (
     SnapshotError,
     UnsupportedDocument,
     UpdateBufferError,
+    VersionInColdStorage,
 )
 from ..cloning import FeatureOff
 from ..documents import Documents
@@ -49,6 +50,7 @@ _STATUS: list[tuple[type[BookstoreError], int]] = [
     (DocumentTooLarge, 413),
     (UnsupportedDocument, 422),
     (UnusableContent, 422),
+    (VersionInColdStorage, 409),
     (AccessDenied, 502),
     (SnapshotError, 502),
     (BucketError, 503),
