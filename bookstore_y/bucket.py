@@ -579,15 +579,17 @@ class Bucket:
         return ListPage(entries, prefixes, following)
 
     async def object_page(
-        self, prefix: str, *, after: str | None = None, delimiter: str = ""
+        self, prefix: str, *, after: str | None = None, limit: int = 1000, delimiter: str = ""
     ) -> ObjectPage:
-        """One request for the current objects under a prefix, a thousand at most. However many
+        """One request for `limit` of the current objects under a prefix at most. However many
         versions there are, it costs nothing; what is deleted is left out.
 
         `after` is the `next` of the page before. Keys that go on with a `delimiter` are cut
         there, and listed once, as prefixes.
         """
-        chosen: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
+        chosen: dict[str, Any] = {"MaxKeys": limit} if limit < 1000 else {}
+        if delimiter:
+            chosen["Delimiter"] = delimiter
         if after is not None:
             chosen["ContinuationToken"] = after
         what = f"list {prefix!r} in"

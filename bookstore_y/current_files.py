@@ -101,7 +101,11 @@ class CurrentFiles:
         check_path(path)
         directory, _, name = path.rpartition("/")
         level = await self.level(directory, name)
-        return level.files.get(name), name in level.directories
+        is_directory = name in level.directories
+        if is_directory:  # moto 5.2 names the directories of deleted files, too
+            page = await self._bucket.object_page(f"{self._workspace.prefix}{path}/", limit=1)
+            is_directory = bool(page.objects)
+        return level.files.get(name), is_directory
 
     async def _objects(self, path: str) -> AsyncIterator[tuple[Place, CurrentObject]]:
         after: str | None = None
