@@ -22,6 +22,7 @@ from ..errors import (
 )
 from .documents import Documents
 from .files import Model, UnusableContent, is_notebook, untrusted
+from .names import take
 from .rooms import Conflict
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
@@ -162,7 +163,9 @@ def s3_path(bucket: str, key: str) -> str:
 
 async def _write(documents: Documents, target: str, body: Any, *, overwrite: bool) -> Model:
     files = documents.files
+    folder, _, name = target.rpartition("/")
     if not overwrite:
+        take(await documents.workspace.names(folder, name.partition(".")[0]))
         target = await files.free_path(target)
     elif await files.is_folder(target):
         raise Conflict(f"There is a directory at {target}; choose another target path.")

@@ -201,6 +201,15 @@ def test_a_folder_that_is_not_empty_in_the_archive_is_not_deleted(place: Place) 
     assert place.person.text("full/a.txt") == "words"
 
 
+def test_a_clone_gets_a_name_of_its_own(place: Place) -> None:
+    place.archive(cloned_txt=b"of yesterday")
+    server = place.person.server
+    server.put_object("elsewhere/cloned.txt", b"of others")
+    clone = {"s3_bucket": server.bucket, "s3_key": "elsewhere/cloned.txt"}
+    assert server.send("POST", "clone", **clone)["path"] == "cloned-1.txt"
+    assert place.history("cloned.txt") == [b"of yesterday"]
+
+
 def test_checkpoints_can_be_asked_for(place: Place) -> None:
     place.archive(checked_ipynb=notebook_bytes("words"))
     answer = place.person.http.get("/api/contents/checked.ipynb/checkpoints")
