@@ -9,28 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from . import buffer_file
 from .archive import Archive
 from .buffer import Facts
-from .errors import BookstoreError, InvalidPath, NotFound, UpdateBufferError
+from .errors import BookstoreError, NotFound
 from .keys import Document
 from .recovery import Recovery, Stranger
+from .salvage import documents_of
 
 PATIENCE = 5.0
 """Seconds that a starting server takes at most to ask the bucket."""
 
 
 class Fit(Enum):
-    """What the bucket says of the documents of a file."""
+    """What the bucket says of the documents of a file: the first of these that it says of any."""
 
+    APART = "it has other histories under their names"
     SAME = "it has the very versions that they build on"
     ALIKE = "it has their histories"
-    APART = "it has other histories under their names"
-    UNKNOWN = "it has none of them, or cannot be asked"
+    ABSENT = "it does not have what they build on"
+    NEW = "it has none of them, and they build on nothing"
+    UNKNOWN = "it cannot be asked"
 
 
 async def choose(archive: Archive, recovery: Recovery) -> None:
@@ -42,7 +44,8 @@ async def choose(archive: Archive, recovery: Recovery) -> None:
 
     async def ask() -> None:
         for stranger in strangers:
-            fits[stranger.path] = await fit_of(archive, stranger.path)
+            documents = await asyncio.to_thread(documents_of, stranger.path)
+            fits[stranger.path] = await fit_of(archive, documents)
 
     with contextlib.suppress(asyncio.TimeoutError, BookstoreError):
         await asyncio.wait_for(ask(), PATIENCE)
@@ -53,52 +56,26 @@ async def choose(archive: Archive, recovery: Recovery) -> None:
 
 def _belongs(stranger: Stranger, fit: Fit) -> bool:
     if stranger.same_place:  # a bucket of this name and prefix, elsewhere
-        return fit is not Fit.APART
+        return fit not in (Fit.APART, Fit.ABSENT)  # a replica may be behind
     if stranger.same_name:
         return fit in (Fit.SAME, Fit.ALIKE)
     return fit is Fit.SAME
 
 
-async def fit_of(archive: Archive, path: Path) -> Fit:
+async def fit_of(archive: Archive, documents: Sequence[tuple[Document, Facts]]) -> Fit:
     """What the bucket says of a recovery file's documents. Raises a `BookstoreError` when it
     cannot be asked."""
-    fits = set()
-    for document, facts in await asyncio.to_thread(_documents_of, path):
-        fits.add(await _fit_of(archive, document, facts))
-    for fit in (Fit.APART, Fit.SAME, Fit.ALIKE):
-        if fit in fits:
-            return fit
-    return Fit.UNKNOWN
+    fits = {await fit_of_one(archive, document, facts) for document, facts in documents}
+    return next((fit for fit in Fit if fit in fits), Fit.NEW)
 
 
-async def _fit_of(archive: Archive, document: Document, facts: Facts) -> Fit:
-    if not facts.lineage:
-        return Fit.UNKNOWN
+async def fit_of_one(archive: Archive, document: Document, facts: Facts) -> Fit:
+    """What the bucket says of one document. Raises like `fit_of`."""
     with contextlib.suppress(NotFound):
         if facts.version_id and await archive.lineage(document, facts.version_id) == facts.lineage:
             return Fit.SAME
     try:
         current = await archive.lineage(document)
     except NotFound:
-        return Fit.UNKNOWN
-    if not current:
-        return Fit.UNKNOWN
+        return Fit.ABSENT if facts.version_id else Fit.NEW
     return Fit.ALIKE if current == facts.lineage else Fit.APART
-
-
-def _documents_of(path: Path) -> list[tuple[Document, Facts]]:
-    """The documents with something pending; none for a file that is in use or unreadable."""
-    try:
-        db = buffer_file.connect(str(path), make=False)
-    except UpdateBufferError:
-        return []
-    try:
-        rows = db.execute(
-            "SELECT DISTINCT path, type, facts FROM documents JOIN updates "
-            "ON documents.id = document WHERE seq > persisted"
-        ).fetchall()
-        return [(Document(name, kind), Facts.from_json(text)) for name, kind, text in rows]
-    except (sqlite3.Error, InvalidPath, UnicodeDecodeError):
-        return []
-    finally:
-        db.close()

@@ -121,6 +121,15 @@ class Recovery:
                 found.append(Stranger(path, same_place, same_name))
         return found
 
+    def is_named(self, path: Path) -> bool:
+        """Whether a file is where servers have recovery files, of whatever bucket."""
+        return self._is_recovery_file(path)
+
+    def is_own(self, path: Path) -> bool:
+        """Whether a file is one that a server with these settings left."""
+        strangers = {stranger.path for stranger in self.strangers()}
+        return path.parent in self._directories() and path not in strangers
+
     def decide(self, stranger: Stranger, *, belongs: bool, final: bool) -> None:
         """Take a file up from now on, or leave it where it is; `final` says for good."""
         if belongs:

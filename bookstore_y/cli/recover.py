@@ -1,0 +1,132 @@
+"""`jupyter bookstore recover`: archive what a recovery file holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._config import load_config
+from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
+from ._options import add_command, complete
+from ._output import Output
+from ._running import with_archive
+from ._text import number, size, visible
+from ._times import local
+
+if TYPE_CHECKING:
+    from ..archive import Archive
+    from ..recovering import Recovered
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "recover",
+        run,
+        help="archive what a server left in a recovery file",
+        description="Archive what FILE holds: a recovery file or update buffer that a server left "
+        "when it could not archive everything. The next server takes such files up by itself; "
+        "this is for those of another machine or bucket, for backups, and for damaged ones, "
+        "which are read as far as they can be. What the bucket has already is recognized, so "
+        "nothing is doubled, in whatever order. The file is removed when all of it is in the "
+        "bucket.",
+    )
+    file = parser.add_argument("file", metavar="FILE", type=Path)
+    complete(file, "file")
+    parser.add_argument(
+        "--list",
+        "--dry-run",
+        action="store_true",
+        dest="dry_run",
+        help="tell what it holds, and write nothing",
+    )
+    parser.add_argument(
+        "--other-bucket",
+        action="store_true",
+        help="also if it was to be archived in another bucket",
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the file where it is")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Recover. 1 if anything that it holds is not in the bucket afterwards."""
+    if not args.file.is_file():
+        raise CommandError(
+            f"There is no file {visible(args.file)}; name one that exists.", ASKED_WRONGLY
+        )
+    return with_archive(args, _recover)
+
+
+async def _recover(archive: Archive, args: argparse.Namespace, out: Output) -> int:
+    from ..recovering import look, recover
+
+    if args.dry_run:
+        recovered = await look(archive, args.file)
+    else:
+        directory = load_config(args).get("S3YStore", {}).get("recovery_dir", "")
+        recovered = await recover(
+            archive,
+            args.file,
+            recovery_dir=str(directory),
+            other_bucket=args.other_bucket,
+            keep=args.keep,
+        )
+    _tell(recovered, archive, args, out)
+    return DONE if args.dry_run or recovered.is_well else FAILED
+
+
+def _tell(recovered: Recovered, archive: Archive, args: argparse.Namespace, out: Output) -> None:
+    from ._rows import Rows
+
+    out.document(
+        {
+            "file": str(recovered.file),
+            "dry_run": args.dry_run,
+            "fit": recovered.fit.name.lower(),
+            "documents": [document.to_dict() for document in recovered.documents],
+            "moves": list(recovered.moves),
+            "lost": list(recovered.lost),
+            "removed": recovered.removed,
+        }
+    )
+    if recovered.documents:
+        rows = Rows(
+            "outcome",
+            "updates",
+            "size",
+            "first",
+            "last",
+            "path",
+            head="path",
+            folds={"path": 24},
+            right=["updates", "size"],
+        )
+        for each in recovered.documents:
+            name = each.path if each.type is None else f"{each.path} ({each.type})"
+            rows.add(
+                each.outcome,
+                f"{each.updates:,}",
+                size(each.size),
+                local(each.first),
+                local(each.last),
+                visible(name),
+            )
+        out.say(rows)
+    count = number(len(recovered.documents), "document")
+    if args.dry_run:
+        out.say(
+            f"{visible(recovered.file)} holds pending edits of {count}. Of them the "
+            f"{archive.bucket.where} says: {recovered.fit.value}."
+        )
+    else:
+        then = "The file is removed." if recovered.removed else "The file is where it was."
+        out.say(f"Took up {count} of {visible(recovered.file)}. {then}")
+    for move in recovered.moves:
+        out.warn(f"The bucket has not followed {visible(move)}.")
+    for lost in recovered.lost:
+        out.warn(f"{visible(lost)}.")
+    for each in recovered.documents:
+        if each.reason:
+            out.warn(f"{visible(each.path)} ({each.outcome}): {visible(each.reason)}")

@@ -1,0 +1,190 @@
+"""Recovering: one recovery file, taken up by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .archive import Archive
+from .checkpointer import Checkpointer
+from .errors import BookstoreError, BucketError
+from .fitting import Fit, fit_of, fit_of_one
+from .recovery import BufferOptions, Recovery
+from .salvage import HeldDocument, Salvaged
+
+PATIENCE = 120.0
+"""Seconds that the bucket is tried for."""
+
+
+class OtherBucket(BookstoreError):
+    """A recovery file holds what was to be archived elsewhere."""
+
+
+@dataclass(frozen=True)
+class RecoveredDocument:
+    """A document of the file, and what became of it.
+
+    `outcome` is `pending` (nothing was written yet), `written` (it is in the version
+    `version_id`), `same` (the bucket had all of it) or `failed`, with the `reason`. `updates` and
+    `size`, in bytes, are those that no version was known to hold; `first` and `last` are when the
+    first and the last of them were made.
+    """
+
+    path: str
+    type: str | None
+    updates: int
+    size: int
+    first: datetime
+    last: datetime
+    outcome: str = "pending"
+    version_id: str = ""
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; times in ISO 8601."""
+        return {
+            **vars(self),
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "version_id": self.version_id or None,
+            "reason": self.reason or None,
+        }
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A recovery file: what it holds, and what became of that."""
+
+    file: Path
+    documents: tuple[RecoveredDocument, ...]
+    moves: tuple[str, ...]
+    """Renames and deletions for the bucket to follow, in words; afterwards, those left."""
+    lost: tuple[str, ...]
+    """What cannot be read of it, in words."""
+    fit: Fit
+    removed: bool = False
+    """Whether the file is gone, as all of it is in the bucket."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all that it held is in the bucket."""
+        failed = any(each.outcome in ("pending", "failed") for each in self.documents)
+        return not (failed or self.moves or self.lost)
+
+
+async def look(archive: Archive, path: Path) -> Recovered:
+    """What a recovery file holds, and whether the bucket fits. Nothing is changed. Raises like
+    `Salvaged`."""
+    salvaged = await asyncio.to_thread(Salvaged, path)
+    try:
+        return await _seen(archive, salvaged)
+    finally:
+        salvaged.close()
+
+
+async def recover(
+    archive: Archive,
+    path: Path,
+    *,
+    recovery_dir: str = "",
+    other_bucket: bool = False,
+    keep: bool = False,
+) -> Recovered:
+    """Archive what a recovery file holds. It is removed when all of it is in the bucket, unless
+    `keep`; done twice, or while a server does the same, it doubles nothing.
+
+    `recovery_dir` is where servers have such files; empty means below Jupyter's data directory.
+    Raises like `Salvaged`, a `BucketError` when the bucket cannot be used, and `OtherBucket` for a
+    file of another bucket, unless `other_bucket` says that it is to go into this one.
+    """
+    await archive.check()
+    salvaged = await asyncio.to_thread(Salvaged, path)
+    done = False
+    try:
+        seen = await _seen(archive, salvaged)
+        if not (other_bucket or _is_of(archive, path, recovery_dir, seen.fit)):
+            raise OtherBucket(
+                f"{path} was not left by a server of {archive.bucket.where} and its prefix "
+                f"{archive.settings.workspace_prefix!r}, and of its documents the bucket says: "
+                f"{seen.fit.value}. Nothing was archived; say so if it is to go there "
+                "(--other-bucket)."
+            )
+        result = await _archived(archive, salvaged, seen)
+        done = result.is_well and not keep
+    finally:
+        salvaged.close(remove=done)
+    return replace(result, removed=done)
+
+
+def _is_of(archive: Archive, path: Path, recovery_dir: str, fit: Fit) -> bool:
+    if fit is Fit.SAME:
+        return True
+    recovery = Recovery(archive.settings, BufferOptions(recovery_dir=recovery_dir))
+    if recovery.is_own(path.absolute()):
+        return True
+    return fit is Fit.ALIKE and not recovery.is_named(path.absolute())
+
+
+async def _seen(archive: Archive, salvaged: Salvaged) -> Recovered:
+    held = salvaged.documents()
+    try:
+        fit = await fit_of(archive, [(each.document, each.facts) for each in held])
+    except BucketError:
+        fit = Fit.UNKNOWN
+    documents = tuple(_document(each) for each in held)
+    return Recovered(salvaged.path, documents, tuple(salvaged.moves()), tuple(salvaged.lost), fit)
+
+
+async def _archived(archive: Archive, salvaged: Salvaged, seen: Recovered) -> Recovered:
+    """Archive a copy, as a server does with the file it finds."""
+    documents = []
+    for held in salvaged.documents():
+        fit = await fit_of_one(archive, held.document, held.facts)
+        if fit in (Fit.ABSENT, Fit.APART) and held.facts.version_id and not held.is_whole:
+            salvaged.leave_out(held)
+            reason = (
+                f"the edits build on version {held.facts.version_id}, which neither the file nor "
+                "the bucket has; archive them where it is"
+            )
+            documents.append(_document(held, "failed", reason=reason))
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory, "copy", "recovery-copy.db")
+        await asyncio.to_thread(salvaged.write_to, copy)
+        checkpointer = Checkpointer(archive.settings, BufferOptions(str(copy), directory))
+        async with checkpointer:
+            entries = {entry.id: entry for entry in checkpointer.entries.values()}
+            entries |= {entry.id: entry for entry in checkpointer.moves.displaced}
+            late = await checkpointer.flush(PATIENCE)
+            for held in salvaged.documents():
+                entry = entries.get(held.id)
+                if entry is None or entry.pending:
+                    reason = late.get(str(held.document), "it was not archived")
+                    documents.append(_document(held, "failed", reason=reason))
+                    continue
+                version_id = entry.facts.version_id
+                outcome = "same" if version_id == held.facts.version_id else "written"
+                documents.append(_document(held, outcome, version_id))
+            moves = tuple(checkpointer.moves.names())
+    return Recovered(seen.file, tuple(documents), moves, seen.lost, seen.fit)
+
+
+def _document(
+    held: HeldDocument, outcome: str = "pending", version_id: str = "", reason: str = ""
+) -> RecoveredDocument:
+    first, last = (datetime.fromtimestamp(at, timezone.utc) for at in (held.first, held.last))
+    document = held.document
+    return RecoveredDocument(
+        document.path,
+        document.type,
+        held.updates,
+        held.size,
+        first,
+        last,
+        outcome,
+        version_id,
+        reason,
+    )
