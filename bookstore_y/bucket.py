@@ -36,6 +36,7 @@ from botocore.parsers import ResponseParserError
 from .connection import Connection, and_aiohttps, code_of, connections
 from .errors import (
     AccessDenied,
+    BookstoreError,
     BucketError,
     BucketNotFound,
     BucketUnavailable,
@@ -78,6 +79,10 @@ _LARGE = 1 << 20
 
 class _BrokeOff(OSError):
     """A body was shorter than announced."""
+
+
+class _NotAllowed(BucketError):
+    """The method is not allowed here, as many are not at an access point."""
 
 
 class _NothingSaid(BucketError):
@@ -158,14 +163,25 @@ class Bucket:
                 ) from None
             await self.create()
             return
-        answer = await self._call(
-            "read the versioning of", lambda s3: s3.get_bucket_versioning(Bucket=name)
-        )
-        if answer.get("Status") != "Enabled" and not self.settings.allow_unversioned:
+        except AccessDenied:
+            pass  # it takes s3:ListBucket on the whole bucket; what comes next says more
+        if not self.settings.allow_unversioned and not await self._keeps_versions():
             raise VersioningNotEnabled(
                 f"Versioning is not enabled on {self.where}, so a checkpoint would overwrite the "
                 "one before; enable it, or set c.BookstoreSettings.allow_unversioned = True."
             )
+
+    async def _keeps_versions(self) -> bool:
+        """Whether versioning is on: asked of the bucket or, where that is denied or not possible,
+        as at an access point, told by the version id that a write gets."""
+        try:
+            answer = await self._call(
+                "read the versioning of", lambda s3: s3.get_bucket_versioning(Bucket=self.name)
+            )
+        except (AccessDenied, _NotAllowed):
+            async with self._probing() as key:
+                return (await self.put(key, b"probe", {})).version_id != "null"
+        return answer.get("Status") == "Enabled"
 
     async def create(self) -> None:
         """Make the bucket, with versioning on."""
@@ -247,14 +263,21 @@ class Bucket:
         return not _conditional.get(self.settings.identity(), True)
 
     async def _probe(self) -> bool:
+        async with self._probing() as key:
+            try:
+                first = await self.put(key, b"probe", {}, if_match="")
+                if not await self._is_refused(key, if_match=""):
+                    return False
+                return not await self._is_refused(key, if_match=first.etag)
+            except NotImplementedByServer:
+                return False
+
+    @contextlib.asynccontextmanager
+    async def _probing(self) -> AsyncIterator[str]:
+        """A key of no document's under the workspace prefix, removed again afterwards."""
         key = f"{self.settings.workspace_prefix}.bookstore_y-probe-{uuid.uuid4().hex}"
         try:
-            first = await self.put(key, b"probe", {}, if_match="")
-            if not await self._is_refused(key, if_match=""):
-                return False
-            return not await self._is_refused(key, if_match=first.etag)
-        except NotImplementedByServer:
-            return False
+            yield key
         finally:
             try:
                 async for version in self.list_versions(key):
@@ -352,6 +375,9 @@ class Bucket:
             try:
                 with self._about(key, version_id):
                     return await self._call(f"read {key!r} from", read)
+            except AccessDenied:
+                await self._raise_if_missing(key, version_id)
+                raise
             except BucketUnavailable as error:
                 noticed = and_aiohttps("ClientPayloadError", _BrokeOff)
                 broke_off = isinstance(error.__cause__, noticed)
@@ -361,8 +387,34 @@ class Bucket:
 
     async def head(self, key: str, version_id: str | None = None) -> StoredObject:
         """The metadata of a version, with an empty body. Raises like `get`."""
-        with self._about(key, version_id):
-            return await self._head(key, version_id)
+        try:
+            with self._about(key, version_id):
+                return await self._head(key, version_id)
+        except AccessDenied:
+            await self._raise_if_missing(key, version_id)
+            raise
+
+    async def _raise_if_missing(self, key: str, version_id: str | None) -> None:
+        """Raise `DocumentNotFound` or `VersionNotFound` if the bucket's listing lacks what reading
+        was denied of. Without s3:ListBucket, S3 answers 403 for a key that is not there (API
+        Reference, "GetObject", Permissions), and for one that is and may not be read."""
+        try:
+            listed = [e async for e in self._first_entries(key, version_id)]
+        except BookstoreError:
+            return  # nothing is known, so the refusal stands
+        if version_id is not None and not listed:
+            raise VersionNotFound(self._has_no(key, version_id))
+        if not listed or (version_id is None and listed[0].is_delete_marker):
+            raise DocumentNotFound(f"{key!r} is not in {self.where}, by its listing of versions.")
+
+    async def _first_entries(
+        self, key: str, version_id: str | None
+    ) -> AsyncIterator[ObjectVersion]:
+        """The entry of a version, or the current one, if there is one."""
+        async for entry in self.list_versions(key, first_page=10):
+            if version_id in (None, entry.version_id):
+                yield entry
+                return
 
     @contextlib.contextmanager
     def _about(self, key: str, version_id: str | None) -> Iterator[None]:
@@ -412,6 +464,9 @@ class Bucket:
             except VersionInColdStorage:
                 # A HEAD is answered all the same. Its tags are asked for, since it tells no number.
                 return replace(await self.head(key, version_id), tag_count=1, is_cold=True)
+            except AccessDenied:
+                await self._raise_if_missing(key, version_id)
+                raise
 
     async def tags(self, key: str, version_id: str) -> dict[str, str]:
         """The tags of a version. Raises like `get`."""
@@ -762,6 +817,8 @@ class Bucket:
             return VersionNotFound(f"{failed}: there is no such version.")
         if code == "NoSuchLifecycleConfiguration":
             return _NoLifecycle(f"{failed}: it has none.")
+        if operation == "GetBucketVersioning" and status == 405:
+            return _NotAllowed(f"{failed} ({reason}).")
         if code == "InvalidRange" or status == 416:
             return _NoSuchRange(f"{failed}: it is shorter than that.")
         if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):

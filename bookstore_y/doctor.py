@@ -239,9 +239,10 @@ class _Examination:
                 await bucket.page(self._settings.workspace_prefix, limit=1)
                 found = Finding(
                     "bucket",
-                    "failed",
-                    f"HEAD of the {bucket.where} is refused, though its versions can be listed.",
-                    "Allow s3:ListBucket on the bucket.",
+                    "warning",
+                    f"HEAD of the {bucket.where} is refused, though its versions can be listed. "
+                    "It works; what is not there takes one more request to find out.",
+                    "Allow s3:ListBucket on the bucket to spare that.",
                 )
             except BookstoreError as why:
                 found = _failed("bucket", why)

@@ -15,7 +15,10 @@ from bookstore_y.errors import (
     BookstoreError,
     BucketError,
     BucketUnavailable,
+    DocumentNotFound,
     VersionInColdStorage,
+    VersioningNotEnabled,
+    VersionNotFound,
 )
 from bookstore_y.snapshot import EMPTY_UPDATE, compress
 
@@ -95,3 +98,77 @@ async def test_a_refusal_quotes_code_and_message(
         await archive.bucket.put(KEY, b"", {})
     assert f"{code}: {said.rstrip('.')}" in str(refused.value)
     assert KEY in str(refused.value)
+
+
+class Denying:
+    """Answers some operations of the bucket as S3 does where a policy denies them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, status: int, *operations: str) -> None:
+        call = Bucket._call
+        answer: Any = {
+            "Error": {"Code": "AccessDenied" if status == 403 else "MethodNotAllowed"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+        class Client:
+            def __init__(self, s3: Any) -> None:
+                self._s3 = s3
+
+            def __getattr__(self, name: str) -> Any:
+                if name not in operations:
+                    return getattr(self._s3, name)
+                operation = "".join(map(str.title, name.split("_")))
+                raise ClientError(answer, operation)
+
+        async def calling(bucket: Bucket, what: str, request: Any) -> Any:
+            return await call(bucket, what, lambda s3: request(Client(s3)))
+
+        monkeypatch.setattr(Bucket, "_call", calling)
+
+
+@pytest.mark.parametrize(
+    ("status", "denied"),
+    [(403, ["get_bucket_versioning", "head_bucket"]), (405, ["get_bucket_versioning"])],
+)
+async def test_whether_versions_are_kept_is_told_by_a_write_where_it_cannot_be_asked(
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    moto_server: S3Server,
+    status: int,
+    denied: list[str],
+) -> None:
+    Denying(monkeypatch, status, *denied)
+    await archive.bucket.check()
+    left = connect(moto_server).list_object_versions(Bucket=archive.bucket.name)
+    assert not left.get("Versions")  # what was written to find out is gone
+
+    connect(moto_server).create_bucket(Bucket=f"unversioned-{status}")
+    settings = BookstoreSettings(**s3_options(moto_server, f"unversioned-{status}"))
+    async with Bucket(settings) as bucket:
+        with pytest.raises(VersioningNotEnabled):
+            await bucket.check()
+
+
+async def test_what_the_listing_lacks_is_not_found_where_reading_is_answered_403(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await archive.bucket.put(KEY, b"there", {})
+    Denying(monkeypatch, 403, "get_object", "head_object")
+    for read in (archive.bucket.get, archive.bucket.head):
+        with pytest.raises(DocumentNotFound):
+            await read(KEY + "x")
+        with pytest.raises(VersionNotFound):
+            await read(KEY, "another")
+        with pytest.raises(AccessDenied):  # it is there, and may not be read
+            await read(KEY, saved.version_id)
+    await archive.bucket.delete(KEY)
+    with pytest.raises(DocumentNotFound):
+        await archive.bucket.get(KEY)
+
+
+async def test_nothing_is_called_missing_where_the_listing_is_denied_too(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Denying(monkeypatch, 403, "get_object", "head_object", "list_object_versions")
+    with pytest.raises(AccessDenied):
+        await archive.bucket.get(KEY)
