@@ -36,6 +36,13 @@ class Returning:
         self._whereabouts = whereabouts
         self._here: dict[str, str] = {}
         """Ids of other disks -> the ids that their files have here."""
+        self._seen: set[str] = set()
+
+    def is_first(self, session_id: str) -> bool:
+        """Whether nobody has come with this session before, since the server started."""
+        first = session_id not in self._seen
+        self._seen.add(session_id)
+        return first
 
     async def room_of(self, room_id: str, session: Session | None) -> str:
         """The id of the room that a tab means, with its file on the disk.

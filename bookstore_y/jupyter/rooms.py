@@ -188,7 +188,7 @@ class Rooms:
                     loader = loaders[file_id]
                     _put_off_saving(room.room, loader)
                     self._unsaved.append(_Unsaved(room.store, document, loader, encoding, kind))
-        await asyncio.gather(*map(_has_read, clients))
+        await asyncio.gather(*map(has_read, clients))
         self.capture()
         for client in clients:
             client.close(GOING_AWAY, "The server is shutting down.")
@@ -244,7 +244,7 @@ def _put_off_saving(room: Any, loader: Any) -> None:
         saving.cancel()
 
 
-async def _has_read(client: Any) -> None:
+async def has_read(client: Any) -> None:
     """Wait until the room has taken in what came over a connection."""
     arrived = getattr(client, "_message_queue", None)  # jupyter_server_ydoc's, and private
     for _ in range(1000):

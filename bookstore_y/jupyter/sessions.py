@@ -60,3 +60,8 @@ class Session:
         except (ValueError, TypeError, OverflowError, OSError, RecursionError):
             return None
         return session if mark else None
+
+
+def server_session_of(session_id: str) -> str:
+    """The session of the server's process in a session id, whoever gave it out."""
+    return session_id.partition(_MARK)[0]

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +31,9 @@ from pycrdt import (
 )
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bookstore_y.jupyter.sessions import Session as OwnSession
+from bookstore_y.jupyter.sessions import server_session_of
 
 from .marks import find_marks, mark_text
 from .session import Server, Session, request_session
@@ -126,6 +130,16 @@ class RTCClient:
         Raises `ConnectionError` when the server does not let the client in.
         """
         await self._join(server, self.session, within)
+
+    def session_is_of(self, *, server: str | None = None, model: str | None = None) -> None:
+        """Have the client come with the session of a server of other releases."""
+        given = self.session.session_id
+        said = OwnSession.from_id(given)
+        if said is None:
+            raise RuntimeError(f"the session {given!r} says nothing of releases")
+        other = replace(said, server=server or said.server, model=model or said.model)
+        named = other.to_id(server_session_of(given))
+        self._session = replace(self.session, session_id=named)
 
     async def disconnect(self) -> None:
         """Leave the room, keeping the document."""

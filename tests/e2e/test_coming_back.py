@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -204,16 +205,80 @@ async def test_a_tab_waits_while_the_bucket_cannot_be_asked(
             with pytest.raises(ConnectionError, match="HTTP 503"):
                 await ada.come_back(server)
             bucket.up()
-
-            async def back() -> bool:
-                try:
-                    await ada.come_back(server)
-                except ConnectionError:
-                    return False
-                return True
-
-            await eventually(back, within=30, what="the tab to be let in")
+            await _until_let_in(ada, server)
             await _until_saved(second, marks)
+
+
+async def test_a_tab_keeps_what_it_has_while_its_room_cannot_be_opened(
+    new_disk: NewDisk, bucket: Bucket
+) -> None:
+    """JupyterLab lets go of a document that is refused with 1003, and of all typed into it."""
+    config = s3_store(bucket.server, bucket.name, checkpoint_max_delay=0.3)
+    config["BookstoreSettings"] |= {"connect_timeout": 1.0, "max_attempts": 1}
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    async with people(["ada"], PATH) as (ada,):
+        async with JupyterProcess(disk, config) as server:
+            await ada.connect(server)
+            marks = {ada.mark()}
+            await _archived(server)
+            await server.sigterm()
+        await ada.disconnect()
+        marks.add(ada.mark())
+
+        bucket.down()
+        async with JupyterProcess(disk, config) as server:
+            with pytest.raises(ConnectionError, match="closed with 4500"):
+                await ada.come_back(server)
+            bucket.up()
+            await _until_let_in(ada, server)
+            await _until_saved(disk, marks)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["the disk kept", "the disk lost"])
+async def test_a_page_of_another_release_gives_what_it_has_before_it_is_loaded_again(
+    new_disk: NewDisk, config: Config, kept: bool
+) -> None:
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    async with people(["ada", "ben"], PATH) as (ada, ben):
+        async with JupyterProcess(disk, config) as server:
+            await ada.connect(server)
+            marks = {ada.mark()}
+            await _archived(server)
+            await server.sigterm()
+        await ada.disconnect()
+        marks.add(ada.mark())
+
+        ada.session_is_of(server="2.9.9")
+        disk = disk if kept else new_disk()
+        async with JupyterProcess(disk, config) as server:
+            await ada.come_back(server)
+            await ada.wait_closed()
+            assert ada.close_code == 1003
+            assert json.loads(ada.close_reason)["reason"] == "version_mismatch"
+            await ben.connect(server)
+            await ben.wait_for_marks(marks)
+
+            # The page tries again until the person has answered, and is not told twice.
+            await ada.come_back(server)
+            marks.add(ada.mark())
+            await ben.wait_for_marks(marks)
+
+
+async def test_a_page_of_another_model_is_refused(new_disk: NewDisk, config: Config) -> None:
+    disk = new_disk()
+    disk.place(PATH, sample_notebook())
+    async with people(["ada"], PATH) as (ada,):
+        async with JupyterProcess(disk, config) as server:
+            await ada.connect(server)
+            await _archived(server)
+            await server.sigterm()
+        await ada.disconnect()
+        ada.session_is_of(model="1.0.0")
+        async with JupyterProcess(new_disk(), config) as server:
+            with pytest.raises(ConnectionError, match=r"1003.*unknown_session"):
+                await ada.come_back(server)
 
 
 @pytest.mark.parametrize("session", ["another server's", ""])
@@ -273,6 +338,17 @@ async def test_a_tab_that_is_there_before_the_archive_is_open_gets_its_document(
             await ben.wait_for_marks({mark})
     finally:
         server.sigkill()
+
+
+async def _until_let_in(client: RTCClient, server: JupyterProcess) -> None:
+    async def let_in() -> bool:
+        try:
+            await client.come_back(server)
+        except ConnectionError:
+            return False
+        return True
+
+    await eventually(let_in, within=60, what="the tab to be let in")
 
 
 _UPGRADE = {

@@ -153,8 +153,8 @@ async def test_two_tabs_go_on_by_themselves_on_another_disk(
             await _all_have(tabs, second)
             await asyncio.gather(*(tab.type(5) for tab in tabs))
             await _all_have(tabs, second)
-            said = {words.partition("\n")[0] for tab in tabs for words in tab.said}
-            assert said <= {"Server Connection Error"}
+            for tab in tabs:  # JupyterLab says that the server is away, and nobody anything else
+                assert all("connection to the Jupyter server" in words for words in tab.said)
 
 
 async def test_a_tab_whose_token_is_of_yesterday_leads_to_the_login_and_goes_on(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+from functools import partial
 from typing import Any
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -10,9 +14,22 @@ from tornado import web
 from tornado.websocket import WebSocketHandler
 
 from ...errors import BookstoreError
-from ..sessions import Session
+from ..rooms import REFUSED, has_read
+from ..sessions import Session, server_session_of
 from .base import documents_of, http_error
 from .session import versions_of
+
+NEW = 60.0
+"""Seconds after which a client that asks for its room has had it before."""
+
+PAUSE = 2.5
+"""Seconds before a tab whose room cannot be opened may try again, as it does at once."""
+
+TRY_AGAIN = 4500
+"""Close code of what went wrong in the server (jupyter_server_ydoc's handlers.py)."""
+
+_ALL_IT_HAS = b"\x00\x01"
+"""How the message begins with which a client gives what the server lacks (y-protocols' sync.js)."""
 
 ROUTE = r"/api/collaboration/room/(.*)"
 """jupyter_server_ydoc's own (its app.py)."""
@@ -21,6 +38,12 @@ ROUTE = r"/api/collaboration/room/(.*)"
 class _Preparing(JupyterHandler):
     """Comes between jupyter_server's `prepare`, which tells who asks, and that of
     jupyter_server_ydoc, which makes the room before it is known whether they may enter it."""
+
+    comes_back = False
+    """Whether the tab has had the document before, and may hold what nobody else does."""
+
+    outdated = False
+    """Whether the tab's page is of another release of jupyter_server_ydoc, and not told so yet."""
 
     async def prepare(self, **options: Any) -> None:
         await super().prepare(**options)
@@ -41,13 +64,19 @@ class _Preparing(JupyterHandler):
         reading = self.authorizer.is_authorized(self, self.current_user, "read", "contents")
         if not await ensure_async(reading):
             raise web.HTTPError(403)
-        session = Session.from_id(self.get_query_argument("sessionId", ""))
+        named = self.get_query_argument("sessionId", "")
+        session = Session.from_id(named)
         room_id = await documents.returning.room_of(room_id, session)
         self.request.path = f"{where}/{room_id}"
-        if session is not None and (session.server, session.model) == versions_of(
-            room_id.split(":")[1]
-        ):
-            self.request.query_arguments["sessionId"] = [_server_session().encode()]
+        if session is None:
+            return
+        ours, theirs = _server_session(), server_session_of(named)
+        server, model = versions_of(room_id.split(":")[1])
+        self.comes_back = ours != theirs or time.time() - session.issued > NEW
+        self.outdated = session.server != server and documents.returning.is_first(named)
+        self.request.query_arguments["sessionId"] = [
+            (ours if session.model == model else theirs).encode()
+        ]
 
 
 def room_handler() -> type[WebSocketHandler] | None:
@@ -71,6 +100,39 @@ def room_handler() -> type[WebSocketHandler] | None:
                     super().initialize(**(arguments[0] if arguments else {}))
                     return
             raise web.HTTPError(404)
+
+        async def open(self, room_id: str) -> None:
+            self._opens = True
+            try:
+                await super().open(room_id)
+            finally:
+                self._opens = False
+
+        def close(self, code: int | None = None, reason: str | None = None) -> None:
+            """Close the connection, but let nobody who comes back lose what they hold.
+
+            JupyterLab's client lets go of its document when a room cannot be opened. With this
+            code it does so only if it never had the document, and else tries again at once.
+            """
+            if self._opens and self.comes_back and "initialization_error" in str(reason):
+                refuse = partial(super().close, TRY_AGAIN, "The document cannot be opened yet.")
+                asyncio.get_running_loop().call_later(PAUSE, refuse)
+            else:
+                super().close(code, reason)
+
+        async def on_message(self, message: Any) -> None:
+            await super().on_message(message)
+            if self.outdated and bytes(message[:2]) == _ALL_IT_HAS:
+                self.outdated = False
+                self.create_task(self._send_away())
+
+        async def _send_away(self) -> None:
+            """The page has to be loaded again; what was typed into it is here by now."""
+            await has_read(self)
+            reason = {"reason": "version_mismatch", "sessionId": "", "reloadable": True}
+            self.close(REFUSED, json.dumps(reason))
+
+        _opens = False
 
     return RoomHandler
 
