@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -21,11 +21,12 @@ from .objects import Copied, ObjectVersion
 from .places import KINDS, Places
 from .publishing import Publishing
 from .reading import Reading
+from .renaming import Renaming, TakenOver
 from .restoring import Restoring
 from .saving import Saving
 from .settings import BookstoreSettings
 from .tracing import Tracing
-from .version import Facts, Saved, Snapshot, Version, renamed_from, version_of
+from .version import Facts, Saved, Snapshot, Version, version_of
 from .workspace import ArchivedFile, Workspace
 
 BOTH = ("snapshot", "save")
@@ -55,6 +56,9 @@ class Archive:
         self._files = Files(self.bucket, self.settings, self._saving)
         self._tracing = Tracing(self.bucket, self.settings)
         self._details = Details(self.bucket)
+        self._renaming = Renaming(
+            self.bucket, self.settings, self._reading, self._saving, self._files
+        )
         self._places = Places(self.bucket, self.settings)
         self._history = History(self.bucket, self._places, self._details)
         self._restoring = Restoring(
@@ -87,6 +91,10 @@ class Archive:
     def key(self, document: Document) -> str:
         """The key of the document's snapshots."""
         return keys.snapshot_key(self.settings.workspace_prefix, document)
+
+    def file_key(self, path: str) -> str:
+        """The key of the file's saves."""
+        return keys.file_key(self.settings.workspace_prefix, path)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -274,15 +282,21 @@ class Archive:
         authors: Iterable[str] = (),
         origin: str = "save",
         content_type: str = "application/octet-stream",
+        anew: bool = False,
     ) -> Version | None:
         """Write the bytes of a saved file as a version; see `Files.save`."""
         return await self._files.save(
-            path, raw, authors=authors, origin=origin, content_type=content_type
+            path, raw, authors=authors, origin=origin, content_type=content_type, anew=anew
         )
 
     async def rename_file(self, source: str, target: str) -> Copied | None:
-        """Follow the rename of a saved file; see `Files.rename`."""
-        return await self._files.rename(source, target)
+        """Follow the rename of a saved file: its current version goes on under the new key, and
+        the old key gets a delete marker. None when the bucket holds no such file."""
+        taken = await self.take_over_file(source, target) if source != target else None
+        if taken is None:
+            return None
+        await self.bucket.delete(self.file_key(source))
+        return taken.copied
 
     async def delete_file(self, path: str) -> None:
         """Put a delete marker on a saved file. All of its versions stay."""
@@ -290,6 +304,10 @@ class Archive:
 
     async def files_under(self, path: str) -> list[str]:
         """The saved files at a path, or in the directory there, that the bucket holds now."""
+        return [name for name, _ in await self._files.under(path)]
+
+    async def saves_under(self, path: str) -> list[tuple[str, ObjectVersion]]:
+        """The same, each with its current version."""
         return await self._files.under(path)
 
     async def files(
@@ -341,10 +359,18 @@ class Archive:
     # -- writing -------------------------------------------------------------------------------
 
     async def save(
-        self, document: Document, update: bytes, facts: Facts, *, parent_etag: str = ""
+        self,
+        document: Document,
+        update: bytes,
+        facts: Facts,
+        *,
+        parent_etag: str = "",
+        instead_of: str = "",
     ) -> Saved:
         """Write `update` as the document's new version; see `Saving.save`."""
-        return await self._saving.save(document, update, facts, parent_etag=parent_etag)
+        return await self._saving.save(
+            document, update, facts, parent_etag=parent_etag, instead_of=instead_of
+        )
 
     async def restore(self, path: str | Document, version: str | Content) -> Version:
         """Make a file say again what one of its versions of any kind says, as a new version.
@@ -381,31 +407,11 @@ class Archive:
         the new key gets a delete marker, too; its versions stay. If another server was faster,
         its version under the new key stays current.
         """
-        await self._writable()
-        began = datetime.now(timezone.utc)
-        current = await self._reading.look(self.key(source)) if source != target else None
-        if current is None:
+        taken = await self.take_over(source, target) if source != target else None
+        if taken is None:
             return None
-        facts = replace(
-            current.facts,
-            parent=current.version_id,
-            origin=renamed_from(source.path),
-            authors=(),
-            updates=0,
-        ).renewed()
-        if await self._lineage(self.key(target)) not in (None, facts.lineage):
-            await self.bucket.delete(self.key(target))
-        if not current.update:  # what cannot be read can still be moved
-            copied = await self.bucket.copy(
-                self.key(source), current.version_id, self.key(target), facts.to_metadata()
-            )
-        else:
-            saved = await self.save(target, current.update, facts)
-            alone = not saved.merged
-            copied = Copied(saved.version_id, saved.etag, current.version_id if alone else "")
-        await self._tracing.note_rename(source, target, facts.lineage, began)
         await self.bucket.delete(self.key(source))
-        return copied
+        return taken.copied
 
     async def whereabouts(
         self, document: Document, since: datetime, file_id: str = ""
@@ -414,12 +420,34 @@ class Archive:
         `Tracing.whereabouts`."""
         return await self._tracing.whereabouts(document, since, file_id)
 
-    async def _lineage(self, key: str) -> str | None:
-        """The lineage of what is at `key`; None if nothing is."""
-        try:
-            return Facts.from_metadata((await self.bucket.head(key)).metadata).lineage
-        except DocumentNotFound:
-            return None
+    async def take_over(
+        self, source: Document, target: Document, version_id: str = "", *, own: bool = False
+    ) -> TakenOver | None:
+        """The first half of following the rename of a document; see `Renaming.document`. A record
+        of where it went lets `whereabouts` find it."""
+        await self._writable()
+        began = datetime.now(timezone.utc)
+        taken = await self._renaming.document(source, target, version_id, own=own)
+        if taken is not None:
+            await self._tracing.note_rename(source, target, taken.lineage, began)
+        return taken
+
+    async def take_over_file(
+        self,
+        source: str,
+        target: str,
+        version_id: str = "",
+        *,
+        own: bool = False,
+        keep: Callable[[str], Awaitable[str]] | None = None,
+    ) -> TakenOver | None:
+        """The first half of following the rename of a saved file; see `Renaming.file`."""
+        await self._writable()
+        return await self._renaming.file(source, target, version_id, own=own, keep=keep)
+
+    async def current_at(self, key: str) -> ObjectVersion | None:
+        """The version that is current at a key; see `Renaming.current`."""
+        return await self._renaming.current(key)
 
     async def current(self, document: Document) -> Snapshot | None:
         """The current version, with an empty update if it cannot be read; None if there is none."""
@@ -438,9 +466,13 @@ class Archive:
     async def documents_under(self, path: str) -> list[Document]:
         """The documents of the file at `path`, or of the files in the directory at `path`, that
         the bucket holds now."""
+        return [document for document, _ in await self.snapshots_under(path)]
+
+    async def snapshots_under(self, path: str) -> list[tuple[Document, ObjectVersion]]:
+        """The same, each with its current version."""
         keys.check_path(path)
         found = [
-            document
+            (document, version)
             for document, version in (await self._newest(path)).items()
             if not version.is_delete_marker
         ]
@@ -449,7 +481,7 @@ class Archive:
             if version.is_latest and not version.is_delete_marker:
                 document = keys.document_of(prefix, version.key)
                 if document is not None:
-                    found.append(document)
+                    found.append((document, version))
         return found
 
 

@@ -172,6 +172,8 @@ class Move:
     """The documents that a deletion is of; one that came later is another of the same name."""
     at: float
     """When it was noted, in seconds since the epoch."""
+    state: str = ""
+    """What is known of it besides, in JSON; see `pathchange.Change.to_json`."""
 
 
 class Buffer:
@@ -428,9 +430,15 @@ class Buffer:
     async def add_move(self, source: str, target: str | None, documents: Sequence[int] = ()) -> int:
         """Note a rename, or a deletion of `documents`, that the bucket has to follow. Returns its
         id."""
-        row = (source, target, json.dumps(list(documents)), time.time())
+        row = (source, target, json.dumps(list(documents)), time.time(), "")
         sql = _ADD_MOVE
         return await self._run(lambda db: int(db.execute(sql, row).lastrowid or 0))
+
+    async def set_move_state(self, move: int, state: str) -> None:
+        """Keep what is known of a rename or a deletion that could not be followed."""
+        await self._run(
+            lambda db: db.execute("UPDATE moves SET state = ? WHERE id = ?", (state, move))
+        )
 
     async def remove_move(self, move: int) -> None:
         """The bucket has followed a rename or a deletion."""
@@ -520,8 +528,13 @@ class Buffer:
 
     def moves(self) -> list[Move]:
         """Renames and deletions the bucket has not followed, oldest first."""
-        rows = self._now.execute("SELECT id, source, target, documents, at FROM moves ORDER BY id")
-        return [Move(row[0], row[1], row[2], _ids(row[3]), row[4]) for row in rows]
+        rows = self._now.execute(
+            "SELECT id, source, target, documents, at, state FROM moves ORDER BY id"
+        )
+        return [
+            Move(number, source, target, _ids(documents), at, state)
+            for number, source, target, documents, at, state in rows
+        ]
 
     def has_pending(self) -> bool:
         """Whether there is any update that no version in the bucket is known to hold. Asks the
@@ -604,11 +617,11 @@ class Buffer:
                 "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
             ):
                 self._take(db, target, row, "rejected")
-        for source, name, text, at in other.execute(
-            "SELECT source, target, documents, at FROM moves ORDER BY id"
+        for source, name, text, at, state in other.execute(
+            "SELECT source, target, documents, at, state FROM moves ORDER BY id"
         ):
             ids = [taken[old] for old in _ids(text) if old in taken]
-            db.execute(_ADD_MOVE, (source, name, json.dumps(ids), at))
+            db.execute(_ADD_MOVE, (source, name, json.dumps(ids), at, state))
 
     def _take(
         self, db: sqlite3.Connection, document: int, row: Sequence[Any], table: str = "updates"
@@ -680,7 +693,7 @@ def _renumbered(replaced: list[Replaced], theirs: list[int], ours: list[int]) ->
     return found
 
 
-_ADD_MOVE = "INSERT INTO moves (source, target, documents, at) VALUES (?, ?, ?, ?)"
+_ADD_MOVE = "INSERT INTO moves (source, target, documents, at, state) VALUES (?, ?, ?, ?, ?)"
 _SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
 
 

@@ -55,9 +55,14 @@ CREATE TABLE moves (
     source TEXT NOT NULL,
     target TEXT,
     documents TEXT NOT NULL,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    state TEXT NOT NULL DEFAULT ''
 );
 """
+
+_LATER = {("moves", "state"): "TEXT NOT NULL DEFAULT ''"}
+"""Columns that files of earlier releases lack. Those releases name the columns they use, so they
+can go on with a file that has these."""
 
 
 class BufferInUse(UpdateBufferError):
@@ -178,6 +183,7 @@ def damaged(path: str, how: str) -> DamagedBuffer:
 
 def _lay_out(db: sqlite3.Connection) -> None:
     if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        _add_later_columns(db)
         return
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     db.execute("VACUUM")
@@ -186,6 +192,13 @@ def _lay_out(db: sqlite3.Connection) -> None:
         f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION}; "
         f"PRAGMA user_version = {FORMAT}; COMMIT"
     )
+
+
+def _add_later_columns(db: sqlite3.Connection) -> None:
+    for (table, column), kind in _LATER.items():
+        known = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+        if known and column not in known:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
 
 def copy_to_file(memory: sqlite3.Connection, path: str) -> sqlite3.Connection:

@@ -29,7 +29,6 @@ from .buffer_file import BufferInUse
 from .concurrency import to_its_end
 from .entry import Entry, Policy
 from .errors import (
-    AccessDenied,
     BookstoreError,
     BucketError,
     ConfigurationError,
@@ -51,6 +50,9 @@ State = dict[str, Any]
 
 TAKE_UP_PAUSE = 60.0
 """Seconds between looking for what other processes have left behind, at least."""
+
+LISTED = 100
+"""Path changes that the status tells of; it has the number of all."""
 
 _SPREAD = 0.1
 _GOLDEN = 0.618033988749895
@@ -692,9 +694,7 @@ class Checkpointer:
         if entry.failing_since is None:
             entry.failing_since = time.time()
         metrics.CHECKPOINTS.labels("failed").inc()
-        elsewhere = isinstance(error, (BucketError, ConfigurationError))
-        own = not elsewhere or isinstance(error, AccessDenied)
-        if own and str(error) != str(entry.error or ""):
+        if not isinstance(error, health.BUCKET_WIDE) and str(error) != str(entry.error or ""):
             self.log.error("%s is not archived: %s", entry.document, error)
         entry.error = error
         self.health.note(error)
@@ -707,9 +707,9 @@ class Checkpointer:
         self.changed()
 
     def _bucket_is_back(self) -> None:
-        self.moves.retry()
+        self.moves.retry(now=True)
         for entry in self.entries.values():
-            if isinstance(entry.error, BucketError) and not isinstance(entry.error, AccessDenied):
+            if isinstance(entry.error, health.BUCKET_WIDE):
                 entry.retry_at = 0.0
             self._arm(entry)
 
@@ -756,12 +756,20 @@ class Checkpointer:
         """The state of the archive, of JSON types; times in seconds since the epoch."""
         pending = [entry for entry in self.entries.values() if entry.pending]
         failing = [entry for entry in self.entries.values() if entry.error is not None]
+        changes = self.moves.failing
+        saves = {} if self.moves.saves is None else self.moves.saves.status()
         error = self.health.error
-        since = [self.health.failing_since, *(entry.failing_since for entry in failing)]
+        since = [
+            self.health.failing_since,
+            *(entry.failing_since for entry in failing),
+            *(change.since for change in changes),
+            saves.get("failing_since"),
+        ]
         if isinstance(error, ConfigurationError):
             state = "not configured"
         else:
-            state = "retrying" if error is not None or failing else "ok"
+            trouble = error is not None or failing or changes or saves.get("failing_saves")
+            state = "retrying" if trouble else "ok"
         return {
             "status": state,
             "error": str(error) if error else None,
@@ -771,6 +779,10 @@ class Checkpointer:
             "pending_updates": sum(entry.pending for entry in pending),
             "pending_bytes": sum(entry.pending_bytes for entry in pending),
             "failing_documents": {str(entry.document): str(entry.error) for entry in failing},
+            "path_changes": self.moves.listed()[:LISTED],
+            "waiting_path_changes": self.moves.count,
+            "set_aside_path_changes": self.moves.set_aside,
+            **{name: value for name, value in saves.items() if name != "failing_since"},
             "last_checkpoint": self.last_checkpoint,
             "buffer": self._where_buffered(),
             "buffer_bytes": self.buffer.size(),
@@ -803,11 +815,11 @@ class Checkpointer:
                 sizes = await self.buffer.sizes()
                 pending.sort(key=lambda entry: sizes.get(entry.id, 0))
             tasks = [self.spawn(settle(entry)) for entry in pending]
-            moving = self.moves.retry()
-            if moving is not None:
-                tasks.append(moving)
-            if not tasks:
-                return {}
+            self.moves.retry(now=True)
+            if self.moves.due:
+                tasks.append(self.spawn(self.moves.until_none_is_due()))
+            if not tasks:  # what was set aside is not worth waiting for
+                return self._unflushed("")
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
             for task in late:
                 task.cancel()
@@ -824,7 +836,7 @@ class Checkpointer:
             if entry.pending
         }
         why = str(self.health.error or reason)
-        return unflushed | dict.fromkeys(self.moves.names(), why)
+        return unflushed | {name: self.moves.reason(name) or why for name in self.moves.names()}
 
 
 _open: set[Checkpointer] = set()

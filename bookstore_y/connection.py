@@ -180,6 +180,16 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def answer_of(error: BaseException) -> tuple[str, str]:
+    """The error code and message with which S3 caused an error; empty where it was not S3."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ClientError):
+            return code_of(cause), str(cause.response.get("Error", {}).get("Message", ""))
+        cause = cause.__cause__
+    return "", ""
+
+
 @cache
 def _loader() -> Any:
     """botocore's loader of service models, shared so that a process holds them once."""

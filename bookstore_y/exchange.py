@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from pycrdt import Doc
 
-from . import metrics
+from . import finding, metrics
 from .buffer import LARGEST_DOCUMENT, Held, Replaced, Row
 from .concurrency import aside, to_its_end
 from .entry import Entry, Policy
 from .errors import (
+    BookstoreError,
     BucketError,
+    BucketUnavailable,
     ConfigurationError,
     CorruptSnapshot,
     DocumentNotFound,
@@ -29,6 +31,7 @@ from .errors import (
     VersionNotFound,
 )
 from .live import Covering, Live
+from .pathchange import Whereabouts, of_document
 from .snapshot import (
     EMPTY_UPDATE,
     Footprint,
@@ -42,7 +45,7 @@ from .snapshot import (
     state_vector,
     unusable,
 )
-from .version import Facts, Saved, Snapshot
+from .version import Facts, Saved, Snapshot, renamed_from
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -75,7 +78,7 @@ class Exchange:
         saved: Saved | None = None
         while True:
             if follow:
-                await cp.moves.follow()
+                await cp.moves.follow(entry.document.path)
             if not entry.pending or (follow and self.is_replaced(entry)):
                 return saved
             if replaced and entry.fence is None:
@@ -115,7 +118,8 @@ class Exchange:
                 await cp.set_facts(entry)
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
-        if (follow and cp.moves.waiting) or entry.fence != fence:
+        moved = follow and cp.moves.holds_up(entry.document.path)
+        if moved or entry.fence != fence:
             return False, None
         authors, entry.authors = entry.authors, set()
         origin = ""
@@ -127,7 +131,7 @@ class Exchange:
             entry.facts.noted = True
         elif squashed.changed:
             try:
-                saved = await self._save(entry, held, squashed, authors, origin)
+                saved = await self._save(entry, held, squashed, authors, origin, follow)
             except BaseException:
                 entry.authors |= authors
                 entry.origin = entry.origin or origin
@@ -300,11 +304,16 @@ class Exchange:
         squashed: Squashed,
         authors: set[str],
         origin: str,
+        follow: bool,
     ) -> Saved:
         cp = self._checkpointer
         facts = entry.facts
         if not facts.lineage:
             facts.lineage = lineage_of(held.updates()[0])
+        spot = of_document(entry.document)
+        # Without `follow` it is what a change is of, and not what takes its place.
+        replaced = cp.moves.replaced(spot) if follow and not facts.version_id else None
+        former = cp.moves.renamed_from(entry) if follow else None
         entry.putting = asyncio.Event()  # no other can be under way: `entry.writing` is held
         try:
             saved = await cp.archive.save(
@@ -315,17 +324,20 @@ class Exchange:
                     parent="" if facts.deleted else facts.version_id,
                     updates=len(held.pending),
                     authors=tuple(sorted(authors)),
-                    origin=origin or "checkpoint",
+                    origin=origin or (renamed_from(former) if former else "checkpoint"),
                     file_id=facts.file_id,
                     file_hashes=facts.file_states(),
                 ),
-                parent_etag=facts.etag,
+                parent_etag="" if former else replaced.etag if replaced else facts.etag,
+                instead_of=replaced.version_id if replaced else "",
             )
         finally:
             entry.putting.set()
             entry.putting = None
         facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
         facts.noted = False
+        if follow and cp.moves.waiting:
+            await cp.moves.wrote(spot, entry, held.pending[-1].seq)
         entry.looked_at = time.monotonic()
         return saved
 
@@ -355,7 +367,9 @@ class Exchange:
             return await cp.buffer.read(entry.id), None
         except (BucketError, ConfigurationError) as error:
             cp.health.note(error)
-            raise
+            if not (follow and self._goes_on_without(entry, error)):
+                raise
+            return await cp.buffer.read(entry.id), None
         if snapshot is None:
             entry.asked = True
             return await cp.buffer.read(entry.id), None
@@ -389,17 +403,31 @@ class Exchange:
         whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
         return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
 
+    def _goes_on_without(self, entry: Entry, error: BookstoreError) -> bool:
+        """Buffer the live document, if what it builds on has not gone on under its new name, and
+        cannot be read: all of it is archived anew then."""
+        version_id = entry.facts.version_id
+        away = isinstance(error, (BucketUnavailable, ConfigurationError))
+        if away or self._checkpointer.moves.renamed_from(entry) is None:
+            return False
+        if not self._take_whole(entry):
+            return False
+        entry.facts.version_id = version_id
+        entry.asked = True
+        return True
+
     async def _newer(self, entry: Entry, held: Held, follow: bool) -> Snapshot | None:
         """The current version; None if the buffer holds it. Raises like `Archive.load_snapshot`."""
         cp = self._checkpointer
         while True:
             if follow:
-                await cp.moves.follow()
+                await cp.moves.follow(entry.document.path)
             document, known, renames = entry.document, entry.facts.version_id, entry.renames
+            places = cp.moves.whereabouts(document) if follow else [Whereabouts(document)]
             try:
-                if held.base and known and await cp.archive.is_current(document, known):
+                if held.base and known and await finding.is_current(cp.archive, places, known):
                     return None
-                snapshot = await cp.archive.load_snapshot(document)
+                snapshot = await finding.load(cp.archive, places)
             except DocumentNotFound:
                 if not follow or entry.renames == renames:
                     raise
@@ -507,7 +535,8 @@ class Exchange:
             if not entry.live:
                 return
             try:
-                if known and not await cp.archive.is_current(entry.document, known):
+                places = cp.moves.whereabouts(entry.document)
+                if known and not await finding.is_current(cp.archive, places, known):
                     await self.ask(entry, await cp.buffer.read(entry.id))
                 if not entry.attempts and entry.error is not None:  # it was this that had failed
                     entry.error = None

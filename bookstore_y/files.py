@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,10 +11,10 @@ from dataclasses import replace
 from . import keys
 from .bucket import Bucket
 from .errors import BucketUnavailable, DocumentNotFound
-from .objects import Copied, ObjectVersion, StoredObject
+from .objects import ObjectVersion, StoredObject
 from .saving import Saving
 from .settings import BookstoreSettings
-from .version import Facts, Version, renamed_from, version_of
+from .version import Facts, Version, version_of
 
 READINGS = 3
 """Times that a file is read before the way to the bucket is taken to be broken."""
@@ -39,13 +40,15 @@ class Files:
         authors: Iterable[str] = (),
         origin: str = "save",
         content_type: str = "application/octet-stream",
+        anew: bool = False,
     ) -> Version | None:
         """Write a file as its new version; None if that is what the current version says.
 
-        Of two servers that save one file at once the later is current, and both stay.
+        `anew` says that the current version is another file's, whose deletion the bucket has not
+        followed. Of two servers that save one file at once the later is current, and both stay.
         """
         facts = Facts(origin=origin, authors=tuple(authors))
-        return await self.put(self.key(path), path, body, facts, content_type)
+        return await self.put(self.key(path), path, body, facts, content_type, anew=anew)
 
     async def put(
         self,
@@ -56,19 +59,19 @@ class Files:
         content_type: str,
         *,
         kind: str = "save",
+        anew: bool = False,
     ) -> Version | None:
-        """Write a version of `key`, unless it is what the current one says."""
+        """Write a version of `key`, unless it is what the current one says. With `anew` it
+        begins a history."""
         if not self.saving.checked:
             await self.saving.check()
         digest = await asyncio.to_thread(_sha256, body)
-        try:
-            current = await self._bucket.head(key)
-        except DocumentNotFound:
-            parent = ""
-        else:
-            if await asyncio.to_thread(_says, current, body, digest):
+        parent = ""
+        with contextlib.suppress(DocumentNotFound):
+            current = None if anew else await self._bucket.head(key)
+            if current is not None and await asyncio.to_thread(_says, current, body, digest):
                 return None
-            parent = current.version_id
+            parent = "" if current is None else current.version_id
         facts = replace(facts, parent=parent, digest=digest)
         metadata = facts.to_metadata()
         written = await self._bucket.put(key, body, metadata, content_type=content_type)
@@ -98,35 +101,6 @@ class Files:
                     "check the network and any proxy on the way."
                 )
 
-    async def rename(self, source: str, target: str) -> Copied | None:
-        """Follow the rename of a file: its current version goes on under the new key, and the
-        old key gets a delete marker. None when the bucket holds no such file."""
-        if not self.saving.checked:
-            await self.saving.check()
-        if source == target:
-            return None
-        try:
-            current = await self._bucket.head(self.key(source))
-        except DocumentNotFound:
-            return None
-        facts = replace(
-            Facts.from_metadata(current.metadata),
-            parent=current.version_id,
-            origin=renamed_from(source),
-            authors=(),
-        ).renewed()
-        if await self._exists(self.key(target)):  # another file's history ends here
-            await self._bucket.delete(self.key(target))
-        copied = await self._bucket.copy(
-            self.key(source),
-            current.version_id,
-            self.key(target),
-            facts.to_metadata(),
-            content_type=current.content_type,
-        )
-        await self._bucket.delete(self.key(source))
-        return copied
-
     async def _exists(self, key: str) -> bool:
         try:
             await self._bucket.head(key)
@@ -139,15 +113,15 @@ class Files:
         if await self._exists(self.key(path)):
             await self._bucket.delete(self.key(path))
 
-    async def under(self, path: str) -> list[str]:
-        """The paths of the file at `path`, or of the files in the directory at `path`, that the
-        bucket holds now."""
+    async def under(self, path: str) -> list[tuple[str, ObjectVersion]]:
+        """The file at `path`, or the files in the directory at `path`, that the bucket holds now,
+        each with its current version."""
         prefix = self._settings.workspace_prefix
         key = self.key(path)
         page = await self._bucket.page(key, limit=1)
-        here = [path for entry in page.entries if _is_there(entry) and entry.key == key]
+        here = [(path, entry) for entry in page.entries if _is_there(entry) and entry.key == key]
         below = [
-            entry.key[len(prefix) :]
+            (entry.key[len(prefix) :], entry)
             async for entry in self._bucket.list_prefix(f"{key}/")
             if _is_there(entry) and not entry.key.endswith(keys.SNAPSHOT_SUFFIX)
         ]

@@ -10,10 +10,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import metrics
-from .errors import AccessDenied, BookstoreError, BucketError, ConfigurationError
+from .errors import (
+    BookstoreError,
+    BucketError,
+    BucketNotFound,
+    BucketUnavailable,
+    ConfigurationError,
+    VersioningNotEnabled,
+)
 
 RETRY_CAP = 30.0
 """Longest wait, in seconds, between two tries of what fails."""
+
+
+BUCKET_WIDE = (BucketUnavailable, BucketNotFound, VersioningNotEnabled, ConfigurationError)
+"""What keeps everything from the bucket. Any other refusal may be one key's."""
 
 
 def pause(attempts: int, first: float = 0.5) -> float:
@@ -65,7 +76,7 @@ class Health:
         if not isinstance(error, (BucketError, ConfigurationError)):
             return
         metrics.S3_ERRORS.labels(type(error).__name__).inc()
-        if isinstance(error, AccessDenied):
+        if not isinstance(error, BUCKET_WIDE):
             if self.error is None and self._watch is None and not self._closed:
                 self._watch = self._spawn(self._ask_once())
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import keys
 from .errors import BookstoreError, ConfigurationError, DocumentTooLarge, InvalidPath
 from .health import pause
+from .pathchange import moved, of_file
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -52,6 +54,8 @@ class File:
     retry_at: float = 0.0
     attempts: int = 0
     error: BookstoreError | None = None
+    failing_since: float = 0.0
+    """In seconds since the epoch, while `error` is set."""
     task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -102,6 +106,7 @@ class Saves:
         return {
             "pending_saves": len(pending),
             "failing_saves": {file.path: str(file.error) for file in pending if file.error},
+            "failing_since": min((f.failing_since for f in pending if f.error), default=None),
         }
 
     def state_of(self, path: str) -> tuple[bool, BookstoreError | None]:
@@ -172,6 +177,11 @@ class Saves:
         pending = [file for file in taken if file.pending]
         return pending, [file.putting for file in pending if file.putting is not None]
 
+    def putting(self, concerned: Callable[[str], bool]) -> list[asyncio.Event]:
+        """The ends of PUTs that are under way to paths that are concerned."""
+        files = [file for file in self._files.values() if concerned(file.path)]
+        return [file.putting for file in files if file.putting is not None]
+
     async def write_held(self, files: Iterable[File]) -> None:
         """Have what was pending as versions, under the names of then. Raises a `BookstoreError`."""
         for file in files:
@@ -222,7 +232,7 @@ class Saves:
     async def _write(self, file: File) -> None:
         try:
             # Before anything is written, the bucket has to be where the files are.
-            await self._checkpointer.moves.follow()
+            await self._checkpointer.moves.follow(file.path)
             if file.waiting is not None and file.putting is None and not file.held:
                 await self._put(file)
         except ConfigurationError as error:
@@ -253,7 +263,10 @@ class Saves:
                 authors=save.authors,
                 origin=save.origin,
                 content_type=save.content_type,
+                anew=not file.held and cp.moves.replaced(of_file(path)) is not None,
             )
+            if not file.held:
+                await cp.moves.wrote(of_file(path))
             self._written[path] += 1
             done = True
         except (ConfigurationError, DocumentTooLarge, InvalidPath) as error:
@@ -268,7 +281,10 @@ class Saves:
             file.putting = None
             putting.set()
         file.written_at = _now()
+        failed = file.error is not None
         file.error, file.attempts, file.retry_at = None, 0, 0.0
+        if failed:
+            cp.changed()
 
     def _check_size(self, path: str, body: bytes) -> None:
         limit = self._checkpointer.settings.max_document_size
@@ -289,19 +305,13 @@ class Saves:
         cp = self._checkpointer
         if type(error) is not type(file.error):
             cp.log.warning("The save of %s waits to be archived: %s", file.path, error)
+        if file.error is None:
+            file.failing_since = time.time()
         file.error = error
         file.retry_at = _now() + pause(0 if self._flushing else file.attempts)
         file.attempts += 1
         cp.health.note(error)
-
-
-def moved(path: str, source: str, target: str) -> str | None:
-    """Where `path` is after `source` was renamed to `target`; None if that does not concern it."""
-    if path == source:
-        return target
-    if path.startswith(f"{source}/"):
-        return target + path[len(source) :]
-    return None
+        cp.changed()
 
 
 def _now() -> float:

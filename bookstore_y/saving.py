@@ -49,20 +49,28 @@ class Saving:
         self.checked = True
 
     async def save(
-        self, document: Document, update: bytes, facts: Facts, *, parent_etag: str = ""
+        self,
+        document: Document,
+        update: bytes,
+        facts: Facts,
+        *,
+        parent_etag: str = "",
+        instead_of: str = "",
     ) -> Saved:
         """Write `update` as the document's new version, and lose nothing of other writers'.
 
         `facts.parent` and `parent_etag` name the version that `update` builds on, empty for
-        none. What others of the same lineage wrote since is merged in; a version of another
-        lineage stays a version, the new one becomes current, and a warning names both.
+        none. `instead_of` names one that it takes the place of without building on it, a deleted
+        document's, and `parent_etag` is that one's then. What others of the same lineage wrote
+        since is merged in; a version of another lineage stays a version, the new one becomes
+        current, and a warning names both.
         Raises `VersioningNotEnabled` among the other bucket errors.
         """
         if not self.checked:
             await self.check()
         if await self._bucket.honours_conditions():
             return await self._save_conditionally(document, update, facts, parent_etag)
-        return await self._save_and_look(document, update, facts)
+        return await self._save_and_look(document, update, facts, instead_of)
 
     async def _save_conditionally(
         self, document: Document, update: bytes, facts: Facts, parent_etag: str
@@ -101,7 +109,9 @@ class Saving:
                 self._warn_apart(document, written.version_id, apart)
             return Saved(written.version_id, written.etag, update, tuple(merged))
 
-    async def _save_and_look(self, document: Document, update: bytes, facts: Facts) -> Saved:
+    async def _save_and_look(
+        self, document: Document, update: bytes, facts: Facts, instead_of: str
+    ) -> Saved:
         """Without conditional writes: write, see what slipped in since the parent, merge, and
         write again until nothing did."""
         key = snapshot_key(self._settings.workspace_prefix, document)
@@ -113,7 +123,8 @@ class Saving:
             slipped_in = []
             seen = False
             async for version in self._bucket.list_versions(key, first_page=20):
-                if version.version_id == facts.parent or (seen and version.is_delete_marker):
+                end = version.version_id in (facts.parent, instead_of)
+                if end or (seen and version.is_delete_marker):
                     break  # what was deleted before ours was not slipped in
                 seen = seen or version.version_id == written.version_id
                 if version.version_id not in done and not version.is_delete_marker:

@@ -21,7 +21,7 @@ from bookstore_y import BookstoreSettings, checkpointer
 
 from . import workers, yjs
 from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
-from .support import Outage, Reader, config_for
+from .support import Outage, Reader, Refusals, config_for
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -239,3 +239,9 @@ def reader(moto_server: S3Server, moto_bucket: str) -> Reader:
 def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
     """Takes the bucket away, and gives it back."""
     return Outage(monkeypatch)
+
+
+@pytest.fixture
+def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
+    """Has the bucket refuse some requests."""
+    return Refusals(monkeypatch)

@@ -14,7 +14,7 @@ import pytest
 from traitlets.config import Config
 
 from bookstore_y.bucket import Bucket
-from bookstore_y.errors import BookstoreError, BucketUnavailable
+from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable
 from bookstore_y.keys import Document, snapshot_key
 from bookstore_y.objects import Written
 from bookstore_y.snapshot import decompress
@@ -175,6 +175,28 @@ class Outage:
 
     def end(self) -> None:
         self.error = None
+
+
+class Refusals:
+    """Has the bucket refuse some requests of the code under test, and serve all others."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._refused: tuple[str, ...] = ()
+        call = Bucket._call
+
+        async def choosy(bucket: Bucket, what: str, request: Any) -> Any:
+            if what.startswith(self._refused):
+                self.count += 1
+                raise AccessDenied(f"Refused to {what} the bucket.")
+            return await call(bucket, what, request)
+
+        patch.setattr(Bucket, "_call", choosy)
+
+    def of(self, *requests: str) -> None:
+        """From now on refuse what begins like this in the words of an error, such as `delete`, or
+        `read 'workspace/notes`. Without any, refuse nothing."""
+        self._refused = requests
 
 
 class Gate:

@@ -19,7 +19,7 @@ from bookstore_y.bucket import Bucket
 from bookstore_y.buffer import Buffer
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry
-from bookstore_y.errors import BucketError, VersionNotFound
+from bookstore_y.errors import VersionNotFound
 from bookstore_y.keys import Document
 
 from .servers import S3Server, connect
@@ -250,24 +250,27 @@ async def test_what_a_writer_that_was_cut_off_did_not_merge_is_merged_by_who_ope
         assert await store.checkpoint() is None
 
 
-async def test_a_move_that_meets_what_is_gone_is_no_answer_about_another_document(
+async def test_a_rename_that_meets_what_is_gone_is_no_answer_about_a_document(
     config: Config, elsewhere: Config, server: Checkpointer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await archived(elsewhere, "one")
 
-    async def pruned(*args: Any) -> None:
+    async def pruned(*args: Any, **options: Any) -> None:
         raise VersionNotFound("It has been pruned.")
 
     async with S3YStore("moved.txt", config=elsewhere) as store:
         await store.write(Typist().type("moved"))
-    async with S3YStore(PATH, config=config) as store:
-        with monkeypatch.context() as patch:
-            patch.setattr(Archive, "rename", pruned)
-            await server.moves.rename("moved.txt", "renamed.txt")
-            with pytest.raises(BucketError, match="tried again"):
-                await opened(store)
-        await until(lambda: not server.moves.waiting, "the bucket to follow")
-        assert str(await opened(store)) == "one"
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "take_over", pruned)
+        await server.moves.rename("moved.txt", "renamed.txt")
+        async with S3YStore(PATH, config=config) as store:
+            assert str(await opened(store)) == "one"
+        async with S3YStore("renamed.txt", config=config) as store:
+            assert str(await opened(store)) == "moved"
+        (change,) = server.moves.listed()
+        assert "tried again" in change["reason"]
+    await server.moves.try_again()
+    assert not server.moves.waiting
 
 
 async def test_what_another_server_made_meanwhile_is_found_by_who_opens_it_next(

@@ -15,13 +15,13 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore, health
-from bookstore_y.archive import Archive
 from bookstore_y.bucket import Bucket
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.entry import Entry, Policy
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions
+from bookstore_y.saving import Saving
 from bookstore_y.version import Saved
 
 from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of
@@ -926,13 +926,13 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
 ) -> None:
     document = Document("notes")
     copying, go_on = asyncio.Event(), asyncio.Event()
-    save = Archive.save
+    save = Saving.save
 
-    async def slowly(archive: Archive, *args: Any, **kwargs: Any) -> Any:
+    async def slowly(saving: Saving, *args: Any, **kwargs: Any) -> Any:
         if not copying.is_set():
             copying.set()
             await go_on.wait()
-        return await save(archive, *args, **kwargs)
+        return await save(saving, *args, **kwargs)
 
     async with (
         Checkpointer(settings) as fast,
@@ -942,7 +942,7 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
         notes.type("before ")
         await notes.checkpoint()
         await opened(slow, QUIET, document)
-        monkeypatch.setattr(Archive, "save", slowly)
+        monkeypatch.setattr(Saving, "save", slowly)
         await slow.moves.rename("notes", "moved")
         await asyncio.wait_for(copying.wait(), 15)
         await fast.moves.rename("notes", "moved")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..current_files import CurrentFile
-from ..saves import moved
+from ..pathchange import moved
 
 
 class Children(NamedTuple):

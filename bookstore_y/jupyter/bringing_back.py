@@ -48,6 +48,9 @@ class Source:
     now_at: Callable[[str], str | None]
     """Where the file is that the bucket has at a path, after renames that it has not followed;
     None if the file is deleted."""
+    archived_at: Callable[[str], str | None]
+    """Where the bucket has what is at a path, while it refuses to follow a rename; None if it has
+    nothing but what was deleted."""
     away: Callable[[], BookstoreError | None]
     """Why the bucket cannot be used now, as far as is known."""
     note: Callable[[BookstoreError], None]
@@ -166,7 +169,10 @@ class BringingBack:
             if away is not None:
                 raise away
             await source.settle(path)
-            file, is_directory = await source.files.at(path)
+            there = source.archived_at(path)
+            file, is_directory = (None, False)
+            if there is not None:
+                file, is_directory = await source.files.at(there)
         except (BucketError, ConfigurationError) as error:
             source.note(error)
             if self.listed and not known:

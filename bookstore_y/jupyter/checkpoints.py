@@ -175,13 +175,12 @@ class S3Checkpoints(AsyncCheckpoints):
         if extension is None or extension.checkpointer is None:
             return path
         moves = extension.checkpointer.moves
-        if self._blocking:
-            return moves.former(path) or ""
-        try:
-            await moves.follow()
-        except BookstoreError as error:
-            raise http_error(error) from error
-        return path
+        if not self._blocking:
+            try:
+                await moves.follow(path)
+            except BookstoreError as error:
+                raise http_error(error) from error
+        return moves.former(path) or ""  # what was set aside is not followed
 
     # -- listing -------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ class Documents:
         checkpointer = self.running()
         if await self.files.exists(path):
             checkpointer.name_taken(path)
-        await checkpointer.moves.follow()
+        await checkpointer.moves.follow(path)
         if checkpointer.moves.saves is not None:
             await checkpointer.moves.saves.settle(path)
         for document in self.buffered(path):
@@ -124,6 +124,7 @@ class Documents:
             reader=FileReader(bucket, settings),
             settle=self.settle,
             now_at=lambda path: checkpointer.moves.now_at(path),
+            archived_at=lambda path: checkpointer.moves.archived_at(path),
             away=lambda: checkpointer.health.error,
             note=checkpointer.health.note,
         )
@@ -315,5 +316,8 @@ class Documents:
         self, document: Document, since: datetime, file_id: str
     ) -> Document | None:
         checkpointer = self.running()
-        await checkpointer.moves.follow()
+        await checkpointer.moves.follow(document.path)
+        went = checkpointer.moves.went(document, since)
+        if went != document:  # the bucket refuses to follow that
+            return went
         return await checkpointer.archive.whereabouts(document, since, file_id)

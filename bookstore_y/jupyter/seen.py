@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..saves import moved
+from ..pathchange import moved
 from ..settings import BookstoreSettings
 from ..workspace import is_within
 

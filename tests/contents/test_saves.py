@@ -186,7 +186,7 @@ async def test_a_rename_moves_the_saved_file(
     saves.submit(PATH, Save(b"words"))
     await saves.settle(PATH)
     await checkpointer.moves.rename("work", "done")
-    await checkpointer.moves.follow()
+    await checkpointer.moves.follow_all()
     assert files.current(PATH) is None
     assert files.current("done/notes.txt") == b"words"
     assert len((await archive.history("done/notes.txt")).versions) == 2
@@ -215,7 +215,7 @@ async def test_a_save_that_is_being_written_goes_to_the_new_name(
     saves.submit("work/renamed.txt", Save(b"more words"))
     puts.let_go.set()
     await until(nothing_pending(saves), "all to be written")
-    await checkpointer.moves.follow()
+    await checkpointer.moves.follow_all()
     assert files.current(PATH) is None
     assert files.current("work/renamed.txt") == b"more words"
 
@@ -257,7 +257,7 @@ async def test_paths_too_long_for_a_key_hold_up_nothing(
     await checkpointer.moves.rename(name, "short")
     await checkpointer.moves.rename("work", name)
     await checkpointer.moves.delete(name)
-    await checkpointer.moves.follow()
+    await checkpointer.moves.follow_all()
     assert files.current(PATH) == b"words"
 
 

@@ -138,7 +138,7 @@ async def test_edits_in_the_room_of_a_deleted_file_stay_below_the_new_file_of_it
         type_into(archive, old, former.type("old"))
         await archive.checkpoint(old)
         await archive.moves.delete("notes")
-        await archive.moves.follow()
+        await archive.moves.follow_all()
         new = await archive.open(NOTES, QUIET)
         type_into(archive, new, latter.type("new"))
         await archive.checkpoint(new)
@@ -165,7 +165,7 @@ async def test_a_deleted_document_takes_no_name_from_another_after_a_crash(
         type_into(archive, old, former.type("old"))
         await archive.checkpoint(old)
         await archive.moves.delete("notes")
-        await archive.moves.follow()
+        await archive.moves.follow_all()
         new = await archive.open(NOTES, QUIET)
         type_into(archive, new, Typist().type("new"))
         await archive.checkpoint(new)
@@ -277,5 +277,5 @@ async def test_what_the_bucket_has_not_followed_tells_where_its_files_are_now(
         assert moves.now_at("old/deleted.txt") is None
         assert moves.now_at("elsewhere.txt") == "elsewhere.txt"
         outage.end()
-        await moves.follow()
+        await moves.follow_all()
         assert moves.now_at("old/b.txt") == "old/b.txt"

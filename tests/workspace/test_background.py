@@ -55,6 +55,7 @@ class Server:
             reader=FileReader(bucket, self._settings),
             settle=self._nothing,
             now_at=lambda path: self.moved.get(path, path),
+            archived_at=lambda path: path,
             away=lambda: self.away,
             note=lambda error: None,
         )

@@ -46,9 +46,6 @@ class StatusHandler(BookstoreHandler):
         }
         if documents.checkpointer is not None:
             answer.update(documents.checkpointer.status())
-            saves = documents.checkpointer.moves.saves
-            if saves is not None:
-                answer.update(saves.status())
             answer["workspace"] = documents.workspace.status()
             if name is not None:
                 answer["document"] = await _state_of(
