@@ -60,6 +60,7 @@ from .objects import (
     listed,
 )
 from .settings import BookstoreSettings
+from .unanswered import Unanswered
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -315,21 +316,23 @@ class Bucket:
         if if_match is not None:
             condition = {"IfMatch": if_match} if if_match else {"IfNoneMatch": "*"}
         said = digest if digest is not None else await asyncio.to_thread(md5, body)
-        try:
-            answer = await self._call(
-                f"write {key!r} to",
-                lambda s3: s3.put_object(
-                    Bucket=self.name,
-                    Key=key,
-                    # A stream goes out in pieces; the event loop stands still for bytes.
-                    Body=io.BytesIO(body) if len(body) > _LARGE else body,
-                    Metadata=metadata,
-                    ContentType=content_type,
-                    # Refused by the server if a bit flips on the way; every S3 server knows it.
-                    ContentMD5=said,
-                    **condition,
-                ),
+
+        async def write(s3: S3Client) -> Any:
+            self.unanswered.carries(len(body))
+            return await s3.put_object(
+                Bucket=self.name,
+                Key=key,
+                # A stream goes out in pieces; the event loop stands still for bytes.
+                Body=io.BytesIO(body) if len(body) > _LARGE else body,
+                Metadata=metadata,
+                ContentType=content_type,
+                # Refused by the server if a bit flips on the way; every S3 server knows it.
+                ContentMD5=said,
+                **condition,
             )
+
+        try:
+            answer = await self._call(f"write {key!r} to", write)
         except DocumentNotFound as error:  # S3's answer to If-Match on a key that was deleted
             raise PreconditionFailed(str(error)) from error
         return Written(answer.get("VersionId", "null"), self._said(answer, "ETag"))
@@ -354,6 +357,7 @@ class Bucket:
                     f"{key!r} in {self.where} takes {size} bytes, over max_document_size "
                     f"({max_size}); raise c.BookstoreSettings.max_document_size to read it."
                 )
+            self.unanswered.carries(size)
             async with answer["Body"] as stream:
                 body = await stream.read()
             if len(body) != size:
@@ -739,6 +743,11 @@ class Bucket:
         if self._connection is None:
             raise RuntimeError("The bucket is not open; use it inside `async with`.")
         return self._connection
+
+    @property
+    def unanswered(self) -> Unanswered:
+        """The requests that are under way, those of other buckets with equal settings included."""
+        return self._connected().unanswered
 
     async def _call(self, what: str, request: Callable[[S3Client], Awaitable[T]]) -> T:
         self.settings.require_bucket()

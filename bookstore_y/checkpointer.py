@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,9 @@ class Checkpointer:
                 if self._stack is None:
                     async with AsyncExitStack() as stack:
                         await stack.enter_async_context(self.archive)
+                        unanswered = self.archive.bucket.unanswered
+                        unanswered.listeners.add(self.changed)
+                        stack.callback(unanswered.listeners.discard, self.changed)
                         if self._buffer is None:
                             self._buffer = await self._open_buffer()
                             self._buffer.on_change = self._buffer_changed
@@ -752,6 +756,12 @@ class Checkpointer:
             return "disk refuses"
         return "file" if self.buffer.durable else "memory"
 
+    @property
+    def waiting_seconds(self) -> float:
+        """For how long the bucket has not answered a request; 0 unless that is too long."""
+        since = self.archive.bucket.unanswered.since if self._stack is not None else None
+        return 0.0 if since is None else max(0.0, time.time() - since)
+
     def status(self) -> State:
         """The state of the archive, of JSON types; times in seconds since the epoch."""
         pending = [entry for entry in self.entries.values() if entry.pending]
@@ -759,20 +769,27 @@ class Checkpointer:
         changes = self.moves.failing
         saves = {} if self.moves.saves is None else self.moves.saves.status()
         error = self.health.error
+        unanswered = self.archive.bucket.unanswered.since if self._stack is not None else None
         since = [
             self.health.failing_since,
             *(entry.failing_since for entry in failing),
             *(change.since for change in changes),
             saves.get("failing_since"),
+            unanswered,
         ]
         if isinstance(error, ConfigurationError):
             state = "not configured"
         else:
-            trouble = error is not None or failing or changes or saves.get("failing_saves")
-            state = "retrying" if trouble else "ok"
+            trouble = failing or changes or saves.get("failing_saves")
+            state = "retrying" if error or trouble or unanswered is not None else "ok"
+        reason = str(error) if error else None
+        if unanswered is not None and error is None:
+            at = datetime.fromtimestamp(unanswered, timezone.utc).strftime("%H:%M:%S UTC")
+            reason = f"Waiting for the {self.archive.bucket.where} since {at}; edits are kept."
         return {
             "status": state,
-            "error": str(error) if error else None,
+            "error": reason,
+            "waiting_since": unanswered,
             "retrying_since": min((at for at in since if at is not None), default=None),
             "documents": len(self.entries),
             "pending_documents": len(pending),
@@ -851,6 +868,15 @@ def _pending(what: str) -> float:
 
 metrics.PENDING_UPDATES.set_function(partial(_pending, "pending"))
 metrics.PENDING_BYTES.set_function(partial(_pending, "pending_bytes"))
+metrics.PATH_CHANGES.labels("waiting").set_function(
+    lambda: float(sum(cp.moves.count - cp.moves.set_aside for cp in list(_open)))
+)
+metrics.PATH_CHANGES.labels("set aside").set_function(
+    lambda: float(sum(cp.moves.set_aside for cp in list(_open)))
+)
+metrics.WAITING_SECONDS.set_function(
+    lambda: max((cp.waiting_seconds for cp in list(_open)), default=0.0)
+)
 
 
 @atexit.register

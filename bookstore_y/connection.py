@@ -23,6 +23,7 @@ from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 
 from .settings import BookstoreSettings
+from .unanswered import Unanswered
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -67,6 +68,7 @@ class Connection:
     def __init__(self, settings: BookstoreSettings) -> None:
         self.users = 0
         self.probing = asyncio.Lock()
+        self.unanswered = Unanswered()
         self._slots = asyncio.Semaphore(settings.max_threads)
         self._settings = settings
         self._opening = asyncio.Lock()
@@ -79,7 +81,8 @@ class Connection:
             client = await self._current()
             client.users += 1
             try:
-                yield client.s3
+                with self.unanswered.asking():
+                    yield client.s3
             except (ClientError, NoCredentialsError) as error:
                 # botocore reads files and the environment once a session.
                 client.retired = client.retired or _may_be_renewed(error)

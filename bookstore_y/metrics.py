@@ -25,3 +25,13 @@ EVICTIONS = Counter("bookstore_evictions", "Documents evicted from the buffer.")
 RETRYING = Gauge(
     "bookstore_retrying", "1 while something cannot be archived and is tried again, else 0."
 )
+PATH_CHANGES = Gauge(
+    "bookstore_path_changes",
+    "Renames and deletions that the bucket has not followed: waiting, or set aside since it "
+    "refuses them.",
+    ["state"],
+)
+WAITING_SECONDS = Gauge(
+    "bookstore_waiting_seconds",
+    "Seconds for which the bucket has not answered a request, if it is longer than requests take.",
+)

@@ -108,9 +108,11 @@ class Moves:
         """Why that has not been followed, if it was tried."""
         return next((c.reason or None for c in self._changes if str(c) == name), None)
 
-    def listed(self) -> list[dict[str, Any]]:
-        """What the bucket has not followed, of JSON types, in the order in which it happened."""
-        return [change.to_dict(self._blocked_by(change)) for change in self._changes]
+    def listed(self, path: str | None = None) -> list[dict[str, Any]]:
+        """What the bucket has not followed, of JSON types, in the order in which it happened;
+        with `path`, what concerns that."""
+        chosen = [each for each in self._changes if path is None or each.touches(path)]
+        return [change.to_dict(self._blocked_by(change)) for change in chosen]
 
     @property
     def failing(self) -> list[Change]:

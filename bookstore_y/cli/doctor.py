@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..errors import BookstoreError
 from ._config import config_files, load_config, load_settings, unknown_settings
 from ._errors import DONE, FAILED
+from ._live import serving
 from ._options import add_command
 from ._output import Output
 from ._running import output
 from ._text import number, visible
+from .moves import holders, named
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     unknown = unknown_settings(load_config(args))
     files = [str(path) for path in config_files(args)]
     findings = asyncio.run(_examine(out, settings, unknown, files))
+    for finding in _on_this_machine(args, settings, out) if settings.s3_bucket else ():
+        findings.append(finding)
+        _print(out, finding)
     failed = [finding for finding in findings if finding.status == "failed"]
     warnings = [finding for finding in findings if finding.status == "warning"]
     out.document(
@@ -83,11 +89,53 @@ async def _examine(
     findings = []
     async for finding in examine(settings, unknown):
         findings.append(finding)
-        if out.is_terminal:
-            out.say(_line(finding))
-        else:
-            out.say(*_plain_lines(finding))
+        _print(out, finding)
     return findings
+
+
+def _on_this_machine(
+    args: argparse.Namespace, settings: BookstoreSettings, out: Output
+) -> Iterator[Finding]:
+    """What running servers say, and what stopped ones left."""
+    from ..doctor import Finding
+
+    try:
+        for server in serving(settings):
+            yield from _of_server(server.url, server.ask("GET", "/api/bookstore"))
+        for holder in holders(args, settings, out):
+            for move in holder.moves:
+                yield Finding(
+                    "renames and deletions",
+                    "warning",
+                    f"The bucket has not followed the {named(move)}, in {holder.where}: "
+                    f"{move['reason'] or 'it has not been tried yet.'}",
+                    "Allow it, and run `jupyter bookstore moves --retry`; or see `jupyter "
+                    "bookstore moves --help` on dropping it.",
+                )
+    except BookstoreError as error:
+        yield Finding("servers", "warning", f"A running server does not tell. {error}")
+
+
+def _of_server(url: str, status: dict[str, Any]) -> Iterator[Finding]:
+    from ..doctor import Finding
+
+    for problem in status.get("problems", ()):
+        yield Finding("servers", "warning", f"The server at {url}: {problem}")
+    if status.get("status") == "ok":
+        yield Finding("servers", "ok", f"The server at {url} archives here.")
+    elif status.get("error") and status["error"] not in status.get("problems", ()):
+        yield Finding("servers", "warning", f"The server at {url}: {status['error']}")
+    for kind in ("failing_documents", "failing_saves"):
+        for name, reason in status.get(kind, {}).items():
+            said = f"The server at {url} has not archived {name}: {reason}"
+            yield Finding("servers", "warning", said)
+
+
+def _print(out: Output, finding: Finding) -> None:
+    if out.is_terminal:
+        out.say(_line(finding))
+    else:
+        out.say(*_plain_lines(finding))
 
 
 def _plain_lines(finding: Finding) -> Iterator[str]:

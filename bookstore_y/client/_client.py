@@ -104,6 +104,29 @@ class BookstoreClient:
         """
         return self._server.ask("GET", "/api/bookstore", params={"path": path})
 
+    # -- renames and deletions that wait -------------------------------------------------------
+
+    def moves(self) -> list[dict[str, Any]]:
+        """The renames and deletions of files that the bucket has not followed.
+
+        Each has `id`, `what` (`rename`, `deletion`, or `displaced` for the last edits of a document
+        whose name another has taken), `path`, `target`, `state` (`waiting` or `set aside`), `at`
+        and `since` (when it happened and when it first failed, in seconds since the epoch),
+        `reason`, and S3's own `code` and `message`.
+        """
+        return list(self._server.ask("GET", "/api/bookstore/moves")["moves"])
+
+    def retry_moves(self, id: int | None = None) -> list[dict[str, Any]]:
+        """Have the server try one of them, or all, at once; returns those that are left."""
+        body = {} if id is None else {"id": id}
+        return list(self._server.ask("POST", "/api/bookstore/moves/retry", json=body)["moves"])
+
+    def drop_move(self, id: int) -> dict[str, Any]:
+        """Give up on one of them; returns it. The bucket keeps what it has under the old name: a
+        deleted file comes back on an empty disk, a renamed one is there under both names."""
+        body = {"id": id}
+        return dict(self._server.ask("POST", "/api/bookstore/moves/drop", json=body)["dropped"])
+
     # -- as nteract's client -------------------------------------------------------------------
 
     def publish(

@@ -50,6 +50,8 @@ class Documents:
         self.checkpointer: Checkpointer | None = None
         self.started = asyncio.Event()
         """Set once the archive is open, or is known not to open in this process."""
+        self.failure: str | None = None
+        """Why the archive could not be started, in a sentence."""
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
         self.newest = Newest()

@@ -112,7 +112,11 @@ class BookstoreExtension(ExtensionApp):
         checkpointer.log = self.log
         checkpointer.authors_of = self.documents.authors_of
         checkpointer.on_state = self._state_changed
-        self.checkpointer = await checkpointer.__aenter__()
+        try:
+            self.checkpointer = await checkpointer.__aenter__()
+        except BookstoreError as error:
+            self.documents.failure = f"The archive has not started. {error}"
+            raise
         self.documents.checkpointer = checkpointer
         self._serve_workspace()  # handlers of extensions that were loaded since, too
         self.documents.start_workspace(self.log, SETTLING)

@@ -20,6 +20,12 @@ export interface IStatus {
   failing_saves?: Record<string, string>;
   /** What the archive holds and the server's disk has lost. */
   workspace?: IWorkspaceStatus;
+  /** Since when the bucket has not answered, in seconds since the epoch; null while it does. */
+  waiting_since?: number | null;
+  /** Renames and deletions that the bucket has not followed; the first hundred. */
+  path_changes?: IPathChange[];
+  /** All of those. */
+  waiting_path_changes?: number;
   /** Of the document that was asked about. */
   document?: IDocumentStatus;
 }
@@ -34,6 +40,17 @@ export interface IWorkspaceStatus {
   failed: Record<string, string>;
   failures: number;
   error: string | null;
+}
+
+/** A rename or a deletion that the bucket has not followed. */
+export interface IPathChange {
+  id: number;
+  what: 'rename' | 'deletion' | 'displaced';
+  path: string;
+  target: string | null;
+  state: 'waiting' | 'set aside';
+  since: number | null;
+  reason: string | null;
 }
 
 /** How far one document is archived. */

@@ -5,6 +5,8 @@ import { ReactWidget, UseSignal, historyIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IServices } from './services';
+import type { IPathChange } from './api';
+import { refusedOf } from './statusmodel';
 import type { Archived } from './statusmodel';
 import { workspaceExplained, workspaceSaid } from './workspace';
 
@@ -34,7 +36,12 @@ function Item(props: { services: IServices; open: () => void }): JSX.Element | n
   if (archived === 'unknown' && !files) {
     return null;
   }
-  const text = archived === 'unknown' ? files! : said(archived, props.services);
+  const refused = refusedOf(status.status).length;
+  const text =
+    (archived === 'unknown' ? files! : said(archived, props.services)) +
+    (refused
+      ? ' · ' + wording.trans._n('%1 change refused', '%1 changes refused', refused)
+      : '');
   const title = explained(archived, props.services);
   return (
     <button
@@ -45,7 +52,7 @@ function Item(props: { services: IServices; open: () => void }): JSX.Element | n
     >
       <historyIcon.react tag="span" stylesheet="statusBar" />
       <TextItem source={text} />
-      {files && files !== text && <TextItem source={files} />}
+      {files && archived !== 'unknown' && <TextItem source={files} />}
     </button>
   );
 }
@@ -62,6 +69,11 @@ function said(archived: Archived, services: IServices): string {
       );
     case 'pending':
       return trans.__('Archiving…');
+    case 'waiting':
+      return trans.__(
+        'Waiting for the bucket since %1',
+        wording.brief(new Date(status.status!.waiting_since! * 1000), new Date())
+      );
     case 'retrying':
       return trans.__('Not archived: retrying');
     case 'not configured':
@@ -84,6 +96,8 @@ function explained(archived: Archived, services: IServices): string {
   if (archived === 'retrying') {
     lines.push(document?.error ?? state?.error);
     lines.push(trans.__('What you edit is kept, and archived as soon as the bucket is back.'));
+  } else if (archived === 'waiting') {
+    lines.push(state?.error);
   } else if (archived === 'not configured') {
     lines.push(
       state?.error ?? trans.__('No bucket is configured: c.BookstoreSettings.s3_bucket is empty.')
@@ -105,6 +119,30 @@ function explained(archived: Archived, services: IServices): string {
     lines.push(key && trans.__('Key: %1', key));
   }
   lines.push(...workspaceExplained(state?.workspace, trans));
+  const refused = refusedOf(state);
+  for (const change of refused.slice(0, SHOWN)) {
+    lines.push(`${named(change, services)}: ${change.reason}`);
+  }
+  if (refused.length) {
+    lines.push(
+      trans.__('`jupyter bookstore moves` lists, retries and drops such changes.')
+    );
+  }
   lines.push(trans.__('Click to see the version history.'));
   return lines.filter(Boolean).join('\n');
+}
+
+/** Refused changes that the explanation names. */
+const SHOWN = 3;
+
+function named(change: IPathChange, services: IServices): string {
+  const trans = services.wording.trans;
+  switch (change.what) {
+    case 'rename':
+      return trans.__('Rename of %1 to %2', change.path, change.target ?? '');
+    case 'deletion':
+      return trans.__('Deletion of %1', change.path);
+    default:
+      return trans.__('Last edits of the former %1', change.path);
+  }
 }

@@ -3,7 +3,7 @@
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { Api, IStatus } from './api';
+import type { Api, IPathChange, IStatus } from './api';
 import { ApiError } from './api';
 
 /** How a document stands with the bucket. */
@@ -11,6 +11,7 @@ export type Archived =
   | 'unknown'
   | 'archived'
   | 'pending'
+  | 'waiting'
   | 'retrying'
   | 'not configured'
   | 'offline'
@@ -75,6 +76,11 @@ export class StatusModel {
   private _changed = new Signal<this, void>(this);
 }
 
+/** Renames and deletions that have failed, though others may go on. */
+export function refusedOf(status: IStatus | null): IPathChange[] {
+  return (status?.path_changes ?? []).filter(change => change.reason !== null);
+}
+
 /** What the answers of the server mean for the document that was asked about. */
 export function archivedOf(status: IStatus | null, error: ApiError | null): Archived {
   if (error) {
@@ -87,6 +93,9 @@ export function archivedOf(status: IStatus | null, error: ApiError | null): Arch
     return 'not configured';
   }
   const document = status.document;
+  if (status.waiting_since) {
+    return 'waiting';
+  }
   if (status.error || document?.error) {
     return 'retrying';
   }

@@ -10,6 +10,7 @@ from .contents import serve_workspace
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
 from .landing import ClonePage, FSClonePage, GalleryPage, LoggedInPage
+from .moves import DropMoveHandler, MovesHandler, RetryMovesHandler
 from .publish import PublishHandler
 from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
@@ -37,6 +38,9 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (rf"/api/bookstore/undelete{_PATH}", UndeleteHandler),
         (rf"/api/bookstore/publish{_PATH}", PublishHandler),
         (r"/api/bookstore/published/?", PublishedHandler),
+        (r"/api/bookstore/moves/?", MovesHandler),
+        (r"/api/bookstore/moves/retry", RetryMovesHandler),
+        (r"/api/bookstore/moves/drop", DropMoveHandler),
         (r"/api/bookstore/clone/*", CloneHandler),
         (r"/api/bookstore/fs-clone/*", FSCloneHandler),
         (r"/bookstore/?", GalleryPage),

@@ -32,6 +32,7 @@ from ...errors import (
     UpdateBufferError,
     VersionInColdStorage,
 )
+from ...moves import ChangeNeeded
 from ..cloning import FeatureOff
 from ..documents import Documents
 from ..files import UnusableContent
@@ -47,6 +48,7 @@ _STATUS: list[tuple[type[BookstoreError], int]] = [
     (FeatureOff, 404),
     (NotFound, 404),
     (Conflict, 409),
+    (ChangeNeeded, 409),
     (DocumentTooLarge, 413),
     (UnsupportedDocument, 422),
     (UnusableContent, 422),

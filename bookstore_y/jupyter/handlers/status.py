@@ -11,10 +11,14 @@ from ...checkpointer import Checkpointer
 from ...errors import BookstoreError
 from ...keys import check_path
 from ...settings import BookstoreSettings
+from ..arrangement import archives_nothing, not_in_use
 from ..documents import Documents
 from ..newest import AGE, WHILE_PENDING
 from .arguments import Query, path_of
 from .base import BookstoreHandler, call
+
+PATIENCE = 3.0
+"""Seconds that the bucket has to tell a document's newest version."""
 
 _PACKAGED = Path(__file__).parents[1] / "openapi.yaml"
 _IN_CHECKOUT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
@@ -51,7 +55,17 @@ class StatusHandler(BookstoreHandler):
                 answer["document"] = await _state_of(
                     documents, documents.checkpointer, name, fresh=fresh
                 )
+        self._add_problems(answer)
         self.answer(answer)
+
+    def _add_problems(self, answer: dict[str, Any]) -> None:
+        """Say what keeps the archive from being what the configuration asks for."""
+        serverapp = self.documents.serverapp
+        problem = self.documents.failure or not_in_use(serverapp)
+        other = archives_nothing(serverapp)
+        answer["problems"] = [each for each in (problem, other) if each is not None]
+        if problem is not None and not answer.get("error"):
+            answer["status"], answer["error"] = "not configured", problem
 
 
 class DescriptionHandler(BookstoreHandler):
@@ -76,17 +90,22 @@ async def _state_of(
     error = next((str(error) for error in errors if error is not None), None)
     updates = sum(entry.pending for entry in entries)
     newest = None
-    if checkpointer.health.error is None:
+    there = checkpointer.moves.archived_at(path)
+    if checkpointer.health.error is None and there is not None:
         written = *(entry.facts.version_id for entry in entries), saves and saves.written(path)
         age = 0.0 if fresh else WHILE_PENDING if updates or pending else AGE
+        asking = documents.newest.of(checkpointer.archive, there, written, age)
         try:
-            newest = await documents.newest.of(checkpointer.archive, path, written, age)
+            newest = await asyncio.wait_for(asking, PATIENCE)
         except BookstoreError as problem:
             error = error or str(problem)
+        except (TimeoutError, asyncio.TimeoutError):
+            pass  # it goes on; whoever asks next may have it, or hear that nothing is answered
     return {
         "path": path,
         "pending_updates": updates,
         "pending_save": pending,
+        "path_changes": checkpointer.moves.listed(path),
         "error": error,
         "newest": newest and newest.to_dict(),
     }

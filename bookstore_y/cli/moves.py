@@ -1,0 +1,204 @@
+"""`jupyter bookstore moves`: renames and deletions that the bucket has not followed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._config import load_config, load_settings, require_bucket
+from ._errors import ASKED_WRONGLY, DONE, FAILED, NOT_FOUND, CommandError
+from ._live import serving
+from ._options import add_command, complete
+from ._output import Output
+from ._running import output
+from ._text import visible
+from ._times import local
+
+if TYPE_CHECKING:
+    from ..client._server import JupyterServer
+    from ..recovery import BufferOptions
+    from ..settings import BookstoreSettings
+
+Moves = list[dict[str, Any]]
+
+MEANING = (
+    "Dropping a change leaves the bucket as it is. A file that you deleted stays in the archive, "
+    "and comes back on an empty disk. One that you renamed stays there under its old name, too, "
+    "and its history under the new name may begin with the next version. No version is removed."
+)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A running server, or a buffer file that no server has open, and what it has."""
+
+    where: str
+    moves: Moves
+    retry: Callable[[int | None], Moves]
+    drop: Callable[[int], dict[str, Any]]
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of this command."""
+    parser = add_command(
+        subparsers,
+        "moves",
+        run,
+        help="list, retry or drop renames and deletions that the bucket has not followed",
+        description="List the renames and deletions of files that the bucket has not followed, "
+        "with the reason: in running servers of yours that use this bucket and prefix, and in what "
+        f"stopped ones left on this machine. Exits with 1 if there are any. {MEANING}",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--retry", action="store_true", help="try them again now, all of them")
+    what.add_argument("--drop", metavar="ID", type=int, help="give up on this one")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--server", metavar="URL", help="this Jupyter server alone (with its token)")
+    file = where.add_argument(
+        "--file", metavar="FILE", help="this buffer file alone, which no server has open"
+    )
+    complete(file, "file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, retry or drop; 0 when nothing is left that the bucket has not followed."""
+    settings = load_settings(args)
+    require_bucket(settings)
+    out = output(args)
+    chosen = _chosen(args, settings, out)
+    if args.drop is not None:
+        return _drop(chosen, args.drop, out)
+    if args.retry:
+        chosen = [
+            Holder(each.where, each.retry(None) if each.moves else [], each.retry, each.drop)
+            for each in chosen
+        ]
+    found = [(each.where, move) for each in chosen for move in each.moves]
+    out.document({"moves": [{"where": where, **move} for where, move in found]})
+    for where, move in found:
+        _say(out, where, move)
+    if not found:
+        out.say("The bucket has followed all renames and deletions.")
+    return FAILED if found else DONE
+
+
+def _drop(chosen: list[Holder], number: int, out: Output) -> int:
+    having = [each for each in chosen if any(move["id"] == number for move in each.moves)]
+    if not having:
+        raise CommandError(
+            f"No rename or deletion {number} waits; run `jupyter bookstore moves` to list those "
+            "that do.",
+            NOT_FOUND,
+        )
+    if len(having) > 1:
+        places = ", ".join(visible(each.where) for each in having)
+        raise CommandError(
+            f"There is a change {number} in each of {places}; say which with --server or --file.",
+            ASKED_WRONGLY,
+        )
+    dropped = having[0].drop(number)
+    out.document({"dropped": {"where": having[0].where, **dropped}})
+    out.say(f"Dropped: {named(dropped)}.", MEANING)
+    return DONE
+
+
+def _say(out: Output, where: str, move: dict[str, Any]) -> None:
+    since = move["since"] or move["at"]
+    when = local(datetime.fromtimestamp(since, timezone.utc))
+    out.say(
+        f"{move['id']:>4}  {named(move)}",
+        f"      {move['state']} since {when}, in {visible(where)}",
+        f"      {visible(move['reason'] or 'It has not been tried yet.')}",
+    )
+
+
+def named(move: dict[str, Any]) -> str:
+    """A change in words."""
+    path = visible(move["path"])
+    if move["what"] == "rename":
+        return f"rename of {path} to {visible(move['target'])}"
+    return f"deletion of {path}" if move["what"] == "deletion" else f"last edits of {path}"
+
+
+# -- who has them ----------------------------------------------------------------------------------
+
+
+def _chosen(args: argparse.Namespace, settings: BookstoreSettings, out: Output) -> list[Holder]:
+    from ..client._current import find_server
+
+    if args.file is not None:
+        if not Path(args.file).is_file():
+            raise CommandError(f"There is no file {visible(args.file)}.", ASKED_WRONGLY)
+        return [_of_file(Path(args.file).absolute(), settings, args)]
+    if args.server is not None:
+        return [_of_server(find_server(args.server, None))]
+    return holders(args, settings, out)
+
+
+def holders(args: argparse.Namespace, settings: BookstoreSettings, out: Output) -> list[Holder]:
+    """All there are on this machine. Raises a `BookstoreError` when a server refuses."""
+    found = [_of_server(server) for server in serving(settings)]
+    return found + _of_files(args, settings, out)
+
+
+def _of_files(args: argparse.Namespace, settings: BookstoreSettings, out: Output) -> list[Holder]:
+    from ..buffer_file import BufferInUse
+    from ..errors import UpdateBufferError
+    from ..left_moves import files
+
+    found = []
+    for path in files(settings, _options(args)):
+        try:
+            found.append(_of_file(path, settings, args))
+        except BufferInUse:
+            continue  # its server lives, and is asked itself
+        except UpdateBufferError as error:
+            out.warn(str(error))
+    return found
+
+
+def _options(args: argparse.Namespace) -> BufferOptions:
+    from ..store import S3YStore
+
+    return S3YStore("settings", config=load_config(args)).buffer_options()
+
+
+def _of_file(path: Path, settings: BookstoreSettings, args: argparse.Namespace) -> Holder:
+    from .. import left_moves
+
+    return Holder(
+        str(path),
+        left_moves.listed(path),
+        lambda _: asyncio.run(left_moves.retry(settings, path, _options(args).recovery_dir)),
+        lambda number: asyncio.run(left_moves.drop(path, number)),
+    )
+
+
+def _of_server(server: JupyterServer) -> Holder:
+    def retry(number: int | None) -> Moves:
+        body = {} if number is None else {"id": number}
+        return list(_ask(server, "POST", "/retry", body)["moves"])
+
+    def drop(number: int) -> dict[str, Any]:
+        return dict(_ask(server, "POST", "/drop", {"id": number})["dropped"])
+
+    return Holder(server.url, _ask(server, "GET")["moves"], retry, drop)
+
+
+def _ask(server: JupyterServer, method: str, call: str = "", body: Any = None) -> Any:
+    from ..client._errors import RequestRefused
+
+    try:
+        return server.ask(method, f"/api/bookstore/moves{call}", json=body)
+    except RequestRefused as error:
+        if error.status_code not in (401, 403):
+            raise
+        raise CommandError(
+            f"The server at {server.url} does not let this command in ({error}); give --server "
+            "its URL with its token, as `jupyter server list` shows it."
+        ) from None
