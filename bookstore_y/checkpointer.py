@@ -829,8 +829,9 @@ class Checkpointer:
             # What arrives while this runs is flushed in another round.
             pending = [entry for entry in self.entries.values() if entry.pending]
             if len(pending) > 1:  # there may not be the time for all of them
-                sizes = await self.buffer.sizes()
-                pending.sort(key=lambda entry: sizes.get(entry.id, 0))
+                with contextlib.suppress(UpdateBufferError):  # then in any order
+                    sizes = await self.buffer.sizes()
+                    pending.sort(key=lambda entry: sizes.get(entry.id, 0))
             tasks = [self.spawn(settle(entry)) for entry in pending]
             self.moves.retry(now=True)
             if self.moves.due:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .archive import Archive
 from .buffer import Facts
-from .errors import BookstoreError, NotFound
+from .errors import BookstoreError, NotFound, UpdateBufferError
 from .keys import Document
 from .recovery import Recovery, Stranger
 from .salvage import documents_of
@@ -32,7 +32,7 @@ class Fit(Enum):
     ALIKE = "it has their histories"
     ABSENT = "it does not have what they build on"
     NEW = "it has none of them, and they build on nothing"
-    UNKNOWN = "it cannot be asked"
+    UNKNOWN = "it cannot tell"
 
 
 async def choose(archive: Archive, recovery: Recovery) -> None:
@@ -41,15 +41,20 @@ async def choose(archive: Archive, recovery: Recovery) -> None:
     if not strangers:
         return
     fits: dict[Path, Fit] = {}
+    unread: set[Stranger] = set()
 
     async def ask() -> None:
         for stranger in strangers:
-            documents = await asyncio.to_thread(documents_of, stranger.path)
+            try:
+                documents = await asyncio.to_thread(documents_of, stranger.path)
+            except (UpdateBufferError, OSError):
+                unread.add(stranger)  # another process lives on it, say, or has archived it
+                continue
             fits[stranger.path] = await fit_of(archive, documents)
 
     with contextlib.suppress(asyncio.TimeoutError, BookstoreError):
         await asyncio.wait_for(ask(), PATIENCE)
-    for stranger in strangers:
+    for stranger in set(strangers) - unread:
         fit = fits.get(stranger.path, Fit.UNKNOWN)
         recovery.decide(stranger, belongs=_belongs(stranger, fit), final=fit is Fit.APART)
 
@@ -78,4 +83,6 @@ async def fit_of_one(archive: Archive, document: Document, facts: Facts) -> Fit:
         current = await archive.lineage(document)
     except NotFound:
         return Fit.ABSENT if facts.version_id else Fit.NEW
+    if not (current and facts.lineage):  # another program wrote it, or it was never archived
+        return Fit.UNKNOWN
     return Fit.ALIKE if current == facts.lineage else Fit.APART

@@ -13,7 +13,7 @@ from typing import Any
 from . import buffer_file
 from .buffer import Facts
 from .buffer_file import DamagedBuffer
-from .errors import InvalidPath, UpdateBufferError
+from .errors import InvalidPath
 from .keys import Document
 
 _KEYS = {"documents": "id", "bases": "document", "updates": "seq", "rejected": "seq", "moves": "id"}
@@ -216,12 +216,8 @@ def _give_tables(path: Path, template: Path) -> None:
 
 
 def documents_of(path: Path) -> list[tuple[Document, Facts]]:
-    """The documents with something pending in a file that is sound; none for one that is not, or
-    that is in use."""
-    try:
-        salvaged = Salvaged(path)
-    except (UpdateBufferError, OSError):
-        return []
+    """The documents with something pending in a file. Raises like `Salvaged`."""
+    salvaged = Salvaged(path)
     try:
         return [(held.document, held.facts) for held in salvaged.documents()]
     finally:

@@ -210,7 +210,11 @@ class BookstoreExtension(ExtensionApp):
             http_server.stop()
         ending = asyncio.create_task(self.documents.workspace.stop())
         flush = Flush(self.documents, checkpointer, self.saves, self.log)
-        late = await flush.run(self.documents.settings.shutdown_timeout)
+        late: dict[str, str] = {}
+        try:
+            late = await flush.run(self.documents.settings.shutdown_timeout)
+        except Exception:  # whatever it is, what is pending is kept below
+            self.log.exception("The flush of the archive failed:")
         await ending
         manager = self._archiving_manager()
         if manager is not None:

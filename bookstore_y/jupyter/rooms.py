@@ -180,19 +180,25 @@ class Rooms:
             client.on_message = _ignore
         self._last_captures = [room.store.last_capture() for room in rooms if room.ready]
         for room in rooms:
-            if room.ready and self._has_file(room) and self._autosaves(room):
-                encoding, kind, file_id = room.id.split(":", 2)
-                loaders = self.collaboration.file_loaders
-                if file_id in loaders:
-                    document = await self.live(room)
-                    loader = loaders[file_id]
-                    _put_off_saving(room.room, loader)
-                    self._unsaved.append(_Unsaved(room.store, document, loader, encoding, kind))
+            try:
+                await self._note_unsaved(room)
+            except Exception as error:  # noqa: BLE001 - its file may stay behind, the others not
+                self._serverapp.log.warning("A file is not saved at the end: %r", error)
         await asyncio.gather(*map(has_read, clients))
         self.capture()
         for client in clients:
             client.close(GOING_AWAY, "The server is shutting down.")
             client.send = _ignore  # what the room may have for it yet it gets when it returns
+
+    async def _note_unsaved(self, room: OpenRoom) -> None:
+        if not (room.ready and self._has_file(room) and self._autosaves(room)):
+            return
+        encoding, kind, file_id = room.id.split(":", 2)
+        loaders = self.collaboration.file_loaders
+        if file_id in loaders:
+            document, loader = await self.live(room), loaders[file_id]
+            _put_off_saving(room.room, loader)
+            self._unsaved.append(_Unsaved(room.store, document, loader, encoding, kind))
 
     async def save(self, within: float) -> None:
         """Save the files of closed rooms that are behind; they may take `within` seconds.

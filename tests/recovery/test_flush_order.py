@@ -64,9 +64,11 @@ async def test_small_documents_go_before_large_ones(
         return await put(bucket, key, *args, **kwargs)
 
     async with server() as archive:
-        await archive.archive.check()
+        entries = await documents(archive, 300_000, 10, 3_000)
+        assert await archive.flush(30) == {}
+        for entry in entries:
+            type_into(archive, entry, Typist().type("more"))
         monkeypatch.setattr(Bucket, "put", noted)
-        await documents(archive, 300_000, 10, 3_000)
         assert await archive.flush(30) == {}
     assert len(order) == 3
     assert order[-1] == "workspace/of-300000.y.zst"
