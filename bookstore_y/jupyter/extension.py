@@ -22,7 +22,7 @@ from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
 from .flushing import Flush
-from .handlers import routes, serve_workspace
+from .handlers import routes, serve_rooms, serve_workspace
 from .names import chooses
 from .stopping import end_idle_workers_at_exit, stop_in_order
 
@@ -83,7 +83,7 @@ class BookstoreExtension(ExtensionApp):
         )
 
     def initialize_handlers(self) -> None:
-        """The REST calls; and the session request of collaboration, to bring back lost files."""
+        """The REST calls, and the files that are in the archive alone."""
         self.handlers.extend(routes())
         self._serve_workspace()
 
@@ -92,6 +92,8 @@ class BookstoreExtension(ExtensionApp):
         serve_workspace(serverapp.web_app, serverapp.base_url)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        # Before anything is awaited: a tab may be there as soon as the server answers.
+        serve_rooms(serverapp.web_app)
         self._undo_signals = stop_in_order(serverapp, self._is_flushing)
         end_idle_workers_at_exit()
         # Not before: another extension, as jupytext's does, may put its own manager in its place.

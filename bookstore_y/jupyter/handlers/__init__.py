@@ -6,6 +6,7 @@ from tornado.web import RequestHandler
 
 from .base import http_error
 from .clone import CloneHandler, FSCloneHandler
+from .collaboration import serve_rooms
 from .contents import serve_workspace
 from .history import DiffHandler, VersionHandler, VersionsHandler
 from .label import LabelHandler
@@ -14,12 +15,9 @@ from .moves import DropMoveHandler, MovesHandler, RetryMovesHandler
 from .publish import PublishHandler
 from .published import PublishedHandler
 from .restore import RestoreHandler, UndeleteHandler
-from .room import ROUTE as ROOM_ROUTE
-from .room import room_handler
-from .session import session_handler
 from .status import DescriptionHandler, StatusHandler
 
-__all__ = ["http_error", "room_handler", "routes", "serve_workspace", "session_handler"]
+__all__ = ["http_error", "routes", "serve_rooms", "serve_workspace"]
 
 _PATH = r"(?P<path>/.*)?"
 """A document's path. Which paths can be a key is for `keys.check_path` to say."""
@@ -27,7 +25,7 @@ _PATH = r"(?P<path>/.*)?"
 
 def routes() -> list[tuple[str, type[RequestHandler]]]:
     """All routes, below the server's base URL."""
-    found: list[tuple[str, type[RequestHandler]]] = [
+    return [
         (r"/api/bookstore/?", StatusHandler),
         (r"/api/bookstore/openapi\.yaml", DescriptionHandler),
         (rf"/api/bookstore/versions{_PATH}", VersionsHandler),
@@ -48,8 +46,3 @@ def routes() -> list[tuple[str, type[RequestHandler]]]:
         (r"/bookstore/clone/*", ClonePage),
         (r"/bookstore/fs-clone/*", FSClonePage),
     ]
-    session, room = session_handler(), room_handler()
-    if session is not None and room is not None:
-        # Extensions load by name, so these routes come before jupyter_server_ydoc's own.
-        found += [(r"/api/collaboration/session/(.*)", session), (ROOM_ROUTE, room)]
-    return found

@@ -282,7 +282,7 @@ def _model(name: str, path: str, file: Any) -> dict[str, Any]:
 def serve_workspace(application: web.Application, base_url: str) -> None:
     """Have all handlers of files that an application has by now find what the archive holds."""
     pages = re.compile(re.escape(base_url) + _PAGES)
-    for rule in _rules(application.default_router):
+    for rule in rules(application.default_router):
         target, pattern = rule.target, getattr(rule.matcher, "regex", None)
         if not isinstance(target, type) or issubclass(target, _OfWorkspace):
             continue
@@ -302,10 +302,10 @@ def _with(base: type[_OfWorkspace], handler: type[JupyterHandler]) -> type[Jupyt
     return type(handler.__name__, (base, handler), {"__module__": handler.__module__})
 
 
-def _rules(router: Any) -> Iterator[Rule]:
+def rules(router: Any) -> Iterator[Rule]:
     """All rules of a router, those of routers in it included."""
     for rule in router.rules:
         if hasattr(rule.target, "rules"):
-            yield from _rules(rule.target)
+            yield from rules(rule.target)
         else:
             yield rule

@@ -31,9 +31,6 @@ TRY_AGAIN = 4500
 _ALL_IT_HAS = b"\x00\x01"
 """How the message begins with which a client gives what the server lacks (y-protocols' sync.js)."""
 
-ROUTE = r"/api/collaboration/room/(.*)"
-"""jupyter_server_ydoc's own (its app.py)."""
-
 
 class _Preparing(JupyterHandler):
     """Comes between jupyter_server's `prepare`, which tells who asks, and that of
@@ -79,27 +76,11 @@ class _Preparing(JupyterHandler):
         ]
 
 
-def room_handler() -> type[WebSocketHandler] | None:
-    """A handler of collaboration's rooms. None without jupyter_server_ydoc."""
-    try:
-        from jupyter_server_ydoc.handlers import (  # type: ignore[import-untyped]
-            YDocWebSocketHandler,
-        )
-    except ImportError:
-        return None
+def room_handler(theirs: Any) -> type[WebSocketHandler]:
+    """A handler of collaboration's rooms, made of jupyter_server_ydoc's own."""
 
-    class RoomHandler(YDocWebSocketHandler, _Preparing):  # type: ignore[misc]
+    class RoomHandler(theirs, _Preparing):  # type: ignore[misc]
         """GET /api/collaboration/room/<format>:<type>:<file id>."""
-
-        def initialize(self) -> None:
-            """With what jupyter_server_ydoc gives its own handler, once both are loaded."""
-            collaboration = documents_of(self).rooms.collaboration
-            handlers = () if collaboration is None else collaboration.handlers
-            for _, handler, *arguments in handlers:
-                if handler is YDocWebSocketHandler:
-                    super().initialize(**(arguments[0] if arguments else {}))
-                    return
-            raise web.HTTPError(404)
 
         async def open(self, room_id: str) -> None:
             self._opens = True

@@ -16,18 +16,14 @@ from .arguments import Fields
 from .base import answer_error, documents_of, http_error
 
 
-def session_handler() -> type[APIHandler] | None:
-    """A handler of collaboration's session request that brings a lost file back first.
+def session_handler(theirs: Any) -> type[APIHandler]:
+    """A handler of collaboration's session request that brings a lost file back first, made of
+    jupyter_server_ydoc's own.
 
     A client asks for a session before it opens a document's room, and a room needs the file.
-    None without jupyter_server_ydoc.
     """
-    try:
-        from jupyter_server_ydoc import handlers as ydoc  # type: ignore[import-untyped]
-    except ImportError:
-        return None
 
-    class SessionHandler(ydoc.DocSessionHandler):  # type: ignore[misc]
+    class SessionHandler(theirs):  # type: ignore[misc]
         """PUT /api/collaboration/session/<path>."""
 
         _given: Session | None = None
@@ -63,7 +59,7 @@ def session_handler() -> type[APIHandler] | None:
 def versions_of(kind: str) -> tuple[str, str]:
     """The releases of jupyter_server_ydoc and of the shared model of a document type. A tab whose
     page is of others may not go on with this server."""
-    from jupyter_server_ydoc import __version__
+    from jupyter_server_ydoc import __version__  # type: ignore[import-untyped]
     from jupyter_ydoc import ydocs
 
     model = ydocs.get(kind, ydocs["file"])()
