@@ -75,13 +75,16 @@ class BringingBack:
         placer: Placer,
         absent: AbsentFiles,
         written: Callable[[str, Written], None],
+        was_here: Callable[[str], bool],
     ) -> None:
-        """`written` is told of each file that is back."""
+        """`written` is told of each file that is back; `was_here` tells of a path that this disk
+        has had, so that the file was removed from it."""
         self.absent = absent
         self.placer = placer
         self.listed = False
         """Whether `absent` holds all that is absent."""
         self._written = written
+        self._was_here = was_here
         self._source: Source | None = None
         self._started = asyncio.Event()
         self._budget = Budget(MEMORY)
@@ -169,10 +172,7 @@ class BringingBack:
             if away is not None:
                 raise away
             await source.settle(path)
-            there = source.archived_at(path)
-            file, is_directory = (None, False)
-            if there is not None:
-                file, is_directory = await source.files.at(there)
+            file, is_directory = await self._look(source, path)
         except (BucketError, ConfigurationError) as error:
             source.note(error)
             if self.listed and not known:
@@ -188,6 +188,19 @@ class BringingBack:
             await self.placer.make_directory(path)
             return Found.DIRECTORY
         return Found.NOTHING
+
+    async def _look(self, source: Source, path: str) -> tuple[CurrentFile | None, bool]:
+        """What the bucket has of what is at a path now."""
+        there = source.archived_at(path)
+        if there is None:
+            return None, False
+        file, is_directory = await source.files.at(there)
+        if is_directory and file is None and not self.absent.is_directory(path):
+            # A directory that was removed with all that was in it does not come back, since a
+            # file browser that shows it asks for it again and again.
+            below = await source.files.all(there)
+            is_directory = any(not self._was_here(each.path) for each in below)
+        return file, is_directory
 
     async def _fetch(self, source: Source, path: str, file: CurrentFile) -> Found:
         growth = SNAPSHOT_GROWTH if file.newest.is_snapshot else 1

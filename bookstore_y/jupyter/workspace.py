@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ AT_ONCE = 8
 REFUSALS = 20
 """Files in a row that the disk may refuse before the others are not tried."""
 
+TRIES = 5
+"""Times that a file is asked for while the bucket says that it is unavailable."""
+
 TOLD = 20
 """Files whose trouble is told one by one."""
 
@@ -46,7 +50,9 @@ class Workspace:
         self._settings = settings
         self._placer = placer
         self._absent = AbsentFiles()
-        self._bringing = BringingBack(placer, self._absent, self._written)
+        self._bringing = BringingBack(
+            placer, self._absent, self._written, lambda path: path in self._seen
+        )
         self._seen = SeenFiles(None, settings)
         self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
         self._state = "starting"
@@ -54,6 +60,7 @@ class Workspace:
         self._failed: dict[str, str] = {}
         self._restored = self._bytes = self._spent = 0
         self._refusals = 0
+        self._unavailable: Counter[str] = Counter()
         self._reason = ""
         self._task: asyncio.Task[None] | None = None
         self._since_listing: list[Callable[[], None]] | None = None
@@ -308,7 +315,7 @@ class Workspace:
         self._seen.flush()
 
     async def _write(self, source: Source) -> None:
-        self._state = "restoring"
+        self._state, self._error = "restoring", None
         found = [(path, self._absent.get(path)) for path in self._absent.below("")]
         wanted = [(path, file) for path, file in found if file is not None]
         wanted.sort(key=lambda item: item[1].newest.last_modified, reverse=True)
@@ -331,7 +338,11 @@ class Workspace:
                     self._spent -= size
             except BucketUnavailable as error:
                 self._spent -= size
-                unavailable.append(error)
+                self._unavailable[path] += 1
+                if self._unavailable[path] < TRIES:
+                    unavailable.append(error)
+                else:  # it may be this file alone
+                    self._fails(path, error)
             except Exception as error:  # noqa: BLE001 - one file's trouble is no other's
                 self._spent -= size
                 self._fails(path, error)

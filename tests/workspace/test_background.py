@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -186,6 +187,18 @@ async def test_what_was_removed_from_a_kept_disk_does_not_come_back_by_itself(
         assert await here.workspace.bring_back("a.txt") is Found.FILE  # whoever asks gets it
 
 
+async def test_a_folder_that_was_removed_from_a_kept_disk_does_not_come_back(
+    server: Start, archive: Archive
+) -> None:
+    await save(archive, work__a_txt=b"a")
+    async with server() as here:
+        await here.done()
+        shutil.rmtree(here.root / "work")
+        assert await here.workspace.bring_back("work") is Found.NOTHING
+        await save(archive, work__b_txt=b"of another server")
+        assert await here.workspace.bring_back("work") is Found.DIRECTORY
+
+
 async def test_what_others_archived_meanwhile_comes_to_a_kept_disk(
     server: Start, archive: Archive
 ) -> None:
@@ -258,6 +271,25 @@ async def test_a_file_that_cannot_be_read_is_told_and_holds_up_no_other(
         assert list(state["failed"]) == ["damaged.ipynb"]
         with pytest.raises(BookstoreError):
             await here.workspace.bring_back("damaged.ipynb")
+
+
+async def test_a_file_that_is_always_unavailable_holds_up_no_other(
+    server: Start, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(archive, **{f"{number}_txt": b"words" for number in range(20)})
+    read = FileReader.read
+
+    async def never(self: FileReader, file: Any) -> Any:
+        if file.path == "7.txt":
+            raise BucketUnavailable("It arrives damaged, and different each time.")
+        return await read(self, file)
+
+    monkeypatch.setattr(FileReader, "read", never)
+    monkeypatch.setattr("bookstore_y.jupyter.workspace.pause", lambda *_: 0.0)
+    async with server() as here:
+        state = await here.done()
+        assert len(here.files()) == 19
+        assert list(state["failed"]) == ["7.txt"]
 
 
 async def test_a_save_stands_in_for_a_snapshot_that_cannot_be_read(
