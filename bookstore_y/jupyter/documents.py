@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Documents:
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
         self.newest = Newest()
-        self.workspace = Workspace(settings, Placer(serverapp, self.files))
+        self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
         self._outside = OutsideChanges(self.rooms, serverapp)
         self.returning = Returning(
             self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
@@ -303,6 +304,24 @@ class Documents:
             self.checkpointer.name_taken(path)
         for store in self._stores_of(path):
             store.note_saved()
+
+    @contextlib.asynccontextmanager
+    async def _beside_room(self, path: str) -> AsyncIterator[None]:
+        """Within this a lost file is written from the archive, which has what its room has said
+        up to now. The room is not to take it for a change by other means; it saves next."""
+        stores = self._stores_of(path)
+        rooms = [room for room in self.rooms.all() if room.store in stores]
+        if not rooms or self.rooms.collaboration is None:
+            yield
+            return
+        loader = self.rooms.collaboration.file_loaders[rooms[0].id.split(":", 2)[2]]
+        async with loader._lock:
+            yield
+            with contextlib.suppress(HTTPError):
+                model = await self.files.about(path)
+                loader.last_modified = model["last_modified"]
+        for store in stores:
+            self.bring_forward(store)
 
     def _stores_of(self, path: str) -> list[S3YStore]:
         path = path.strip("/")

@@ -54,6 +54,11 @@ class Files:
         )
         return model
 
+    async def about(self, path: str) -> Model:
+        """The file at `path`, without its content."""
+        model: Model = await ensure_async(self._contents.get(path, content=False))
+        return model
+
     async def body(self, path: str, type: str) -> Any:
         """What `write` would take for the file as it is. A notebook that cannot be read as one
         is a text, or bytes."""

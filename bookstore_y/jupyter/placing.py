@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,13 @@ _METHODS = ("get", "save", "_read_file", "_save_file", "_save_notebook", "_get_o
 """Where a contents manager keeps the rest as jupyter_server has it, its files are plain ones."""
 
 
+BesideRoom = Callable[[str], AbstractAsyncContextManager[None]]
+
+
+def _alone(path: str) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
 class NotPlaced(BookstoreError):
     """A file of the archive cannot be written to this server's disk."""
 
@@ -37,8 +46,13 @@ class NotPlaced(BookstoreError):
 class Placer:
     """Writes files of the archive where the server has none."""
 
-    def __init__(self, serverapp: ServerApp, files: Files) -> None:
+    def __init__(
+        self, serverapp: ServerApp, files: Files, beside_room: BesideRoom = _alone
+    ) -> None:
+        """`beside_room` is held while a file is written, so that a room that has the file open
+        takes no notice."""
         self._serverapp = serverapp
+        self._beside_room = beside_room
         self._files = files
 
     @property
@@ -61,6 +75,10 @@ class Placer:
         Raises `InvalidPath` and `NotPlaced`.
         """
         self.check(path)
+        async with self._beside_room(path):
+            return await self._place(path, file)
+
+    async def _place(self, path: str, file: FileBody) -> bool:
         if not await self.is_free(path):
             return False
         root = self.root

@@ -10,7 +10,7 @@ import pytest
 from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import sample_notebook, sources
+from ..e2e.notebooks import peek_notebook, sample_notebook, sources
 from ..e2e.people import all_connect, people
 from ..e2e.stores import s3_store
 from ..e2e.waiting import eventually
@@ -81,3 +81,35 @@ async def test_a_notebook_is_opened_typed_in_and_opened_again_on_disk_after_disk
 
             await eventually(archived, within=30, what="the marks in the bucket")
             await server.sigterm()
+
+
+@pytest.mark.slow
+async def test_a_file_that_is_removed_under_its_room_comes_back_as_the_room_has_it(
+    new_disk: Callable[[], Disk], moto_server: S3Server, moto_bucket: str
+) -> None:
+    path = "tides.ipynb"
+    disk = new_disk()
+    disk.place(path, sample_notebook())
+    config = s3_store(moto_server, moto_bucket, checkpoint_max_delay=0.3)
+    async with JupyterProcess(disk, config) as server, people(["ada", "ben"], path) as both:
+        await all_connect(both, server)
+        ada, ben = both
+        marks = {ada.mark() for _ in range(5)}
+        await ben.wait_for_marks(marks)
+        disk.file(path).unlink()
+        async with server.http() as http:
+            answer = await http.get(f"/api/contents/{path}")
+        assert answer.status_code == 200
+        said = "\n".join(sources(answer.json()["content"]))
+        assert all(mark in said for mark in marks)
+        marks |= {ben.mark() for _ in range(5)}
+        await ada.wait_for_marks(marks)
+        ada.request_save()
+
+        def saved() -> bool:
+            notebook = peek_notebook(disk.file(path))
+            return notebook is not None and all(m in "\n".join(sources(notebook)) for m in marks)
+
+        await eventually(saved, within=30, what="all marks in the file")
+        assert set(ada.marks().values()) == {1}
+        await server.sigterm()
