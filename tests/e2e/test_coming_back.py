@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -366,7 +365,6 @@ async def _rename(server: JupyterProcess, source: str, target: str) -> None:
             await http.put(f"/api/contents/{folder}", json={"type": "directory"})
         answer = await http.patch(f"/api/contents/{source}", json={"path": target})
         answer.raise_for_status()
-    await asyncio.sleep(0)
 
 
 async def _archived_moves(server: JupyterProcess) -> None:

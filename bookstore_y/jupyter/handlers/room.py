@@ -43,6 +43,7 @@ class _Preparing(JupyterHandler):
     """Whether the tab's page is of another release of jupyter_server_ydoc, and not told so yet."""
 
     async def prepare(self, **options: Any) -> None:
+        """Let in only whom the server knows, and find the room that they mean."""
         await super().prepare(**options)
         if self.current_user is None:
             raise web.HTTPError(403)
@@ -82,6 +83,9 @@ def room_handler(theirs: Any) -> type[WebSocketHandler]:
     class RoomHandler(theirs, _Preparing):  # type: ignore[misc]
         """GET /api/collaboration/room/<format>:<type>:<file id>."""
 
+        _opens = False
+        """Whether the room is being opened for this connection."""
+
         async def open(self, room_id: str) -> None:
             self._opens = True
             try:
@@ -112,8 +116,6 @@ def room_handler(theirs: Any) -> type[WebSocketHandler]:
             await has_read(self)
             reason = {"reason": "version_mismatch", "sessionId": "", "reloadable": True}
             self.close(REFUSED, json.dumps(reason))
-
-        _opens = False
 
     return RoomHandler
 
