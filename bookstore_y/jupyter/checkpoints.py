@@ -13,7 +13,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nbformat
-from jupyter_server.services.contents.checkpoints import AsyncCheckpoints
+from jupyter_server.services.contents.checkpoints import (
+    AsyncCheckpoints,
+    GenericCheckpointsMixin,
+)
 from jupyter_server.services.contents.manager import AsyncContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
@@ -53,7 +56,7 @@ _WRAPPED = "version-"
 _PLAIN = re.compile(rf"(?!{_WRAPPED})[A-Za-z0-9_-]+")
 
 
-class S3Checkpoints(AsyncCheckpoints):
+class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
     """Keeps checkpoints in the bucket of BookstoreSettings, for any contents manager.
 
     ```py
@@ -66,6 +69,9 @@ class S3Checkpoints(AsyncCheckpoints):
     400 for a path that cannot be a key, and 502 or 503 when the bucket cannot be used. Listing
     raises nothing, since files could not be opened then: it gives what was listed last, or one
     stand-in, `STAND_IN`.
+
+    The mixin is how nbdime knows that it can ask for what a checkpoint holds (its
+    nb_server_extension.py): its clock in a notebook's toolbar compares with the oldest listed one.
     """
 
     max_checkpoints = Int(
@@ -102,6 +108,15 @@ class S3Checkpoints(AsyncCheckpoints):
     def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:
         """Save the content of a checkpoint over the file, or put it into its live room."""
         return self._done(self._restore(contents_mgr, checkpoint_id, path.strip("/")))
+
+    def get_notebook_checkpoint(self, checkpoint_id: str | Checkpoint, path: str) -> Any:
+        """The contents model of a notebook as a checkpoint has it, trusted by nobody. Takes a
+        listed checkpoint, too, which is what nbdime gives."""
+        return self._done(self._get(checkpoint_id, path.strip("/"), "notebook"))
+
+    def get_file_checkpoint(self, checkpoint_id: str | Checkpoint, path: str) -> Any:
+        """The contents model of any other file as a checkpoint has it."""
+        return self._done(self._get(checkpoint_id, path.strip("/"), "file"))
 
     def delete_checkpoint(self, checkpoint_id: str, path: str) -> Any:
         """Remove a version from the bucket for good."""
@@ -269,6 +284,12 @@ class S3Checkpoints(AsyncCheckpoints):
             return _checkpoint(version or await _current(archive, there))
 
         return await self._ask(create)
+
+    async def _get(self, checkpoint: str | Checkpoint, path: str, kind: str) -> Model:
+        there = await self._caught_up(path) or path
+        checkpoint_id = checkpoint if isinstance(checkpoint, str) else checkpoint["id"]
+        version_id = _version_id(checkpoint_id)
+        return _model(kind, await self._ask(lambda a: _read_version(a, there, version_id)))
 
     async def _restore(self, contents_mgr: Any, checkpoint_id: str, path: str) -> None:
         there = await self._caught_up(path) or path

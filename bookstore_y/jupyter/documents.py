@@ -22,6 +22,7 @@ from ..file_reader import FileReader
 from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from .announcing import Announcing
 from .bringing_back import Source
 from .files import Files, Model
 from .newest import Newest
@@ -56,6 +57,7 @@ class Documents:
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
         self.newest = Newest()
+        self.announcing = Announcing(serverapp)
         self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
         self._outside = OutsideChanges(self.rooms, serverapp)
         self.returning = Returning(

@@ -106,6 +106,9 @@ async def _restore_room(
     )
     if not there:  # it was deleted under its room
         await _write_from_room(documents, room, document.path)
+    version, is_new = restored
+    if is_new:
+        documents.announcing.restored(document.path, old, version, set(room.people))
     return restored
 
 
@@ -137,7 +140,10 @@ async def _restore_file(
     for known in documents.buffered(path):
         await checkpointer.forget(known)
     await documents.files.write(path, body_of(await archive.content(version)))
-    return version, version.version_id not in {each.version_id for each in newest}
+    changed = version.version_id not in {each.version_id for each in newest}
+    if changed:
+        documents.announcing.restored(path, old.version, version, set())
+    return version, changed
 
 
 async def _newest(archive: Archive, path: str) -> list[Version]:

@@ -24,6 +24,10 @@ REGION_NAME = "us-east-1"
 
 _GRACE = 2.0
 
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Has glibc give the memory of each large body back at once (mallopt(3)). By itself it keeps what
+was freed, the more the larger the bodies: a third more for bodies of 3 MB, after 200 of them."""
+
 
 class EmbeddedS3(Child):
     """The process, and where it listens. `directory` takes its log, its announcement, and what
@@ -37,7 +41,7 @@ class EmbeddedS3(Child):
             "The embedded S3",
             [__name__, bucket, str(self._announcement), str(bodies)],
             cwd=directory,
-            env=env,
+            env={**env, **_MEMORY},
             log=directory / "s3.log",
             grace=_GRACE,
         )

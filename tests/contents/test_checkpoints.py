@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import subprocess
@@ -167,6 +168,17 @@ async def test_what_is_restored_is_not_trusted(people: Files) -> None:
     await people.restore(NOTEBOOK, made["id"])
     read = (await ensure_async(people.manager.get(NOTEBOOK)))["content"]
     assert not read["cells"][0]["metadata"].get("trusted")
+
+
+async def test_nbdime_is_given_what_a_checkpoint_holds(people: Files) -> None:
+    checkpoints: Any = people.manager.checkpoints
+    made = await people.written(NOTEBOOK, "one", "two")
+    for asked, words in ((made[0], "one"), (made[1]["id"], "two")):
+        model = await ensure_async(checkpoints.get_notebook_checkpoint(asked, NOTEBOOK))
+        assert words in json.dumps(model["content"]["cells"])
+    made = await people.written(TEXT, "plain")
+    model = await ensure_async(checkpoints.get_file_checkpoint(made[0]["id"], TEXT))
+    assert model["content"] == "plain"
 
 
 async def test_deleting_one_removes_that_version_for_good(people: Files, files: SavedFiles) -> None:

@@ -53,6 +53,7 @@ def serve(new_disk: Callable[[], Disk]) -> Serve:
         *,
         collaborative: bool = True,
         settings: dict[str, Any] | None = None,
+        checkpoints: bool = False,
         **traits: Any,
     ) -> AsyncIterator[JupyterProcess]:
         traits = {"checkpoint_max_delay": 1.0, **traits}
@@ -60,6 +61,9 @@ def serve(new_disk: Callable[[], Disk]) -> Serve:
         config["BookstoreSettings"] |= settings or {}
         config["LabApp"] = {**config["LabApp"], "expose_app_in_browser": True}
         config["YDocExtension"]["disable_rtc"] = not collaborative
+        config["ServerApp"]["identity_provider_class"] = "tests.ui.identity.Named"
+        if checkpoints:
+            config["ContentsManager"] = {"checkpoints_class": "bookstore_y.S3Checkpoints"}
         if not collaborative:
             server = config["ServerApp"]
             server["contents_manager_class"] = "bookstore_y.BookstoreContentsArchiver"

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Locator, Page, Route, expect
 from playwright.async_api import Error as PlaywrightError
 
 from ..e2e.session import Server
+from .identity import NAME
 
 UI = Path(__file__).parents[2] / "ui"
 EXTENSION = Path(__file__).parents[2] / "bookstore_y" / "labextension"
@@ -67,7 +68,9 @@ class HistoryPage:
     ) -> HistoryPage:
         """Open the document in a browser profile of its own; the panel is not open yet."""
         context = await browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, accept_downloads=True
+            viewport={"width": size[0], "height": size[1]},
+            accept_downloads=True,
+            extra_http_headers={NAME: person},
         )
         await context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = await context.new_page()

@@ -106,3 +106,30 @@ async def test_a_look_offers_its_own_actions_and_changes_nothing(
         assert json.loads(changed) == said
         assert await look.inner_text() == shown
         assert page.errors == []
+
+
+async def test_what_stands_beside_the_panel_is_safe_and_works(
+    serve: Serve, moto_server: S3Server, moto_bucket: str
+) -> None:
+    files = {PATH: sample_notebook()}
+    async with (
+        chromium() as browser,
+        serve(moto_server, moto_bucket, files, checkpoints=True) as server,
+    ):
+        page = await HistoryPage.open(browser, server, PATH, "Ada Lovelace")
+        await page.type_at_the_end_of_cell(1, "\n# typed since the checkpoint")
+        await expect(page.status).to_contain_text("Archived", timeout=SEEN)
+
+        # What is typed while collaboration's timeline is shown goes to a document of its own,
+        # which is dropped: so it is not offered.
+        assert await page.page.locator("#jp-slider-status-bar").count() == 0
+
+        # nbdime's clock in the toolbar.
+        async with server.http() as http:
+            (await http.post(f"/api/contents/{PATH}/checkpoints")).raise_for_status()
+        await page.command("nbdime:diff-checkpoint")
+        view = page.page.locator(".nbdime-Widget .nbdime-root")
+        await expect(view).to_be_visible(timeout=SEEN)
+        await page.shoot("nbdime-clock")
+        await expect(page.dialog).to_have_count(0)
+        assert page.errors == []

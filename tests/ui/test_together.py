@@ -74,8 +74,11 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.shoot("menu")
         await cleo.page.locator(".lm-Menu").get_by_text("Label Version…", exact=True).click()
         await cleo.dialog.locator("input").fill("as submitted")
+        await ben.open_panel()
+        await ben.panel.locator("[aria-expanded]").first.wait_for(timeout=SEEN)
         await cleo.accept("Label", "label")
-        await expect(cleo.panel.get_by_text("as submitted")).to_be_visible(timeout=SEEN)
+        for page in (cleo, ben):  # who looks at the list in another window sees it, too
+            await expect(page.panel.get_by_text("as submitted")).to_be_visible(timeout=SEEN)
 
         # Look at it, compare it.
         label = cleo.page.locator(".jp-BookstoreHistory-label", has_text="as submitted")
@@ -103,10 +106,21 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await cleo.accept("Restore", "restore")
         for page in (ada, ben, cleo):
             await expect(page.notebook).not_to_contain_text(LATER, timeout=SEEN)
+        for page in (ada, ben):
+            await expect(page.message("Cleo Ade restored tides.ipynb.")).to_be_visible(timeout=SEEN)
+        await expect(cleo.message("Cleo Ade restored")).to_have_count(0)
+        await ada.message("Cleo Ade restored").hover()  # once it is where it stays
+        await ada.shoot("restored-by-another")
         await expect(cleo.panel.get_by_text("from “as submitted”")).to_be_visible(timeout=SEEN)
         await cleo.shoot("restored")
         await cleo.message("says again").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
+
+        # Those who did not restore it can see what it changed.
+        await ben.message("Cleo Ade restored").first.get_by_text("Compare", exact=True).click()
+        await expect(ben.page.locator(".jp-BookstoreCompare-tab")).to_contain_text(
+            LATER, timeout=SEEN
+        )
 
         # Undo asks before it takes back what somebody has typed since.
         await labelled.get_by_role("button", name="Restore…").click()

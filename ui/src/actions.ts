@@ -172,14 +172,16 @@ async function bringBack(
     for (const context of alone.filter(({ model }) => model.dirty)) {
       await context.save();
     }
-    const { version, changed } = await api.restore(path, versionId);
+    const asked = api.restore(path, versionId);
+    services.ownRestores.push(asked);
+    const { version, changed } = await asked;
     void model.refresh();
     if (!changed) {
       Notification.success(said(changed), { autoClose: 5_000 });
       return;
     }
     await Promise.all(alone.map(context => context.revert()));
-    const before = version.parent || (await beforeOf(services, path, version));
+    const before = await beforeOf(services, path, version);
     const last = services.lastRestore;
     if (last?.path === path) {
       Notification.dismiss(last.message); // there is one to undo at a time
@@ -202,11 +204,14 @@ async function bringBack(
 }
 
 /** The id of the version that another took the place of. */
-async function beforeOf(
+export async function beforeOf(
   services: IServices,
   path: string,
   version: IVersion
 ): Promise<string | null> {
+  if (version.parent) {
+    return version.parent;
+  }
   const { versions } = await services.api.versions(path, { limit: 20 });
   const same = versions.filter(each => each.key === version.key);
   const at = same.findIndex(each => each.version_id === version.version_id);

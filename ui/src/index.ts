@@ -21,6 +21,7 @@ import { CommandIDs, DOMAIN, PACKAGE, PANEL_ID } from './ids';
 import { keepCurrent } from './live';
 import { offerLogin } from './login';
 import { HistoryModel } from './model';
+import { followOthers } from './others';
 import type { IServices } from './services';
 import { HistorySidebar } from './sidebar';
 import { StatusItem } from './status';
@@ -67,7 +68,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
       status: new StatusModel(api),
       wording: new Wording(trans, translator.languageCode),
       sessionGap: 15,
-      lastRestore: null
+      lastRestore: null,
+      ownRestores: []
     };
     const viewers = { rendermime, editors, notebooks, translator };
     addCommands(services, viewers, palette);
@@ -100,6 +102,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     const pace = keepCurrent(services);
     offerLogin(services);
+    followOthers(services, viewers);
     if (settings) {
       void settings.load(plugin.id).then(loaded => {
         const apply = (): void => {

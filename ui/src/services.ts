@@ -2,7 +2,7 @@
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 
-import type { Api } from './api';
+import type { Api, IVersion } from './api';
 import type { CurrentDocument } from './current';
 import type { HistoryModel } from './model';
 import type { StatusModel } from './statusmodel';
@@ -30,4 +30,6 @@ export interface IServices {
   sessionGap: number;
   /** What undoing the last restore brings back. */
   lastRestore: IRestored | null;
+  /** The restores that this page has asked for, done or not. */
+  ownRestores: Promise<{ version: IVersion }>[];
 }

@@ -14,13 +14,16 @@ class LabelHandler(BookstoreHandler):
         """Takes `{"version_id": …, "label": …}`; answers `{"version": …}`."""
         fields = Fields(self.request.body)
         version_id, label = fields.required("version_id"), fields.required("label")
-        archive = self.documents.running().archive
-        version = await archive.label(path_of(path), version_id, label)
+        name = path_of(path)
+        version = await self.documents.running().archive.label(name, version_id, label)
+        self.documents.announcing.labelled(name, version)
         self.answer({"version": version.to_dict()})
 
     @call
     async def delete(self, path: str | None) -> None:
         """Takes `?version_id=`; answers `{"version": …}`."""
         version_id = Query(self).required("version_id")
-        version = await self.documents.running().archive.unlabel(path_of(path), version_id)
+        name = path_of(path)
+        version = await self.documents.running().archive.unlabel(name, version_id)
+        self.documents.announcing.labelled(name, version)
         self.answer({"version": version.to_dict()})

@@ -1,0 +1,58 @@
+"""Announcing: telling all windows of a server what somebody has done with a document's versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_server import CallContext
+from jupyter_server.serverapp import ServerApp
+
+from ..version import Version
+
+HISTORY_EVENTS = "https://schema.jupyter.org/bookstore_y/history/v1"
+HISTORY_SCHEMA = Path(__file__).with_name("history.v1.yaml")
+
+_MADE_UP = "Anonymous "
+"""How the names begin that jupyter_server gives to users without one (its auth/identity.py)."""
+
+
+class Announcing:
+    """The Jupyter events of the schema `HISTORY_EVENTS`."""
+
+    def __init__(self, serverapp: ServerApp) -> None:
+        logger: Any = serverapp.event_logger
+        logger.register_event_schema(HISTORY_SCHEMA)
+        self._logger = logger
+
+    def restored(self, path: str, old: Version, made: Version, present: set[str]) -> None:
+        """The document at `path` says again what `old` says; that is the version `made`.
+
+        `present` are the names of those who have it open.
+        """
+        self._emit("restored", path, made, present, restored=old.to_dict())
+
+    def labelled(self, path: str, version: Version) -> None:
+        """The version has another label, or none any more."""
+        self._emit("labelled", path, version, set(), restored=None)
+
+    def _emit(
+        self, action: str, path: str, version: Version, present: set[str], **more: Any
+    ) -> None:
+        data = {
+            "action": action,
+            "path": path,
+            "by": _asking(present),
+            "version": version.to_dict(),
+        }
+        self._logger.emit(schema_id=HISTORY_EVENTS, data={**data, **more})
+
+
+def _asking(present: set[str]) -> str | None:
+    """The name of who made the request that is being answered.
+
+    A made-up name says who it was only if others see it: a program gets a new one each time.
+    """
+    user = getattr(CallContext.get(CallContext.JUPYTER_HANDLER), "current_user", None)
+    name = str(getattr(user, "display_name", "") or getattr(user, "name", "") or "")
+    return name if name and (name in present or not name.startswith(_MADE_UP)) else None
