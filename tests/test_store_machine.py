@@ -37,7 +37,7 @@ from bookstore_y.errors import BookstoreError
 from bookstore_y.snapshot import decompress
 
 from .servers import S3Server, connect
-from .support import Outage, Typist, config_for
+from .support import Outage, Refusals, Typist, config_for
 
 T = TypeVar("T")
 
@@ -202,6 +202,7 @@ class World:
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.outage = Outage(patch)
+        self.refusals = Refusals(patch)
         self.stall = Stall(patch)
         self.runs = itertools.count()
         self._s3 = connect(server)
@@ -224,14 +225,14 @@ class World:
     def archived(self, path: str) -> list[bytes]:
         """The current snapshot, as plain boto3 sees it; nothing if there is none."""
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key(path))
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self.key(path))
         except self._s3.exceptions.NoSuchKey:
             return []
         return [decompress(answer["Body"].read(), 2**30)]
 
     def versions(self, path: str, former: set[str]) -> dict[str, bytes]:
         """Version id -> snapshot, of all but the former there are, also where it was deleted."""
-        key = self._key(path)
+        key = self.key(path)
         listed = self._s3.list_object_versions(Bucket=self._bucket, Prefix=key)
         ids = {each["VersionId"] for each in listed.get("Versions", []) if each["Key"] == key}
         answers = {
@@ -240,7 +241,8 @@ class World:
         }
         return {each: decompress(answers[each]["Body"].read(), 2**30) for each in answers}
 
-    def _key(self, path: str) -> str:
+    def key(self, path: str) -> str:
+        """Where its snapshots are."""
         return f"workspace/{path}.y.zst"
 
     def close(self) -> None:
@@ -309,6 +311,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             self.former: set[str] = set()
             """Versions of documents of that name that were deleted."""
             self.down = False
+            self.refused = ""
 
         @initialize()
         def begin(self) -> None:
@@ -339,12 +342,17 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         def _all_open(self) -> bool:
             return all(server.store is not None for server in self.servers)
 
+        def _has_refused(self) -> bool:
+            """Whether a rename has not been followed, of which the other server may know."""
+            running = [server for server in self.servers if server.store is not None]
+            return any(server.checkpointer.moves.waiting for server in running)
+
         def _is_worth_deleting(self) -> bool:
             return len(self.acknowledged.words) > 5
 
         def _excused(self) -> contextlib.suppress:
             """What asks the bucket may fail while it is down, or when its answer gets lost."""
-            excused = self.down or world.outage.lose_answer
+            excused = self.down or world.outage.lose_answer or self.refused == "read"
             return contextlib.suppress(*[BookstoreError] if excused else [])
 
         @rule(
@@ -406,6 +414,24 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             world.outage.end()
             self.down = False
 
+        @precondition(lambda self: not self.refused)
+        @rule(request=st.sampled_from(["delete", "copy", "read"]))
+        def refuses(self, request: str) -> None:
+            """As where a policy denies it, or the current object has gone to GLACIER: renames are
+            set aside, and the document goes on under its new name."""
+            self.refused = request
+            former = f" '{world.key(self.path)}'" if request == "read" else ""
+            world.refusals.of(f"{request}{former}")
+
+        @precondition(lambda self: self.refused and not self.down)
+        @rule()
+        def allows(self) -> None:
+            self.refused = ""
+            world.refusals.of()
+            for server in self.servers:
+                if server.store is not None:
+                    world.run(server.checkpointer.moves.try_again())
+
         @rule()
         def loses_an_answer(self) -> None:
             world.outage.lose_answer = True
@@ -445,6 +471,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
                 assert not new or version.origin == f"restore:{version_id}"
 
         @precondition(lambda self: self._all_open() and not self.down and self._is_worth_deleting())
+        @precondition(lambda self: not self.refused and not self._has_refused())
         @rule(closed=st.booleans())
         def delete(self, closed: bool) -> None:
             """The bucket keeps all that was acknowledged; a new file is another document."""
@@ -479,11 +506,14 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         def teardown(self) -> None:
             """When all is well again, the bucket's current version alone has all of it."""
             world.outage.end()
+            world.refusals.of()
             world.outage.lose_answer = False
             try:
                 for server in self.servers:
                     if server.store is None:
                         world.run(server.open(self.path))
+                for server in self.servers:
+                    assert world.run(server.checkpointer.moves.try_again()) == []
                 for server in self.servers:
                     assert world.run(server.checkpointer.flush(STEP_SECONDS)) == {}
                 self.acknowledged.is_all_in(world.archived(self.path))
