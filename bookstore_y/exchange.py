@@ -45,7 +45,7 @@ from .snapshot import (
     state_vector,
     unusable,
 )
-from .version import Facts, Saved, Snapshot, renamed_from
+from .version import Facts, Saved, Snapshot, renamed_from, reset_of
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -177,6 +177,13 @@ class Exchange:
                 entry.facts.version_id,
                 cp.archive.key(entry.document),
             )
+            entry.origin = entry.origin or reset_of(entry.facts.version_id)
+
+    def take_merged(self, entry: Entry, updates: Iterable[bytes]) -> None:
+        """Take in what others had written, which a version has that was just written here."""
+        for update in updates:
+            self._checkpointer.append(entry, update, b"", time.time())
+            self._deliver(entry, [update])
 
     async def _covering(self, entry: Entry, archived: Footprint) -> Covering | None:
         """A live document that has all of what was archived."""

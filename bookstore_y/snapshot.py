@@ -209,6 +209,48 @@ def footprint_of(doc: pycrdt.Doc[Any]) -> Footprint:
     return Footprint(state, update_of(doc, state))
 
 
+Ranges = dict[int, list[tuple[int, int]]]
+"""By client, ranges of clocks, each with the clock behind it: ascending and apart."""
+
+
+def born_deleted(before: bytes, delete_set: bytes) -> Ranges:
+    """What a transaction has inserted and deleted at once, from the state vector before it and
+    the delete set that it made.
+
+    Yjs does that with what is inserted into something that has been deleted meanwhile (Yjs,
+    Item.js, `integrate`).
+    """
+    known = dict(_clocks(before))
+    found = _joined(_deletions(_Varints(delete_set)))
+    fresh = {
+        client: [(max(start, known.get(client, 0)), end) for start, end in ranges]
+        for client, ranges in found.items()
+    }
+    return {
+        client: kept
+        for client, ranges in fresh.items()
+        if (kept := [(start, end) for start, end in ranges if start < end])
+    }
+
+
+def with_late(base: bytes, updates: Sequence[bytes], dropped: Ranges) -> bytes | None:
+    """The document `base` with `updates` that came when it had gone on; None if nothing of what
+    was `dropped` there is in it. Raises `CorruptSnapshot`."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    _apply(doc, base)
+    for update in updates:
+        _apply(doc, update)
+    seen = footprint_of(doc)
+    clocks, gone = dict(_clocks(seen.state)), _ranges(seen.deletions)
+    alive = {
+        client: there
+        for client, ranges in dropped.items()
+        if (there := [each for each in ranges if each[1] <= clocks.get(client, 0)])
+        and not _within({client: there}, gone)
+    }
+    return update_of(doc) if alive else None
+
+
 def lineage_of(first_state: bytes) -> str:
     """The lineage id of a history: 32 hexadecimal digits, from its first state."""
     return hashlib.sha256(first_state).hexdigest()[:32]
@@ -520,7 +562,7 @@ def _ranges(deletions: bytes) -> dict[int, list[tuple[int, int]]]:
     return joined
 
 
-def _joined(deleted: Iterable[_Range]) -> dict[int, list[tuple[int, int]]]:
+def _joined(deleted: Iterable[_Range]) -> Ranges:
     """By client: the first clocks of ranges, ascending and apart, with the clocks behind them."""
     joined: dict[int, list[tuple[int, int]]] = {}
     for client, start, length in sorted(deleted):

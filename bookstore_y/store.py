@@ -40,7 +40,7 @@ from .live import Live
 from .recovery import BufferOptions
 from .settings import BookstoreSettings
 from .snapshot import apply, check, lineage_of, missing, squash, update_of, without_client
-from .version import Version
+from .version import Version, reset_of
 
 if TYPE_CHECKING:
     from .file_state import Stored
@@ -649,6 +649,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             await checkpointer.checkpoint(entry)
         except ConfigurationError as error:
             return f"not in any version ({error})"
+        entry.origin = reset_of(entry.facts.version_id)
         return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
 
     async def stored(self, body: Any) -> Stored | None:

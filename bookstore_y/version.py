@@ -172,6 +172,23 @@ class Saved:
     written: bool = True
 
 
+def reset_of(version_id: str) -> str:
+    """The `origin` of a version that took over a file which other means had changed, in place of
+    what that version says."""
+    return f"reset:{version_id}"
+
+
+def replaced_by_reset(origin: str) -> str | None:
+    """The id that `reset_of` was given; None for any other origin."""
+    name, _, version_id = origin.partition(":")
+    return version_id if name == "reset" and version_id else None
+
+
+def late_for(version_id: str) -> str:
+    """The `origin` of a version of edits to what that version says, which came too late."""
+    return f"late:{version_id}"
+
+
 def renamed_from(path: str) -> str:
     """The `origin` of the first version under a new path; the parent is the last of the old."""
     plain = quote(path)

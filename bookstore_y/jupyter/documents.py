@@ -25,7 +25,9 @@ from ..store import S3YStore
 from .announcing import Announcing
 from .bringing_back import Source
 from .files import Files, Model
+from .late_keeping import LateKeeping
 from .newest import Newest
+from .notices import Notices
 from .outside import OutsideChanges, is_saved_by
 from .placing import Placer
 from .returning import Returning
@@ -59,6 +61,8 @@ class Documents:
         self.newest = Newest()
         self.announcing = Announcing(serverapp)
         self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
+        self.notices = Notices(serverapp)
+        self.late = LateKeeping(self.notices, serverapp)
         self._outside = OutsideChanges(self.rooms, serverapp)
         self.returning = Returning(
             self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
@@ -203,6 +207,7 @@ class Documents:
                     model = await self._of_document(store, loader, model)
                 except (BookstoreError, TimeoutError):
                     pass  # whatever it is, the room comes upon it next, and can tell its client
+                self._watch_late_edits(store)
             model["content"] = await asyncio.to_thread(content.for_room, model["content"])
             return model
 
@@ -215,6 +220,11 @@ class Documents:
         loader.load_content = load_content
         loader.maybe_save_content = maybe_save_content
         self._outside.watch(loader)
+
+    def _watch_late_edits(self, store: S3YStore) -> None:
+        for room in self.rooms.all():
+            if room.store is store and store.entry is not None and self.checkpointer is not None:
+                self.late.watch(room.room, self.checkpointer, store.entry)
 
     async def _of_document(self, store: S3YStore, loader: Any, model: Model) -> Model:
         """The model of a room's file with the content of its document, unless the file was

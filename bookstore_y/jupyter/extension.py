@@ -18,6 +18,7 @@ from ..saves import Saves
 from ..secret import hide
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from . import notices
 from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .documents import Documents
@@ -78,6 +79,7 @@ class BookstoreExtension(ExtensionApp):
         stores.host = self.documents
         self.settings.update({"bookstore_extension": self})
         serverapp.event_logger.register_event_schema(STATE_SCHEMA)
+        serverapp.event_logger.register_event_schema(notices.SCHEMA)
         serverapp.event_logger.add_listener(
             schema_id=CONTENTS_EVENTS, listener=self._contents_event
         )

@@ -53,6 +53,7 @@ class Flush:
             await self._kept(self._checkpointer.keep())
         await self._documents.rooms.save(max(1.0, min(within / 3, self._left())))
         await asyncio.wait(first)
+        await self._documents.late.settle(min(PATIENCE, self._left()))
         # What arrived meanwhile, from a kernel for instance.
         self._documents.capture()
         for store in self._documents.stores():

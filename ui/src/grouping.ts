@@ -19,12 +19,13 @@ export interface IDay {
   sessions: ISession[];
 }
 
-/** Whether a version is more than a step on the way: somebody named, restored or published it. */
+/** Whether a version is more than a step on the way: somebody named, restored or published it, or it is
+ * what a change of the file replaced, or kept out. */
 export function isMilestone(version: IVersion): boolean {
   return (
     !!version.label ||
     version.kind === 'published' ||
-    /^(restore|undelete|publish|import|renamed-from)\b/.test(version.origin)
+    /^(restore|undelete|publish|import|renamed-from|reset|late)\b/.test(version.origin)
   );
 }
 

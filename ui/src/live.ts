@@ -1,9 +1,12 @@
 /** Keeps the models current: with the document, with the server's events, and with the clock. */
 
+import { Notification } from '@jupyterlab/apputils';
+
 import type { IServices } from './services';
 import { isComing } from './workspace';
 
 const STATE_EVENTS = 'https://schema.jupyter.org/bookstore_y/state/v1';
+const NOTICE_EVENTS = 'https://schema.jupyter.org/bookstore_y/notice/v1';
 /** Milliseconds, and seconds. */
 const AFTER_EDIT = 2_000;
 const WHILE_PENDING = 3;
@@ -16,7 +19,7 @@ export interface IPace {
 
 /** Keep the models current from now on. */
 export function keepCurrent(services: IServices): IPace {
-  const { app, current, model, status } = services;
+  const { app, current, model, status, wording } = services;
   const pace: IPace = { seconds: 30 };
   let timer = 0;
   const look = (fresh = false): void => {
@@ -93,6 +96,11 @@ export function keepCurrent(services: IServices): IPace {
   app.serviceManager.events.stream.connect((_, event) => {
     if (event.schema_id === STATE_EVENTS) {
       look();
+    } else if (event.schema_id === NOTICE_EVENTS && event.kind === 'late edits') {
+      look(true);
+      if (current.path === event.path) {
+        Notification.warning(wording.lateEdits(String(event.path)), { autoClose: false });
+      }
     }
   });
   app.serviceManager.connectionFailure.connect(() => look());

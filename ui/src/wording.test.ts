@@ -46,6 +46,13 @@ describe('Wording', () => {
     expect(wording.from(restored, labelled)).toBe('from “as sent”, 10:03:07 AM');
   });
 
+  it.each([
+    ['reset:v1', 'File changed'],
+    ['late:v1', 'Late edits']
+  ])('says what %s was made by', (origin, said) => {
+    expect(wording.made({ kind: 'snapshot', origin } as IVersion)).toBe(said);
+  });
+
   it('says what a document was called', () => {
     const renamed = { kind: 'snapshot', origin: 'renamed-from:a:b.ipynb' } as IVersion;
     expect(`${wording.made(renamed)} ${wording.from(renamed, null)}`).toBe('Renamed from a:b.ipynb');

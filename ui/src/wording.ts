@@ -119,6 +119,10 @@ export class Wording {
         return this.trans.__('Published');
       case 'import':
         return this.trans.__('Imported');
+      case 'reset':
+        return this.trans.__('File changed');
+      case 'late':
+        return this.trans.__('Late edits');
       case 'renamed-from':
         return this.trans.__('Renamed');
       default:
@@ -128,6 +132,14 @@ export class Wording {
             ? this.trans.__('Save')
             : this.trans.__('Checkpoint');
     }
+  }
+
+  /** That somebody typed into what was not in the file any more. */
+  lateEdits(path: string): string {
+    return this.trans.__(
+      'What was typed into cells of %1 that are no longer in its file, which was changed by other means, is not in the notebook. It is a version of its own, “Late edits” in its history, to compare and to restore.',
+      path
+    );
   }
 
   /** What it was made of: the version restored, where that is known, or the former path. */

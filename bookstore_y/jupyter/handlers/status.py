@@ -51,6 +51,7 @@ class StatusHandler(BookstoreHandler):
         if documents.checkpointer is not None:
             answer.update(documents.checkpointer.status())
             answer["workspace"] = documents.workspace.status()
+            answer["notices"] = documents.notices.recent(name)
             if name is not None:
                 answer["document"] = await _state_of(
                     documents, documents.checkpointer, name, fresh=fresh
