@@ -22,7 +22,7 @@ from ..servers import free_port
 from .disk import Disk
 from .waiting import eventually
 
-Application = Literal["jupyter_server", "jupyterlab"]
+Application = Literal["jupyter_server", "jupyterlab", "notebook"]
 
 
 # Once installed it is on, and puts its own contents manager in the place of Jupyter's.
@@ -43,6 +43,7 @@ class JupyterProcess:
     Entering starts the process and waits until it answers; leaving kills what is left of it, and
     prints the end of its log if an error is on its way.
     `config` is written as `jupyter_server_config.json`; address, token and root are added to it.
+    `python` is the interpreter of the environment that Jupyter is installed in.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class JupyterProcess:
         token: str | None = None,
         ready_within: float = 60.0,
         stdin: int = subprocess.DEVNULL,
+        python: str = sys.executable,
     ) -> None:
         self.disk = disk
         self.port = port or free_port()
@@ -64,6 +66,7 @@ class JupyterProcess:
         self._application = application
         self._ready_within = ready_within
         self._stdin = stdin
+        self._python = python
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -86,7 +89,7 @@ class JupyterProcess:
         self.disk.write_config(self._whole_config())
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._application, "--allow-root"],
+                [self._python, "-m", self._application, "--allow-root"],
                 cwd=self.disk.path,
                 env=self.disk.environment(),
                 stdin=self._stdin,

@@ -1,0 +1,37 @@
+"""What the stories share: disks that get lost, and servers on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ..e2e.conftest import bucket, new_disk
+from ..e2e.disk import Disk
+from ..e2e.jupyter_process import JupyterProcess
+from ..e2e.lab_page import QUIET_LAB
+from ..e2e.stores import Config, s3_store
+from ..servers import S3Server
+
+__all__ = ["bucket", "new_disk"]
+
+Start = Callable[..., JupyterProcess]
+
+
+@pytest.fixture
+def config(s3_server: S3Server, bucket_name: str) -> Config:
+    """A server's configuration as README has it."""
+    return {**s3_store(s3_server, bucket_name), **QUIET_LAB}
+
+
+@pytest.fixture
+def start(config: Config) -> Start:
+    """Makes a server on a disk, for `async with`; `traits` are set on `S3YStore`."""
+
+    def make(disk: Disk, *, python: str = sys.executable, **traits: Any) -> JupyterProcess:
+        whole = {**config, "S3YStore": {**config["S3YStore"], **traits}}
+        return JupyterProcess(disk, whole, application="jupyterlab", python=python)
+
+    return make

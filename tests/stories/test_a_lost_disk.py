@@ -1,0 +1,188 @@
+"""A person works, the server stops, its disk is lost, and she finds her work where she left it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..e2e.bookstore_api import BookstoreAPI
+from ..e2e.disk import Disk
+from ..e2e.jupyter_process import JupyterProcess
+from ..e2e.lab_page import chromium, chromium_path
+from ..e2e.notebooks import sample_notebook
+from ..e2e.stores import Config
+from ..e2e.waiting import eventually
+from .conftest import Start
+from .desk import desk
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.s3_only("moto", "ceph"),
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(chromium_path() is None, reason="no `chromium` on PATH"),
+]
+
+PATH = "tides.ipynb"
+BEFORE, AFTER = "north gauge checked", "south gauge replaced"
+CELL = 1
+
+NewDisk = Callable[[], Disk]
+
+_SERVER_DOCUMENTS = Path(__file__).parents[1] / "servers" / "server_documents.sh"
+
+
+@pytest.fixture
+def server_documents() -> str:
+    """The Python of an environment with jupyter-server-documents."""
+    script = str(_SERVER_DOCUMENTS)
+    ready = subprocess.run([script, "ready"], capture_output=True, text=True)
+    if ready.returncode:
+        pytest.skip(ready.stderr.strip())
+    asked = subprocess.run([script, "python"], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
+async def _archived(server: JupyterProcess, path: str, count: int = 1) -> None:
+    """Wait until the bucket has so many versions of a file."""
+    api = BookstoreAPI(server)
+
+    async def there() -> bool:
+        async with server.http() as http:
+            answer = await http.get(f"/api/bookstore/versions/{path}?limit={count}")
+        return answer.is_success and len(answer.json()["versions"]) >= count
+
+    async def idle() -> bool:
+        status = await api.status()
+        return not (status["pending_updates"] or status["pending_saves"])
+
+    await eventually(there, within=60, what=f"{count} versions of {path}")
+    await eventually(idle, within=60, what="all to be in the bucket")
+
+
+@pytest.mark.parametrize("app", ["lab", "tree"], ids=["JupyterLab", "Notebook 7"])
+async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
+    app: str, new_disk: NewDisk, start: Start, tmp_path: Path
+) -> None:
+    lost = new_disk()
+    lost.place(PATH, sample_notebook())
+    async with chromium() as browser:
+        async with start(lost) as server:
+            async with desk(browser, server, app) as ada:
+                await ada.open_from_file_browser(PATH)
+                await ada.type_in_cell(CELL, f"\n# {BEFORE}")
+                await ada.sees(BEFORE)
+            await server.sigterm()
+
+        async with start(new_disk()) as server:
+            async with desk(browser, server, app) as ada:
+                await ada.open_from_file_browser(PATH)
+                await ada.sees(BEFORE)
+                await ada.type_in_cell(CELL, f"\n# {AFTER}")
+                await ada.sees(BEFORE, AFTER)
+                await ada.shoot(tmp_path / "found.png")
+            await server.sigterm()
+
+        async with start(new_disk()) as server, desk(browser, server, app) as ada:
+            await ada.open_from_file_browser(PATH)
+            await ada.sees(BEFORE, AFTER)
+            assert await ada.cells.count() == len(sample_notebook()["cells"])
+
+
+async def test_a_new_notebook_does_not_take_the_place_of_yesterdays(
+    new_disk: NewDisk, start: Start
+) -> None:
+    async with chromium() as browser:
+        async with start(new_disk()) as server:
+            async with desk(browser, server) as ada:
+                await ada.new_notebook()
+                await ada.type_in_cell(0, BEFORE)
+                await ada.sees(BEFORE)
+            await server.sigterm()
+
+        async with start(new_disk()) as server, desk(browser, server) as ada:
+            await ada.new_notebook()
+            await ada.type_in_cell(0, AFTER)
+            await ada.sees(AFTER)
+            await ada.listed("Untitled1.ipynb").wait_for()
+            await ada.open_from_file_browser("Untitled.ipynb")
+            await ada.sees(BEFORE)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["disk kept", "disk lost"])
+async def test_a_new_notebook_outlives_a_crash_before_its_first_save(
+    kept: bool, new_disk: NewDisk, start: Start, config: Config
+) -> None:
+    config["YDocExtension"] = {**config["YDocExtension"], "document_save_delay": 3600.0}
+    disk = new_disk()
+    traits = {"db_path": str(disk.data / "buffer.db")} if kept else {}
+    async with chromium() as browser:
+        async with start(disk, **traits) as server, desk(browser, server) as ada:
+            await ada.new_notebook()
+            await ada.type_in_cell(0, BEFORE)
+            await ada.sees(BEFORE)
+            if not kept:
+                await _archived(server, "Untitled.ipynb")
+            server.sigkill()
+
+        again = start(disk if kept else new_disk(), **traits)
+        async with again as server, desk(browser, server) as ada:
+            await ada.open_from_file_browser("Untitled.ipynb")
+            await ada.sees(BEFORE)
+            await ada.type_in_cell(0, f"\n{AFTER}")
+            await ada.sees(BEFORE, AFTER)
+
+
+async def test_without_collaboration_her_saves_come_back(
+    new_disk: NewDisk, start: Start, config: Config
+) -> None:
+    config["YDocExtension"] = {**config["YDocExtension"], "disable_rtc": True}
+    server_config = {**config["ServerApp"]}
+    server_config["contents_manager_class"] = "bookstore_y.BookstoreContentsArchiver"
+    config["ServerApp"] = server_config
+    lost = new_disk()
+    lost.place(PATH, sample_notebook())
+    async with chromium() as browser:
+        async with start(lost) as server:
+            async with desk(browser, server) as ada:
+                await ada.open_from_file_browser(PATH)
+                await ada.type_in_cell(CELL, f"\n# {BEFORE}")
+                await ada.save()
+                await _archived(server, PATH)
+            await server.sigterm()
+
+        async with start(new_disk()) as server, desk(browser, server) as ada:
+            await ada.open_from_file_browser(PATH)
+            await ada.sees(BEFORE)
+            await ada.type_in_cell(CELL, f"\n# {AFTER}")
+            await ada.save()
+            await _archived(server, PATH, 2)
+
+
+async def test_with_jupyter_server_documents_her_saves_come_back(
+    new_disk: NewDisk, start: Start, config: Config, server_documents: str
+) -> None:
+    server_config = {**config["ServerApp"]}
+    server_config["contents_manager_class"] = "bookstore_y.BookstoreContentsArchiver"
+    config["ServerApp"] = server_config
+    lost = new_disk()
+    lost.place(PATH, sample_notebook())
+    async with chromium() as browser:
+        first = start(lost, python=server_documents)
+        async with first as server, desk(browser, server) as ada:
+            await ada.open_from_file_browser(PATH)
+            await ada.type_in_cell(CELL, f"\n# {BEFORE}")
+            await ada.sees(BEFORE)
+            await server.sigterm()  # its room may save when it ends, while the server stops
+
+        second = start(new_disk(), python=server_documents)
+        async with second as server, desk(browser, server) as ada:
+            await ada.open_from_file_browser(PATH)
+            await ada.sees(BEFORE)
+            await ada.type_in_cell(CELL, f"\n# {AFTER}")
+            await ada.sees(BEFORE, AFTER)
+            await _archived(server, PATH, 2)
