@@ -32,6 +32,9 @@ class Desk:
         page = await context.new_page()
         await page.goto(f"{server.url}/{app}?token={server.token}", timeout=LOADED)
         desk = cls(page, app)
+        # It asks for a notebook that it has opened by itself, as it was open before.
+        choose = page.locator(".jp-Dialog").filter(has_text="Select Kernel")
+        await page.add_locator_handler(choose, _accept)
         await page.locator(".jp-DirListing-content").first.wait_for(timeout=LOADED)
         return desk
 
@@ -95,6 +98,10 @@ class Desk:
     def cells(self) -> Locator:
         """Its cells."""
         return self.notebook.locator(".jp-Cell")
+
+
+async def _accept(dialog: Locator) -> None:
+    await dialog.locator(".jp-mod-accept").click()
 
 
 @asynccontextmanager
