@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from . import body, keys, labels
 from .body import Content
 from .bucket import Bucket
+from .concurrency import require_asyncio
 from .details import Details
 from .diff import Diff, diff_of
 from .errors import DocumentNotFound, VersionNotFound
@@ -73,6 +74,8 @@ class Archive:
         self._publishing = Publishing(self.bucket, self.settings, self._files, self._reading)
 
     async def __aenter__(self) -> Archive:
+        """Raises `RuntimeError` in an event loop that is not asyncio's."""
+        require_asyncio("Archive")
         await self.bucket.__aenter__()
         return self
 

@@ -1,4 +1,4 @@
-"""Doing one thing to many items, some at a time; and things to their end, or aside."""
+"""Doing one thing to many items, some at a time; things to their end, or aside; and where."""
 
 from __future__ import annotations
 
@@ -75,6 +75,17 @@ async def to_its_end(work: Coroutine[Any, Any, R]) -> R:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         raise
+
+
+def require_asyncio(what: str) -> None:
+    """Raise `RuntimeError` in an event loop that is not asyncio's, such as trio's."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            f"{what} runs in asyncio's event loop only; start the program with asyncio.run, or "
+            'with anyio.run(…, backend="asyncio").'
+        ) from None
 
 
 class Budget:

@@ -20,6 +20,7 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .buffer import FILE_HASHES, MEMORY, Held
 from .checkpointer import Checkpointer
+from .concurrency import require_asyncio
 from .edits import Edits
 from .entry import Entry, Policy
 from .errors import (
@@ -64,7 +65,7 @@ class Host(Protocol):
     def config(self) -> Config:
         """The server's configuration."""
 
-    def document_of(self, type: str, file_id: str) -> Document:
+    async def document_of(self, type: str, file_id: str) -> Document:
         """The document that a file id stands for. Raises `BookstoreError`."""
 
     def opening(self, store: S3YStore, file_id: str) -> None:
@@ -219,6 +220,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     async def __aenter__(self) -> S3YStore:
         if self._task_group is not None:
             raise RuntimeError("YStore already running")
+        require_asyncio("S3YStore")
         self._stopped = self._failure = None
         try:
             await super().__aenter__()
@@ -279,7 +281,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                     f"The document {self.path!r} has no path, since bookstore_y's server extension "
                     "is not enabled; run `jupyter server extension enable bookstore_y.jupyter`."
                 )
-            document = host.document_of(kind, file_id)
+            document = await host.document_of(kind, file_id)
         else:
             document = Document(self.path)
         checkpointer = Checkpointer.shared(settings, self.buffer_options())

@@ -45,7 +45,7 @@ class Disk:
         return model
 
     async def save(self, model: dict[str, Any], path: str) -> dict[str, Any]:
-        self.saved_by_room.append(is_saved_by(self.store))
+        self.saved_by_room.append(is_saved_by(self.store, model["content"]))
         self.by_other_means(model["content"])
         return {"last_modified": self.at}
 
@@ -64,6 +64,12 @@ class Store:
         how()
 
     async def file_is(self, content_hash: str) -> None:
+        pass
+
+    def note_saving(self, content_hash: str) -> None:
+        pass
+
+    def note_saved(self) -> None:
         pass
 
 
@@ -98,9 +104,12 @@ async def scene() -> Scene:
     loader = FileLoader("some-id", ids, disk)
     room = SimpleNamespace(ready=True, _update_lock=asyncio.Lock(), ystore=store)
     rooms = _Rooms([OpenRoom(ROOM, room, cast(S3YStore, store))], document)
-    OutsideChanges(cast(Rooms, rooms), cast(Any, SimpleNamespace(contents_manager=disk))).watch(
-        loader
-    )
+    serverapp = cast(Any, SimpleNamespace(contents_manager=disk))
+
+    async def follow(file_id: str) -> None:
+        pass
+
+    OutsideChanges(cast(Rooms, rooms), serverapp, follow).watch(loader)
     loader.last_modified = disk.at
     return Scene(disk, store, loader, document)
 

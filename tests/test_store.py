@@ -17,7 +17,7 @@ from pycrdt.store import BaseYStore, YDocNotFound
 from pycrdt.websocket import YRoom
 from traitlets.config import Config
 
-from bookstore_y import S3YStore
+from bookstore_y import Archive, S3YStore
 from bookstore_y.bucket import Bucket
 from bookstore_y.buffer_file import FORMAT
 from bookstore_y.errors import (
@@ -838,3 +838,11 @@ async def test_a_room_opens_what_another_has_stored(config: Config, reader: Read
         await asyncio.gather(task, return_exceptions=True)
         await until(lambda said=said: says(reader, PATH, said), "it is archived")  # type: ignore[misc]
     assert await reader.text(PATH) == "one two "
+
+
+def test_an_event_loop_that_is_not_asyncios_is_refused_at_once(config: Config) -> None:
+    """Such as trio's; here there is none at all."""
+    store = S3YStore(PATH, config=config)
+    for beginning in (store.__aenter__(), store.start(), Archive().__aenter__()):
+        with pytest.raises(RuntimeError, match="asyncio"):
+            beginning.send(None)

@@ -25,6 +25,7 @@ from ..store import S3YStore
 from .announcing import Announcing
 from .bringing_back import Source
 from .files import Files, Model
+from .following import Following
 from .late_keeping import LateKeeping
 from .newest import Newest
 from .notices import Notices
@@ -63,7 +64,10 @@ class Documents:
         self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
         self.notices = Notices(serverapp)
         self.late = LateKeeping(self.notices, serverapp)
-        self._outside = OutsideChanges(self.rooms, serverapp)
+        self.following = Following(
+            self.rooms, self.files, lambda: self._file_ids, lambda: self.checkpointer
+        )
+        self._outside = OutsideChanges(self.rooms, serverapp, self.following.open_file)
         self.returning = Returning(
             self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
         )
@@ -95,15 +99,20 @@ class Documents:
                 "The server is still starting and cannot open documents yet; try again in a moment."
             ) from None
 
-    def document_of(self, type: str, file_id: str) -> Document:
-        """The document that a file id stands for. Raises `InvalidPath`."""
+    async def document_of(self, type: str, file_id: str) -> Document:
+        """The document that a file id stands for, wherever its file was when it was open last.
+
+        Raises `InvalidPath`, and what keeps the bucket from being asked.
+        """
         path = self._file_ids.get_path(file_id)
         if path is None:
             raise InvalidPath(
                 f"The file id {file_id!r} stands for no file of this server; open the document "
                 "again by its path."
             )
-        return Document(path, type)
+        document = Document(path, type)
+        await self.following.closed_file(document, file_id)
+        return document
 
     def buffered(self, path: str) -> list[Document]:
         """The documents of a file that are in the buffer, for each type that it was open as."""
@@ -305,7 +314,7 @@ class Documents:
             return
         content_hash = ""
         for store in self._stores_of(path):
-            if not is_saved_by(store):
+            if not is_saved_by(store, body):
                 continue  # the room comes upon it, and takes it over
             content_hash = content_hash or content.hash_of(body)
             store.note_saving(content_hash)

@@ -21,6 +21,7 @@ from ..store import S3YStore
 from . import notices
 from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
+from .contents_events import CONTENTS_EVENTS, announce
 from .documents import Documents
 from .flushing import Flush
 from .handlers import routes, serve_rooms, serve_workspace
@@ -43,8 +44,6 @@ STATE_FIELDS = (
     "last_checkpoint",
     "buffer",
 )
-
-CONTENTS_EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
 class BookstoreExtension(ExtensionApp):
@@ -102,6 +101,7 @@ class BookstoreExtension(ExtensionApp):
         manager: Any = serverapp.contents_manager
         manager.register_pre_save_hook(self.documents.before_save)
         chooses(manager)
+        announce(manager, serverapp.event_logger)
         try:
             await self._open_archive()
         finally:

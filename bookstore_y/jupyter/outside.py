@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,8 +32,18 @@ Target = tuple[int, int, int] | None
 
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
-_saving: ContextVar[tuple[str, str] | None] = ContextVar("saving", default=None)
-"""The document type and the file id of the room that is saving its file."""
+
+@dataclass
+class _Save:
+    """A room that is saving its file."""
+
+    file: tuple[str, str]
+    """The document type and the file id."""
+    noted: bool = False
+    """Whether its store knows what is saved."""
+
+
+_saving: ContextVar[_Save | None] = ContextVar("saving", default=None)
 
 _turn: ContextVar[object] = ContextVar("turn", default=None)
 """The loader of the file that this task, or who started it, may read and write alone."""
@@ -40,16 +51,29 @@ _turn: ContextVar[object] = ContextVar("turn", default=None)
 _taking: ContextVar[bool] = ContextVar("taking", default=False)
 
 
-def is_saved_by(store: S3YStore) -> bool:
-    """Whether a file is being saved with what the room of `store` holds, and not by other means."""
-    return store.file is not None and _saving.get() == store.file
+def is_saved_by(store: S3YStore, body: Any) -> bool:
+    """Whether `body` is what the room of `store` holds, on its way to the file, and is not saved by
+    other means. (A notebook that its manager keeps as a text is none of it either.)"""
+    save = _saving.get()
+    if save is None or save.file != store.file or isinstance(body, dict) != _is_json(store):
+        return False
+    save.noted = True
+    return True
+
+
+def _is_json(store: S3YStore) -> bool:
+    return store.file is not None and store.file[0] == "notebook"
 
 
 class OutsideChanges:
     """Watches the files of a server's rooms."""
 
-    def __init__(self, rooms: Rooms, serverapp: ServerApp) -> None:
+    def __init__(
+        self, rooms: Rooms, serverapp: ServerApp, follow: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`follow` has the documents of a file id called what their file is called now."""
         self._rooms = rooms
+        self._follow = follow
         self._serverapp = serverapp
         self._taken: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._targets: WeakKeyDictionary[Any, Target] = WeakKeyDictionary()
@@ -76,18 +100,26 @@ class OutsideChanges:
             async with self._turn(loader):
                 if self._taken[loader] != taken:
                     model = await self._renewed(loader, model)
+                await self._follow(loader.file_id)
+                room = self._room(loader, model["format"], model["type"])
                 # The loader gives the model another type if the contents manager knows none such.
-                token = _saving.set((model["type"], loader.file_id))
+                saving = _Save((model["type"], loader.file_id))
+                token = _saving.set(saving)
                 self._see_through_link(loader)
                 try:
                     saved = await save(model)
                 finally:
                     _saving.reset(token)
                 self._targets[loader] = self._target(loader)
+                if room is not None and saved is not None:
+                    if not saving.noted:  # its manager has its own way to save
+                        room.store.note_saving(content.hash_of(model["content"]))
+                    room.store.note_saved()
                 return saved
 
         async def maybe_notify() -> None:
             async with self._turn(loader):
+                await self._follow(loader.file_id)
                 self._see_through_link(loader)
                 await notify()
 

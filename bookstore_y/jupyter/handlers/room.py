@@ -65,6 +65,8 @@ class _Preparing(JupyterHandler):
         named = self.get_query_argument("sessionId", "")
         session = Session.from_id(named)
         room_id = await documents.returning.room_of(room_id, session)
+        if session is not None:
+            documents.following.was_at(room_id.split(":", 2)[2], session.path)
         self.request.path = f"{where}/{room_id}"
         if session is None:
             return
