@@ -29,6 +29,7 @@ SCENARIOS = (
     "rtc",
     "network",
     "conflicts",
+    "denied",
     "gateway",
 )
 """Each is a module here, with `async def run(context) -> list[Result]`."""
