@@ -164,8 +164,10 @@ async def test_what_people_had_typed_is_a_version_that_the_log_names(
         async with _typing(clients) as accepted:
             for turn in range(3):
                 await _more(accepted, 30)
-                words = f"# by other means, {turn}\n"
-                await overwrite(server, words)
+                # What differs comes first: a key that is on its way merges into the new content,
+                # where the rest of the old was.
+                words = f"{turn} by other means"
+                await overwrite(server, f"{words}\n")
                 await eventually(_says(clients[1], words), within=30, what="the file's content")
         await eventually(lambda: len(_replaced(server)) == 3, within=30, what="three versions")
         texts = await _texts_of_versions(server, reader, path)
@@ -179,6 +181,6 @@ async def test_what_people_had_typed_is_a_version_that_the_log_names(
         assert accepted - find_marks(texts.values()).keys() == set()
         for turn, version_id in enumerate(_replaced(server)):
             assert find_marks([texts[version_id]])
-            assert (f"by other means, {turn - 1}" in texts[version_id]) == (turn > 0)
-            assert f"by other means, {turn}" not in texts[version_id]
+            assert (f"{turn - 1} by other means" in texts[version_id]) == (turn > 0)
+            assert f"{turn} by other means" not in texts[version_id]
     await all_leave(clients)
