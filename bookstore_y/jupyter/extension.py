@@ -26,7 +26,7 @@ from .documents import Documents
 from .flushing import Flush
 from .handlers import routes, serve_rooms, serve_workspace
 from .names import chooses
-from .stopping import end_idle_workers_at_exit, stop_in_order
+from .stopping import end_idle_workers_at_exit, stop_in_order, stopping_extensions
 
 SETTLING = 1.0
 """Seconds after the start at which the bucket is looked for, unless a document is opened before:
@@ -199,11 +199,11 @@ class BookstoreExtension(ExtensionApp):
         too, as the event loop stops when the first of them returns.
         """
         if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush())
+            self._flushing = asyncio.create_task(self._flush(stopping_extensions()))
         await asyncio.shield(self._flushing)
         self._undo_signals()
 
-    async def _flush(self) -> None:
+    async def _flush(self, others: set[asyncio.Task[Any]]) -> None:
         checkpointer, self.checkpointer = self.checkpointer, None
         if checkpointer is None:
             return
@@ -216,7 +216,7 @@ class BookstoreExtension(ExtensionApp):
         flush = Flush(self.documents, checkpointer, self.saves, self.log)
         late: dict[str, str] = {}
         try:
-            late = await flush.run(self.documents.settings.shutdown_timeout)
+            late = await flush.run(self.documents.settings.shutdown_timeout, others)
         except Exception:  # whatever it is, what is pending is kept below
             self.log.exception("The flush of the archive failed:")
         await ending

@@ -9,8 +9,9 @@ comes after them: files that are behind their documents, and the versions of tho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from logging import Logger
+from typing import Any
 
 from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
@@ -38,9 +39,15 @@ class Flush:
         self._log = log
         self._deadline = 0.0
 
-    async def run(self, within: float) -> dict[str, str]:
+    async def run(
+        self, within: float, others: Collection[asyncio.Task[Any]] = ()
+    ) -> dict[str, str]:
         """Archive everything that is pending, within so many seconds. Nothing is written any more
-        by rooms afterwards. Returns what is not archived, by name, with the reason."""
+        by rooms afterwards. Returns what is not archived, by name, with the reason.
+
+        `others` are the tasks in which other extensions stop. They may save files before they
+        end, as the rooms of jupyter-server-documents do, and these saves are archived, too.
+        """
         self._deadline = asyncio.get_running_loop().time() + within
         await self._documents.rooms.close()
         first = [
@@ -54,6 +61,8 @@ class Flush:
         await self._documents.rooms.save(max(1.0, min(within / 3, self._left())))
         await asyncio.wait(first)
         await self._documents.late.settle(min(PATIENCE, self._left()))
+        if others:
+            await asyncio.wait(others, timeout=min(PATIENCE, self._left()))
         # What arrived meanwhile, from a kernel for instance.
         self._documents.capture()
         for store in self._documents.stores():

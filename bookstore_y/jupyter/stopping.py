@@ -70,6 +70,17 @@ def stop_in_order(serverapp: ServerApp, flushing: Callable[[], bool]) -> Callabl
     return undo
 
 
+def stopping_extensions() -> set[asyncio.Task[Any]]:
+    """The tasks in which jupyter_server stops its extensions, all at once (its
+    extension/manager.py, `stop_all_extensions`), but the one that asks."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if task is not asyncio.current_task()
+        and getattr(task.get_coro(), "__qualname__", "") == "ExtensionManager.stop_extension"
+    }
+
+
 def end_idle_workers_at_exit() -> None:
     """Let the process end although a request was still in flight when its loop stopped.
 

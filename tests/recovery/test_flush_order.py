@@ -25,7 +25,7 @@ class Rooms:
     """A server's rooms, of which only when they are asked for what counts."""
 
     def __init__(self) -> None:
-        self.rooms = self
+        self.rooms = self.late = self
         self.done: list[str] = []
 
     async def close(self) -> None:
@@ -33,6 +33,9 @@ class Rooms:
 
     async def save(self, within: float) -> None:
         self.done.append("saved")
+
+    async def settle(self, within: float) -> None:
+        """There are no edits of returning tabs to keep."""
 
     def capture(self) -> None:
         self.done.append("captured")
@@ -140,3 +143,19 @@ async def test_files_are_saved_although_the_bucket_does_not_answer(
         assert await running == {}
         assert gate.puts == 1
     assert files(directory) == []
+
+
+async def test_what_another_extension_writes_as_it_stops_is_archived(
+    server: Server, reader: Reader
+) -> None:
+    rooms = Rooms()
+    async with server() as archive:
+        entry = (await documents(archive, 10))[0]
+
+        async def stop_the_other() -> None:
+            await until(lambda: "saved" in rooms.done, "the flush has got far")
+            type_into(archive, entry, Typist().type("last words"))
+
+        other = asyncio.create_task(stop_the_other())
+        assert await flush_of(archive, rooms).run(30, {other}) == {}
+    assert "last words" in await reader.text("of-10")
