@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..errors import InvalidPath
+from ..keys import check_path
 from ..pathchange import moved
 from ..settings import BookstoreSettings
 from ..workspace import is_within
@@ -47,7 +49,8 @@ class SeenFiles:
         lines: list[str] = []
         if self._path is not None:
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                lines = self._path.read_text(encoding="utf-8").splitlines()
+                # Not `splitlines`: a name may contain what else ends a line, such as U+2028.
+                lines = self._path.read_text(encoding="utf-8").rstrip("\n").split("\n")
         if not lines or lines[0] != self._of:
             self._new = [f"+{path}" for path in self._seen]
             self._start()
@@ -66,8 +69,8 @@ class SeenFiles:
         self.add(before)
 
     def add(self, paths: Iterable[str]) -> None:
-        """Files are on the disk."""
-        new = [path for path in paths if path not in self._seen]
+        """Files are on the disk. Those whose names cannot be archived are of no concern here."""
+        new = [path for path in paths if path not in self._seen and _can_be_archived(path)]
         self._seen.update(new)
         self._new += [f"+{path}" for path in new]
 
@@ -111,3 +114,11 @@ class SeenFiles:
             part = self._path.with_name(f"{_FILE}.part")
             part.write_text(f"{self._of}\n", encoding="utf-8")
             part.replace(self._path)
+
+
+def _can_be_archived(path: str) -> bool:
+    try:
+        check_path(path)
+    except InvalidPath:
+        return False
+    return True

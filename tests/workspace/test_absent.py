@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,4 +112,27 @@ def test_a_disk_that_takes_no_record_has_none(tmp_path: Path) -> None:
     record.add(["a.txt"])
     record.flush()
     assert "a.txt" in record
+    assert "a.txt" not in seen(tmp_path)
+
+
+@pytest.mark.parametrize("between", ["\u2028", "\u2029", "\x85"])
+def test_a_record_takes_no_part_of_a_name_for_another(tmp_path: Path, between: str) -> None:
+    record, odd = seen(tmp_path), f"a.txt{between}-work{between}+b.txt"
+    record.add(["work/c.txt", odd])
+    record.flush()
+    again = seen(tmp_path)
+    assert odd in again
+    assert "work/c.txt" in again
+    assert "a.txt" not in again
+    assert "b.txt" not in again
+
+
+@pytest.mark.parametrize("name", ["new\nline.txt", "half\ud800.txt"])
+def test_a_record_is_written_whatever_files_are_called(tmp_path: Path, name: str) -> None:
+    record = seen(tmp_path)
+    record.add([name, "a.txt"])
+    record.rename("a.txt", name)
+    record.add(["b.txt"])
+    record.flush()
+    assert "b.txt" in seen(tmp_path)
     assert "a.txt" not in seen(tmp_path)
