@@ -399,17 +399,30 @@ class Bucket:
             raise
 
     async def _raise_if_missing(self, key: str, version_id: str | None) -> None:
-        """Raise `DocumentNotFound` or `VersionNotFound` if the bucket's listing lacks what reading
-        was denied of. Without s3:ListBucket, S3 answers 403 for a key that is not there (API
-        Reference, "GetObject", Permissions), and for one that is and may not be read."""
+        """Raise `DocumentNotFound` or `VersionNotFound` if a listing lacks what reading was denied
+        of. Without s3:ListBucket, S3 answers 403 for a key that is not there (API Reference,
+        "GetObject", Permissions), and for one that is and may not be read."""
         try:
-            listed = [e async for e in self._first_entries(key, version_id)]
+            if version_id is not None:
+                missing = not [e async for e in self._first_entries(key, version_id)]
+            else:
+                missing = not await self._is_current(key)
         except BookstoreError:
             return  # nothing is known, so the refusal stands
-        if version_id is not None and not listed:
+        if missing and version_id is not None:
             raise VersionNotFound(self._has_no(key, version_id))
-        if not listed or (version_id is None and listed[0].is_delete_marker):
-            raise DocumentNotFound(f"{key!r} is not in {self.where}, by its listing of versions.")
+        if missing:
+            raise DocumentNotFound(f"{key!r} is not in {self.where}, by its listing.")
+
+    async def _is_current(self, key: str) -> bool:
+        """Whether a listing has a current version of a key: that of versions or, where it is
+        denied, that of objects, which may be allowed for a prefix alone."""
+        try:
+            listed = [e async for e in self._first_entries(key, None)]
+        except AccessDenied:
+            page = await self.object_page(key, limit=1)  # keys come in order, its own first
+            return any(each.key == key for each in page.objects)
+        return bool(listed) and not listed[0].is_delete_marker
 
     async def _first_entries(
         self, key: str, version_id: str | None
@@ -510,7 +523,7 @@ class Bucket:
                 what, lambda s3: s3.head_object(Bucket=self.name, Key=key, **chosen)
             )
         except _NothingSaid:
-            # A HEAD's answer has no body, and 404 alone may be a proxy's: ask for the reason.
+            # A HEAD's answer has no body to say why, and a status alone may be a proxy's: ask.
             answer = await self._call(
                 what,
                 lambda s3: s3.get_object(Bucket=self.name, Key=key, Range="bytes=0-0", **chosen),
@@ -812,7 +825,7 @@ class Bucket:
                 f"{failed}: there is no such bucket; create it with versioning on, or set "
                 "c.BookstoreSettings.create_bucket = True."
             )
-        if operation == "HeadObject" and status in (400, 404, 405):
+        if operation == "HeadObject" and status in (400, 403, 404, 405):
             return _NothingSaid(f"{failed} ({status}).")
         if operation == "HeadBucket" and status == 404:
             return BucketNotFound(f"{failed}: there is no such bucket.")

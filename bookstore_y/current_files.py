@@ -1,7 +1,8 @@
 """The current files of the workspace, without their versions.
 
 S3 lists current objects apart from versions, deleted ones left out: a request a thousand, however
-long their histories are (Amazon S3 API Reference, "ListObjectsV2").
+long their histories are (Amazon S3 API Reference, "ListObjectsV2"). That takes s3:ListBucket. Where
+it is denied, the listing of versions says the same, with a request for each thousand versions.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .bucket import Bucket
+from .errors import AccessDenied
 from .keys import check_path
-from .objects import CurrentObject
+from .objects import CurrentObject, ObjectPage
 from .places import Place
 from .settings import BookstoreSettings
 from .workspace import Workspace
@@ -81,7 +83,7 @@ class CurrentFiles:
         after: str | None = None
         while True:
             prefix = f"{self._workspace.prefix}{above}{stem}"
-            page = await self._bucket.object_page(prefix, after=after, delimiter="/")
+            page = await self._page(prefix, after=after, delimiter="/")
             found += self._placed(page.objects)
             for each in page.prefixes:
                 if self._workspace.place_of(f"{each}x") is not None:  # not one reserved
@@ -103,19 +105,53 @@ class CurrentFiles:
         level = await self.level(directory, name)
         is_directory = name in level.directories
         if is_directory:  # moto 5.2 names the directories of deleted files, too
-            page = await self._bucket.object_page(f"{self._workspace.prefix}{path}/", limit=1)
+            page = await self._page(f"{self._workspace.prefix}{path}/", limit=1)
             is_directory = bool(page.objects)
         return level.files.get(name), is_directory
 
     async def _objects(self, path: str) -> AsyncIterator[tuple[Place, CurrentObject]]:
         after: str | None = None
         while True:
-            page = await self._bucket.object_page(self._workspace.prefix + path, after=after)
+            page = await self._page(self._workspace.prefix + path, after=after)
             for each in self._placed(page.objects):
                 yield each
             after = page.next
             if after is None:
                 return
+
+    async def _page(
+        self, prefix: str, *, after: str | None = None, limit: int = 1000, delimiter: str = ""
+    ) -> ObjectPage:
+        """See `Bucket.object_page`. Where that is denied, all that there is, on one page."""
+        try:
+            return await self._bucket.object_page(
+                prefix, after=after, limit=limit, delimiter=delimiter
+            )
+        except AccessDenied:
+            return await self._page_of_versions(prefix, delimiter)
+
+    async def _page_of_versions(self, prefix: str, delimiter: str) -> ObjectPage:
+        objects: list[CurrentObject] = []
+        prefixes: list[str] = []
+        after: tuple[str, str] | None = None
+        while True:
+            page = await self._bucket.page(prefix, after=after, delimiter=delimiter)
+            objects += [
+                CurrentObject(entry.key, entry.last_modified, entry.size)
+                for entry in page.entries
+                if entry.is_latest and not entry.is_delete_marker
+            ]
+            # Unlike the listing of objects, this one names prefixes that hold nothing any more.
+            prefixes += [each for each in page.prefixes if await self._holds_any(each)]
+            after = page.next
+            if after is None:
+                return ObjectPage(objects, prefixes, None)
+
+    async def _holds_any(self, prefix: str) -> bool:
+        async for entry in self._bucket.list_prefix(prefix):
+            if entry.is_latest and not entry.is_delete_marker:
+                return True
+        return False
 
     def _placed(self, objects: Iterable[CurrentObject]) -> list[tuple[Place, CurrentObject]]:
         placed = [(self._workspace.place_of(each.key), each) for each in objects]

@@ -100,13 +100,26 @@ async def test_a_refusal_quotes_code_and_message(
     assert KEY in str(refused.value)
 
 
+async def test_a_refused_head_is_asked_for_its_reason(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.bucket.put(KEY, b"there", {})
+    Denying(monkeypatch, 403, "get_object", said=KMS)
+    Denying(monkeypatch, 403, "head_object", said="")  # a HEAD's answer has no body
+    with pytest.raises(AccessDenied, match="kms:GenerateDataKey"):
+        await archive.bucket.head(KEY)
+
+
 class Denying:
     """Answers some operations of the bucket as S3 does where a policy denies them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, status: int, *operations: str) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, status: int, *operations: str, said: str = "Denied"
+    ) -> None:
         call = Bucket._call
+        code = "AccessDenied" if status == 403 else "MethodNotAllowed"
         answer: Any = {
-            "Error": {"Code": "AccessDenied" if status == 403 else "MethodNotAllowed"},
+            "Error": {"Code": code, "Message": said} if said else {"Code": str(status)},
             "ResponseMetadata": {"HTTPStatusCode": status},
         }
 
@@ -166,9 +179,25 @@ async def test_what_the_listing_lacks_is_not_found_where_reading_is_answered_403
         await archive.bucket.get(KEY)
 
 
-async def test_nothing_is_called_missing_where_the_listing_is_denied_too(
+async def test_the_listing_of_objects_says_what_is_missing_where_that_of_versions_is_denied(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await archive.bucket.put(KEY, b"there", {})
+    await archive.bucket.put(KEY + "xy", b"begins like what is missing", {})
     Denying(monkeypatch, 403, "get_object", "head_object", "list_object_versions")
+    for read in (archive.bucket.get, archive.bucket.head):
+        with pytest.raises(DocumentNotFound):
+            await read(KEY + "x")
+        with pytest.raises(AccessDenied):
+            await read(KEY)
+        with pytest.raises(AccessDenied):  # no listing of objects knows old versions
+            await read(KEY, "another")
+
+
+async def test_nothing_is_called_missing_where_every_listing_is_denied(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings = ("list_object_versions", "list_objects_v2")
+    Denying(monkeypatch, 403, "get_object", "head_object", *listings)
     with pytest.raises(AccessDenied):
         await archive.bucket.get(KEY)

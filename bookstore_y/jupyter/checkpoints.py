@@ -66,7 +66,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
     A checkpoint is a version of the saved file, so what is archived on saving is one as well.
     With an asynchronous contents manager the methods give something to await; with a
     synchronous one they block. They raise `HTTPError`: 404 for a checkpoint that is not there,
-    400 for a path that cannot be a key, and 502 or 503 when the bucket cannot be used. Listing
+    400 for a path that cannot be a key, and 403 or 503 when the bucket cannot be used. Listing
     raises nothing, since files could not be opened then: it gives what was listed last, or one
     stand-in, `STAND_IN`.
 

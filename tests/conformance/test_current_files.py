@@ -8,12 +8,16 @@ from bookstore_y import Archive
 from bookstore_y.current_files import CurrentFiles
 from bookstore_y.objects import ObjectPage
 
+from .denials import deny
+
 NAMES = ["a.txt", "a b+c%2B.txt", "ä/ö ü.txt", "d/e/f.txt", "d/g.txt", "d.txt", "da.txt"]
 
 
-@pytest.fixture
-async def current(archive: Archive) -> CurrentFiles:
-    """The files of a bucket in which one was deleted."""
+@pytest.fixture(params=["objects", "versions"])
+async def current(
+    request: pytest.FixtureRequest, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> CurrentFiles:
+    """The files of a bucket in which one was deleted, which lists objects, or versions alone."""
     for name in [*NAMES, "deleted/x.txt"]:
         await archive.save_file(name, name.encode())
     await archive.save_file("a.txt", b"changed")
@@ -21,6 +25,8 @@ async def current(archive: Archive) -> CurrentFiles:
     await archive.bucket.put("workspace/a.txt.file.y.zst", b"a snapshot", {})
     await archive.bucket.put("workspace/untyped.y.zst", b"another program's", {})
     await archive.bucket.put("workspace/.bookstore/record.json", b"{}", {})
+    if request.param == "versions":
+        deny(archive, "list_objects_v2", monkeypatch)
     return CurrentFiles(archive.bucket, archive.settings)
 
 

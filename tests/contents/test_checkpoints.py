@@ -302,7 +302,7 @@ async def test_a_refusal_is_told(people: Files, outage: Outage) -> None:
     outage.begin(AccessDenied("These credentials may not write."))
     with pytest.raises(HTTPError) as refused:
         await people.checkpoint(TEXT)
-    assert refused.value.status_code == 502
+    assert refused.value.status_code == 403
 
 
 async def test_in_an_outage_what_was_listed_last_is_listed(people: Files, outage: Outage) -> None:

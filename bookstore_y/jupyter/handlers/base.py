@@ -53,14 +53,14 @@ _STATUS: list[tuple[type[BookstoreError], int]] = [
     (UnsupportedDocument, 422),
     (UnusableContent, 422),
     (VersionInColdStorage, 409),
-    (AccessDenied, 502),
-    (SnapshotError, 502),
+    (AccessDenied, 403),
+    (SnapshotError, 422),
     (BucketError, 503),
     (ConfigurationError, 503),
     (UpdateBufferError, 503),
 ]
 
-_S3_STATUS: list[tuple[type[BookstoreError], int]] = [(AccessDenied, 403), (BucketNotFound, 404)]
+_S3_STATUS: list[tuple[type[BookstoreError], int]] = [(BucketNotFound, 404)]
 """What S3 itself answered, for the calls that hand on its status as nteract's bookstore did."""
 
 
