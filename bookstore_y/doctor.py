@@ -323,7 +323,8 @@ class _Examination:
             "s3:GetObjectVersionTagging",
             lambda: bucket.tags(work.key, work.version_ids[0]),
             work,
-            optional="Labels are not shown, and `prune` cannot spare what is labelled.",
+            optional="Labels are neither shown nor given, and `prune` removes nothing, as it could "
+            "not spare what is labelled.",
         )
         yield await self._may(
             "publish",

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from anyio import move_on_after
+
 from . import meanwhile, metrics
 from .entry import Entry
 from .errors import (
@@ -105,8 +107,12 @@ class Moves:
         return [str(change) for change in self._changes if change.displaced is None]
 
     def reason(self, name: str) -> str | None:
-        """Why that has not been followed, if it was tried."""
-        return next((c.reason or None for c in self._changes if str(c) == name), None)
+        """Why that has not been followed, if it was tried, or what it waits for."""
+        change = next((each for each in self._changes if str(each) == name), None)
+        if change is None or change.reason:
+            return None if change is None else change.reason
+        blocked_by = self._blocked_by(change)
+        return None if blocked_by is None else f"It waits for {blocked_by}."
 
     def listed(self, path: str | None = None) -> list[dict[str, Any]]:
         """What the bucket has not followed, of JSON types, in the order in which it happened;
@@ -392,8 +398,9 @@ class Moves:
         while change in self._changes:
             left = change.retry_at - _now()
             if left > 0 or not self._is_its_turn(change):
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(change.wake.wait(), left if left > 0 else _ORDERED)
+                # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the wake.
+                with move_on_after(left if left > 0 else _ORDERED):
+                    await change.wake.wait()
                 change.wake.clear()
                 continue
             async with self._slots, change.lock:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from anyio import move_on_after
+
 from . import keys
 from .errors import BookstoreError, ConfigurationError, DocumentTooLarge, InvalidPath
 from .health import pause
@@ -118,7 +120,7 @@ class Saves:
         """How many saves of the file have become versions since the server started."""
         return self._written[path]
 
-    async def flush(self, timeout: float) -> dict[str, str]:
+    async def flush(self, timeout: float) -> dict[str, str]:  # noqa: ASYNC109 - it returns what is left
         """Write what is pending, trying again until `timeout` seconds have passed.
 
         Returns what could not be archived, by path, with the reason.
@@ -223,11 +225,11 @@ class Saves:
             if left <= 0 or (away and health.error is None):
                 return
             file.wake.clear()
-            try:
-                await asyncio.wait_for(file.wake.wait(), min(left, LOOK) if away else left)
-            except asyncio.TimeoutError:
-                continue
-            file.retry_at = 0.0  # whoever wakes it is in a hurry
+            # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the wake.
+            with move_on_after(min(left, LOOK) if away else left) as waiting:
+                await file.wake.wait()
+            if not waiting.cancelled_caught:
+                file.retry_at = 0.0  # whoever wakes it is in a hurry
 
     async def _write(self, file: File) -> None:
         try:

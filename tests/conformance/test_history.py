@@ -755,7 +755,8 @@ async def test_what_is_denied_is_never_not_found(
             answer = await ask()
         refused += answer is None
         assert not isinstance(answer, Page) or len(answer.versions) == 2
-    assert refused > 0
+    # A HEAD that is refused is asked for its reason by a GET, which is allowed here.
+    assert refused == 0 if denied == "head_object" else refused > 0
 
 
 async def test_without_the_right_to_list_a_document_can_be_loaded(

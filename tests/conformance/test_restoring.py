@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -183,9 +184,18 @@ BROKEN = {
     "a cell that is a number": json.dumps({**notebook(), "cells": [1]}).encode(),
     "a source that is a dict": json.dumps({**notebook("x"), "cells": [{"source": {}}]}).encode(),
     "half a character": json.dumps(notebook("\ud83d")).encode(),
-    "not a number": json.dumps({**notebook("x"), "metadata": {"a": float("nan")}}).encode(),
     "deep": b'{"cells": ' + b"[" * 5000 + b"]" * 5000 + b', "nbformat": 4}',
 }
+
+
+async def test_a_number_that_json_lacks_is_restored(archive: Archive) -> None:
+    said = {**notebook("x"), "metadata": {"a": float("nan")}}
+    old = await save(archive, "a.ipynb", json.dumps(said).encode())
+    await room(archive, BOOK, notebook("now"))
+
+    await archive.restore("a.ipynb", old)
+
+    assert math.isnan((await archive.read(BOOK)).content["metadata"]["a"])
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -220,7 +220,8 @@ async def test_nothing_is_saved_when_the_current_version_cannot_be_known(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await saved(archive, "a.md", b"one")
-    deny(archive, "head_object", monkeypatch)
+    for operation in ("head_object", "get_object"):
+        deny(archive, operation, monkeypatch)
 
     with pytest.raises(AccessDenied):
         await archive.save_file("a.md", b"two")

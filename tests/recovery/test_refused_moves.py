@@ -103,6 +103,21 @@ async def test_one_object_that_cannot_be_read_keeps_no_other_in_its_directory(
     assert [await reader.text(each) for each in new] == ["text"] * 3
 
 
+async def test_a_stop_says_of_each_change_why_it_was_not_followed(
+    server: Server, refusals: Refusals
+) -> None:
+    refusals.of("read 'workspace/notes", "copy 'workspace/notes")
+    async with server() as archive:
+        await closed(archive, await archived(archive, NOTES, Typist().type("text")))
+        await archive.moves.rename("notes", "moved")
+        await set_aside(archive)
+        await archive.moves.delete("moved")
+        late = await archive.flush(15)
+        rename, deletion = archive.moves.names()
+        assert "'workspace/notes.y.zst'" in late[rename]
+        assert late[deletion] == f"It waits for {rename}."
+
+
 async def test_a_change_that_is_never_answered_is_set_aside_too(
     server: Server, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
