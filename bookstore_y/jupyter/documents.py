@@ -23,6 +23,7 @@ from ..keys import Document
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .announcing import Announcing
+from .autosave import leave_unedited
 from .bringing_back import Source
 from .files import Files, Model
 from .following import Following
@@ -216,7 +217,7 @@ class Documents:
                     model = await self._of_document(store, loader, model)
                 except (BookstoreError, TimeoutError):
                     pass  # whatever it is, the room comes upon it next, and can tell its client
-                self._watch_late_edits(store)
+                self._watch(store)
             model["content"] = await asyncio.to_thread(content.for_room, model["content"])
             return model
 
@@ -230,9 +231,10 @@ class Documents:
         loader.maybe_save_content = maybe_save_content
         self._outside.watch(loader)
 
-    def _watch_late_edits(self, store: S3YStore) -> None:
+    def _watch(self, store: S3YStore) -> None:
         for room in self.rooms.all():
             if room.store is store and store.entry is not None and self.checkpointer is not None:
+                leave_unedited(room.room)
                 self.late.watch(room.room, self.checkpointer, store.entry)
 
     async def _of_document(self, store: S3YStore, loader: Any, model: Model) -> Model:

@@ -149,7 +149,8 @@ async def test_what_a_tab_typed_while_the_server_was_away_is_there(
 async def test_opening_and_closing_without_an_edit_makes_no_version(
     new_disk: NewDisk, moto_server: S3Server, moto_bucket: str
 ) -> None:
-    """But the first, which is what its history begins with."""
+    """But the first, which is what its history begins with; and no file is written, though the
+    tabs that come back bring what earlier rooms noted in the document."""
     disk = new_disk()
     notebooks = {**LOADS_OTHERWISE, "sample": sample_notebook()}
     texts = {"crlf": b"a\r\nb\r\n", "bom": b"\xef\xbb\xbfa\nb", "bare": b"a"}
@@ -164,7 +165,7 @@ async def test_opening_and_closing_without_an_edit_makes_no_version(
     ]
     before = files_on(disk)
     config = s3_store(moto_server, moto_bucket, checkpoint_idle_delay=0.2, document_ttl=0.5)
-    config["YDocExtension"]["document_cleanup_delay"] = 0
+    config["YDocExtension"] |= {"document_cleanup_delay": 0, "document_save_delay": 0}
     async with JupyterProcess(disk, config) as server:
         api = BookstoreAPI(server)
 
@@ -178,6 +179,7 @@ async def test_opening_and_closing_without_an_edit_makes_no_version(
             for client in clients:
                 await client.disconnect()
             await eventually(closed, within=60, what="all rooms to be closed")
+        assert "Saving the content" not in server.log_text()
     listed = connect(moto_server).list_object_versions(Bucket=moto_bucket)["Versions"]
     counts = Counter(version["Key"] for version in listed if ".bookstore/" not in version["Key"])
     assert len(counts) == len(clients)
