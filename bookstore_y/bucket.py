@@ -854,7 +854,7 @@ class Bucket:
             )
         if status in (401, 403) or code in _EXPIRED:
             return AccessDenied(
-                f"{failed}: S3 refused it ({reason}); check the key pair or role, and that its "
+                f"{failed}: S3 refused it ({reason}); check the credentials, and that their "
                 "policy, the bucket's, and that of its KMS key allow this."
             )
         if code == "NotImplemented" or status == 501:
