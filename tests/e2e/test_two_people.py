@@ -69,7 +69,14 @@ def with_the_saved_file(first: Disk, new_disk: NewDisk) -> Disk:
     return disk
 
 
-@pytest.mark.parametrize("make_disk", [empty, with_the_original_file, with_the_saved_file])
+@pytest.mark.parametrize(
+    "make_disk",
+    [
+        empty,
+        pytest.param(with_the_original_file, marks=pytest.mark.slow),
+        pytest.param(with_the_saved_file, marks=pytest.mark.slow),
+    ],
+)
 async def test_the_document_its_history_and_its_versions_survive_the_server_and_its_disk(
     new_disk: NewDisk, make_disk: SecondDisk, moto_server: S3Server, moto_bucket: str
 ) -> None:

@@ -52,6 +52,7 @@ def _history(s3: S3Server, bucket: str, days: int, each: int) -> int:
     return len(saves)
 
 
+@pytest.mark.slow
 async def test_a_notebook_with_500_versions(
     serve: Serve,
     moto_server: S3Server,
@@ -217,6 +218,7 @@ async def test_the_bucket_goes_away_and_comes_back(serve: Serve, bucket: Bucket)
         assert page.errors == []
 
 
+@pytest.mark.slow
 async def test_the_server_goes_away_and_comes_back(
     serve: Serve, moto_server: S3Server, moto_bucket: str
 ) -> None:
@@ -339,6 +341,7 @@ async def test_in_notebook_7(serve: Serve, moto_server: S3Server, moto_bucket: s
         await page.shoot("notebook-7")
 
 
+@pytest.mark.slow
 async def test_what_is_published(serve: Serve, moto_server: S3Server, moto_bucket: str) -> None:
     files = {PATH: sample_notebook(), "storms.ipynb": _with("storms"), "ebb.ipynb": _with("ebb")}
     async with (

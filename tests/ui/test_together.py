@@ -19,6 +19,7 @@ from .history_page import AXE, HistoryPage
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.e2e,
+    pytest.mark.slow,
     pytest.mark.skipif(chromium_path() is None, reason="no `chromium` on PATH"),
     pytest.mark.skipif(not AXE.exists(), reason="the extension is not built: `make ui`"),
 ]
