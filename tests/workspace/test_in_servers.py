@@ -38,6 +38,7 @@ def test_while_the_bucket_is_away_people_work_and_are_told(
         assert page.status_code == 503
         assert person.new("notebook").startswith("Untitled-2")
         assert person.new("directory").startswith("Untitled Folder-2")
+        assert len({person.new("notebook") for _ in range(5)}) == 5
         assert person.save("new.ipynb", notebook("words")).status_code == 201
         assert person.ask("PATCH", "here.txt", json={"path": "there.txt"}).status_code == 503
 

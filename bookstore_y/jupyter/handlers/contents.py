@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import re
+import secrets
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any, cast
@@ -150,9 +151,11 @@ class _OfContents(_OfWorkspace, ContentsHandler):
         except BookstoreError as error:
             if source:
                 raise
-            # Nobody knows which names are taken, but none is like this one.
+            # Nobody knows which names are taken, but none is like this one, nor is that of
+            # anybody else who asks in the same second.
             self.log.warning("Which names the archive holds is not known. %s", error)
-            self._now = datetime.now(timezone.utc).strftime("-%Y%m%dT%H%M%SZ")
+            now = datetime.now(timezone.utc).strftime("-%Y%m%dT%H%M%SZ")
+            self._now = f"{now}-{secrets.token_hex(3)}"
 
     _now = ""
 
