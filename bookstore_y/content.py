@@ -135,15 +135,23 @@ def is_one_of(type: str | None, body: Any, hashes: Iterable[str]) -> bool:
     if hash_of_file(type, body) in stored:
         return True
     former = {each for each in stored if not canonical.is_current_form(each)}
-    return bool(former) and _former_hash_of_file(type, body) in former
+    return bool(former) and not former.isdisjoint(_former_hashes_of_file(type, body))
 
 
-def _former_hash_of_file(type: str | None, body: Any) -> str:
-    """The hash that earlier releases kept of a file; empty where they could keep none."""
+def _former_hashes_of_file(type: str | None, body: Any) -> Iterator[str]:
+    """The hashes that earlier releases may have kept of a file; none where they could keep none."""
     try:
         said = untrusted(read(type, _document(type, body)))
     except BookstoreError:  # they could not open it, either
-        return ""
+        return
+    yield _former_hash_of(said)
+    if type == "notebook" and isinstance(said.get("metadata"), dict):
+        # A room that was loaded from nbformat 3 says so, and its file does not.
+        converted = {"orig_nbformat": 3, "orig_nbformat_minor": 0}  # nbformat's v4/convert.py
+        yield _former_hash_of({**said, "metadata": {**said["metadata"], **converted}})
+
+
+def _former_hash_of(said: Any) -> str:
     text = said if isinstance(said, (str, bytes)) else _json(said)
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[: canonical.HASH_DIGITS]

@@ -368,3 +368,11 @@ def test_a_hash_that_an_earlier_release_stored_is_recognized() -> None:
     assert content.is_one_of("file", "one\n", ["2c8b08da5ce60398"])
     assert not content.is_one_of("file", "two\n", ["2c8b08da5ce60398", ""])
     assert content.is_one_of("file", "two\n", ["2c8b08da5ce60398", hash_of("two")])
+
+
+def test_a_hash_that_an_earlier_release_stored_of_a_converted_notebook_is_recognized() -> None:
+    names = {"kernelspec": {"display_name": "", "name": ""}, "language_info": {"name": ""}}
+    saved = notebook(code("one", id="a"), code("two", id="b"), metadata=names)
+    assert content.is_one_of("notebook", saved, ["23f33dfddb7f1723"])
+    changed = notebook(code("one", id="a"), metadata=names)
+    assert not content.is_one_of("notebook", changed, ["23f33dfddb7f1723"])
