@@ -13,7 +13,7 @@ from jupyter_ydoc import YFile, ydocs
 
 from . import canonical, cell_ids, notebook_numbers
 from .canonical import hash_of as hash_of
-from .edits import Edits
+from .edits import STATE, Edits
 from .errors import BookstoreError, UnsupportedDocument
 from .rewriting import rewrite
 from .snapshot import apply, is_panic
@@ -172,7 +172,7 @@ def base_of(doc: pycrdt.Doc[Any]) -> bytes:
     roots = {
         name: root.to_py() if hasattr(root, "to_py") else str(root)
         for name, root in doc.items()
-        if root is not None and name != "state"
+        if root is not None and name != STATE
     }
     return f"{clocks} {_json(roots)}".encode("utf-8", "surrogatepass")
 
@@ -193,7 +193,7 @@ def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
 
 def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     known = ydocs.get(type or "")
-    if known is None and type and {"source"} <= set(doc.keys()) <= {"source", "state"}:
+    if known is None and type and {"source"} <= set(doc.keys()) <= {"source", STATE}:
         # A room of a type that nobody has registered has a text (jupyter_server_ydoc's rooms.py).
         known = YFile
     if known is None:

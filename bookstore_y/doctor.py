@@ -19,6 +19,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .bucket import Bucket, NotImplementedByServer
+from .connection import answer_of
 from .errors import (
     AccessDenied,
     BookstoreError,
@@ -606,10 +607,8 @@ def _clock(skew: timedelta) -> Finding:
 
 def _words_of(error: BookstoreError) -> str:
     """What S3 said of a refusal: which action, policy or key, as far as it tells; in brackets."""
-    answer: Any = getattr(error.__cause__, "response", {})
-    said = answer.get("Error", {})
-    code, message = said.get("Code") or "", (said.get("Message") or "").rstrip(".")
-    return f" ({code}: {message})" if message else ""
+    code, message = answer_of(error)
+    return f" ({code}: {message.rstrip('.')})" if message else ""
 
 
 def _skew_of(error: BookstoreError) -> timedelta | None:

@@ -12,7 +12,7 @@ from typing import Any
 from pycrdt import Doc
 
 STATE = "state"
-"""The root in which a room notes where it stands (jupyter_ydoc's ybasedoc.py)."""
+"""The root in which a room notes where it stands; it is no content (jupyter_ydoc's ybasedoc.py)."""
 
 Mark = tuple[int, frozenset[str]]
 """How many edits were seen, and which roots there were."""

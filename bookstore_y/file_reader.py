@@ -15,10 +15,11 @@ from .errors import (
     UnsupportedDocument,
 )
 from .files import Files
+from .keys import SNAPSHOT_SUFFIX
 from .reading import Reading
 from .saving import Saving
 from .settings import BookstoreSettings
-from .version import Version
+from .version import Version, version_of
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class FileBody:
 
 
 class FileReader:
-    """Reads current files: the bytes of a save as they are, and what a room's snapshot says as
-    Jupyter would write it."""
+    """Reads files of the archive: the bytes of a save as they are, and what a room's snapshot says
+    as Jupyter would write it."""
 
     def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
         self._snapshots = Reading(bucket, settings)
@@ -58,6 +59,13 @@ class FileReader:
                 wrong = wrong or error
         raise wrong or gone or DocumentNotFound(f"The archive holds nothing of {file.path}.")
 
+    async def read_version(self, version: Version) -> bytes:
+        """The bytes of the file at a version. Raises a `BookstoreError` when it cannot be read."""
+        if not version.key.endswith(SNAPSHOT_SUFFIX):
+            return (await self._saves.read(version.key, version.version_id)).body
+        snapshot = await self._snapshots.read(version.key, version.version_id)
+        return await asyncio.to_thread(_file_of, version, snapshot.update)
+
     async def _read(self, path: str, body: CurrentBody, reason: str) -> FileBody:
         if body.is_snapshot:
             snapshot = await self._snapshots.read(body.key)
@@ -70,16 +78,12 @@ class FileReader:
                 path=path,
                 type=body.type,
             )
-            content = await asyncio.to_thread(of_update, version, snapshot.update)
-            return FileBody(version, await asyncio.to_thread(content.raw), reason)
+            raw = await asyncio.to_thread(_file_of, version, snapshot.update)
+            return FileBody(version, raw, reason)
         stored = await self._saves.read(body.key)
-        version = Version(
-            version_id=stored.version_id,
-            key=body.key,
-            last_modified=stored.last_modified,
-            size=stored.size,
-            is_latest=True,
-            kind="save",
-            path=path,
-        )
+        version = version_of(stored, path, kind="save", is_latest=True)
         return FileBody(version, stored.body, reason)
+
+
+def _file_of(version: Version, update: bytes) -> bytes:
+    return of_update(version, update).raw()

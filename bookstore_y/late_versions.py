@@ -25,6 +25,10 @@ _LOOKED_AT = 100
 """Versions, the newest first, among which resets are looked for."""
 
 _RESETS = 5
+"""Resets that are tried, the newest first."""
+
+_ATTEMPTS = 6
+"""Over 15 seconds in all. Should that not do, the next checkpoint makes the document current."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,3 @@ async def _put_again(
         else:
             checkpointer.exchange.take_merged(entry, again.merged)
             return again
-
-
-_ATTEMPTS = 6
-"""Over 15 seconds in all. Should that not do, the next checkpoint makes the document current."""

@@ -424,8 +424,7 @@ class Moves:
             # Who follows for some document's sake must not take it for that document's answer.
             where = self._checkpointer.archive.bucket.where
             changed = BucketError(
-                f"The {where} has changed while moves in it were followed; it is tried again. "
-                f"{error}"
+                f"The {where} changed while it followed {change}; it is tried again. {error}"
             )
             await self._failed(change, changed)
             raise changed from error
@@ -628,7 +627,7 @@ class Moves:
             await self._finish(change)
         for entry in change.doomed:
             cp.spawn(cp.drop(entry))
-        cp.log.warning("%s was dropped: the bucket keeps what it has.", str(change).capitalize())
+        cp.log.warning("Dropped %s: the bucket keeps what it has.", change)
         self.retry()
         return dropped
 

@@ -8,14 +8,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .body import of_update
 from .concurrency import Budget, each
 from .directory import Directory, DirectoryUnusable, Refused
 from .errors import BookstoreError, BucketUnavailable
-from .files import Files
+from .file_reader import FileReader
 from .keys import SNAPSHOT_SUFFIX
-from .reading import Reading
-from .saving import Saving
 from .version import Version
 from .workspace import ArchivedFile
 
@@ -83,9 +80,7 @@ class Pulling:
         self._directory = directory
         self._overwrite = overwrite
         self._dry_run = dry_run
-        bucket, settings = archive.bucket, archive.settings
-        self._snapshots = Reading(bucket, settings)
-        self._saves = Files(bucket, settings, Saving(bucket, settings, self._snapshots))
+        self._reader = FileReader(archive.bucket, archive.settings)
         self._budget = Budget(MEMORY)
         self._outages = 0
 
@@ -120,6 +115,7 @@ class Pulling:
             except (Refused, DirectoryUnusable):
                 raise
             except BookstoreError as error:
+                self._outages = 0  # the bucket has answered
                 reasons.append(str(error))
         return Pulled(file.path, "failed", file.newest, reason=_first(reasons))
 
@@ -130,19 +126,12 @@ class Pulling:
     async def _pull_version(self, version: Version, reasons: list[str]) -> Pulled:
         growth = SNAPSHOT_GROWTH if _is_snapshot(version) else 1
         async with self._budget.spending(version.size * growth):
-            stored = await self._read(version)
+            body = await self._reader.read_version(version)
             self._outages = 0
-            outcome, size, reason = await asyncio.to_thread(self._write, version, stored)
+            outcome, size, reason = await asyncio.to_thread(self._write, version, body)
         return Pulled(version.path, outcome, version, size, reason or _first(reasons, version))
 
-    async def _read(self, version: Version) -> bytes:
-        """The update of a snapshot, or the bytes of a saved file."""
-        if _is_snapshot(version):
-            return (await self._snapshots.read(version.key, version.version_id)).update
-        return (await self._saves.read(version.key, version.version_id)).body
-
-    def _write(self, version: Version, stored: bytes) -> tuple[str, int, str]:
-        body = of_update(version, stored).raw() if _is_snapshot(version) else stored
+    def _write(self, version: Version, body: bytes) -> tuple[str, int, str]:
         path, time = version.path, time_of(version)
         if self._directory.says(path, body):
             return "same", len(body), ""

@@ -13,10 +13,8 @@ from typing import Any
 
 from pycrdt import Array, Doc, Map, Text
 
+from .edits import STATE
 from .text_edits import Effort, edits, longest_rising
-
-ROOM_STATE = "state"
-"""The root that jupyter_server_ydoc keeps of the room; it is no content (its rooms.py)."""
 
 _FIXED = ("cell_type",)
 """What a client reads when it first shows an entry, and never again (JupyterLab's cells)."""
@@ -34,7 +32,7 @@ def rewrite(doc: Doc[Any], wanted: Doc[Any]) -> None:
     effort = Effort()
     with doc.transaction():
         for name, new in wanted.items():
-            if name != ROOM_STATE:
+            if name != STATE:
                 _take_over(doc.get(name, type=type(new)), new, effort)
 
 

@@ -71,11 +71,6 @@ class Salvaged:
             raise
         self._drop_unplaced()
 
-    @property
-    def whole(self) -> bool:
-        """Whether nothing of it was lost."""
-        return not self.lost
-
     def documents(self) -> list[HeldDocument]:
         """The documents with something pending, by path."""
         rows = self._memory.execute(

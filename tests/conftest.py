@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.loaders
 import botocore.session
+import hypothesis
 import pytest
 from traitlets.config import Config
 
@@ -33,6 +34,12 @@ _STDERR = pytest.StashKey[int]()
 
 _TO_END_SECONDS = 60.0
 """What a test may take to end after its time-out, fixtures included."""
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

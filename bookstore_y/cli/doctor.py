@@ -113,7 +113,7 @@ def _on_this_machine(
                     "bookstore moves --help` on dropping it.",
                 )
     except BookstoreError as error:
-        yield Finding("servers", "warning", f"A running server does not tell. {error}")
+        yield Finding("servers", "warning", f"A running server could not be asked. {error}")
 
 
 def _of_server(url: str, status: dict[str, Any]) -> Iterator[Finding]:

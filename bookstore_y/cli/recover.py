@@ -122,7 +122,7 @@ def _tell(recovered: Recovered, archive: Archive, args: argparse.Namespace, out:
         )
     else:
         then = "The file is removed." if recovered.removed else "The file is where it was."
-        out.say(f"Took up {count} of {visible(recovered.file)}. {then}")
+        out.say(f"Read {count} from {visible(recovered.file)}. {then}")
     for move in recovered.moves:
         out.warn(f"The bucket has not followed {visible(move)}.")
     for lost in recovered.lost:

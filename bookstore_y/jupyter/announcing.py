@@ -13,7 +13,7 @@ from ..version import Version
 HISTORY_EVENTS = "https://schema.jupyter.org/bookstore_y/history/v1"
 HISTORY_SCHEMA = Path(__file__).with_name("history.v1.yaml")
 
-_MADE_UP = "Anonymous "
+MADE_UP = "Anonymous "
 """How the names begin that jupyter_server gives to users without one (its auth/identity.py)."""
 
 
@@ -55,4 +55,4 @@ def _asking(present: set[str]) -> str | None:
     """
     user = getattr(CallContext.get(CallContext.JUPYTER_HANDLER), "current_user", None)
     name = str(getattr(user, "display_name", "") or getattr(user, "name", "") or "")
-    return name if name and (name in present or not name.startswith(_MADE_UP)) else None
+    return name if name and (name in present or not name.startswith(MADE_UP)) else None

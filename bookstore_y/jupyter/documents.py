@@ -30,7 +30,7 @@ from .following import Following
 from .late_keeping import LateKeeping
 from .newest import Newest
 from .notices import Notices
-from .outside import OutsideChanges, is_saved_by
+from .outside import OutsideChanges, is_saved_by, saving_is_noted
 from .placing import Placer
 from .returning import Returning
 from .rooms import OpenRoom, Rooms
@@ -205,7 +205,6 @@ class Documents:
             return
         loader = collaboration.file_loaders[file_id]
         load = loader.load_content
-
         opened = False
 
         async def load_content(format: str, file_type: str) -> Any:
@@ -320,6 +319,7 @@ class Documents:
                 continue  # the room comes upon it, and takes it over
             content_hash = content_hash or content.hash_of(body)
             store.note_saving(content_hash)
+            saving_is_noted()
 
     def saved(self, path: str) -> None:
         """The contents manager has written the file."""

@@ -78,9 +78,9 @@ class LateKeeping:
 
     def _tell(self, path: str, late: Late) -> None:
         message = (
-            f"Somebody typed into cells of {path} that are no longer in its file, which was "
-            "changed by other means. The document goes on without that; it is in the version "
-            f"{late.version_id}."
+            f"The file of {path} was changed by other means, and cells that somebody typed into "
+            "are gone. The document does not have what was typed there; version "
+            f"{late.version_id} has it."
         )
         self._serverapp.log.warning("%s", message)
         self._notices.add(path, "late edits", late.version_id, message)

@@ -55,10 +55,15 @@ def is_saved_by(store: S3YStore, body: Any) -> bool:
     """Whether `body` is what the room of `store` holds, on its way to the file, and is not saved by
     other means. (A notebook that its manager keeps as a text is none of it either.)"""
     save = _saving.get()
-    if save is None or save.file != store.file or isinstance(body, dict) != _is_json(store):
-        return False
-    save.noted = True
-    return True
+    is_its_own = save is not None and save.file == store.file
+    return is_its_own and isinstance(body, dict) == _is_json(store)
+
+
+def saving_is_noted() -> None:
+    """The store of the room that is saving its file knows what is saved."""
+    save = _saving.get()
+    if save is not None:
+        save.noted = True
 
 
 def _is_json(store: S3YStore) -> bool:

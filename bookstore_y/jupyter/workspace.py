@@ -62,6 +62,9 @@ class Workspace:
         self._refusals = 0
         self._unavailable: Counter[str] = Counter()
         self._reason = ""
+        """Why the background leaves files to be written when they are opened."""
+        self._began = 0.0
+        """When it began to write, by the monotonic clock."""
         self._task: asyncio.Task[None] | None = None
         self._since_listing: list[Callable[[], None]] | None = None
         self._levels: dict[tuple[str, str], asyncio.Task[Level]] = {}

@@ -17,6 +17,7 @@ from jupyter_ydoc import YNotebook
 
 from bookstore_y import Archive
 from bookstore_y.directory import Directory
+from bookstore_y.file_reader import FileReader
 from bookstore_y.keys import Document
 from bookstore_y.pulling import Pulled, Pulling
 
@@ -143,13 +144,13 @@ def test_what_is_there_already_is_not_fetched_again(
     bookstore("pull", "/", tmp_path)
     (tmp_path / "c.txt").unlink()
     fetched: list[str] = []
-    read = Pulling._read
+    read = FileReader.read_version
 
-    async def counted(self: Pulling, version: Any) -> bytes:
+    async def counted(self: FileReader, version: Any) -> bytes:
         fetched.append(version.path)
         return await read(self, version)
 
-    monkeypatch.setattr(Pulling, "_read", counted)
+    monkeypatch.setattr(FileReader, "read_version", counted)
     assert bookstore.json("pull", "/", tmp_path)["counts"] == {"same": 2, "written": 1}
     assert fetched == ["c.txt"]
 
@@ -356,12 +357,12 @@ def test_an_endpoint_that_is_away_is_not_asked_for_every_file(
     bookstore.fill({f"{index}.txt": "text" for index in range(40)})
     asked = 0
 
-    async def away(self: Pulling, version: Any) -> bytes:
+    async def away(self: FileReader, version: Any) -> bytes:
         nonlocal asked
         asked += 1
         raise BucketUnavailable("The bucket is down.")
 
-    monkeypatch.setattr(Pulling, "_read", away)
+    monkeypatch.setattr(FileReader, "read_version", away)
     ran = bookstore("pull", "/", tmp_path, "--BookstoreSettings.max_threads=1")
     assert ran.code == 4
     assert asked == 20

@@ -137,7 +137,7 @@ export class Wording {
   /** That somebody typed into what was not in the file any more. */
   lateEdits(path: string): string {
     return this.trans.__(
-      'What was typed into cells of %1 that are no longer in its file, which was changed by other means, is not in the notebook. It is a version of its own, “Late edits” in its history, to compare and to restore.',
+      'The file of %1 was changed by other means, and cells that somebody typed into are gone. What was typed there is a version: compare or restore “Late edits” in the history.',
       path
     );
   }

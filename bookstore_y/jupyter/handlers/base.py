@@ -33,6 +33,7 @@ from ...errors import (
     VersionInColdStorage,
 )
 from ...moves import ChangeNeeded
+from ..announcing import MADE_UP
 from ..cloning import FeatureOff
 from ..documents import Documents
 from ..files import UnusableContent
@@ -117,7 +118,7 @@ def authors_of(handler: JupyterHandler) -> tuple[str, ...]:
     """The user's name, unless it is one that jupyter_server has made up."""
     user: Any = handler.current_user
     name = str(user.display_name or user.name or user.username)
-    return () if name.startswith("Anonymous ") else (name,)
+    return () if name.startswith(MADE_UP) else (name,)
 
 
 class BookstoreHandler(APIHandler):

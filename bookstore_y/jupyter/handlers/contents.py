@@ -86,7 +86,12 @@ class _OfContents(_OfWorkspace, ContentsHandler):
     """`/api/contents/<path>`: the files, as if the disk had all that the archive holds."""
 
     _held: str | None = None
+    """The path at which nothing is brought back until the request is answered."""
+
     _children = Children({}, frozenset())
+
+    _now = ""
+    """What the name of a new file ends with where nobody knows which names are taken."""
 
     async def _bring_back(self) -> None:
         method = self.request.method
@@ -156,8 +161,6 @@ class _OfContents(_OfWorkspace, ContentsHandler):
             self.log.warning("Which names the archive holds is not known. %s", error)
             now = datetime.now(timezone.utc).strftime("-%Y%m%dT%H%M%SZ")
             self._now = f"{now}-{secrets.token_hex(3)}"
-
-    _now = ""
 
     async def _new_untitled(self, path: Any, type: str = "", ext: str = "") -> None:
         if not self._now:
