@@ -7,6 +7,7 @@ cannot remove it names.
 from __future__ import annotations
 
 import base64
+import difflib
 import hashlib
 import time
 import uuid
@@ -109,11 +110,14 @@ def _as_it_is(settings: BookstoreSettings) -> BookstoreSettings:
 
 def _settings(settings: BookstoreSettings, unknown: Sequence[str]) -> Iterator[Finding]:
     for name in unknown:
+        close = difflib.get_close_matches(name, settings.trait_names(config=True), 1)
         yield Finding(
             "settings",
             "warning",
             f"BookstoreSettings.{name} is set, and there is no such setting.",
-            "Correct its name; the configuration page lists all of them.",
+            f"Did you mean {close[0]}?"
+            if close
+            else "Correct its name; the configuration page lists all of them.",
         )
     try:
         name = settings.require_bucket()
@@ -225,13 +229,12 @@ class _Examination:
             skew = await bucket.clock_skew()
             found = Finding("bucket", "ok", f"There is a {bucket.where}, and it answers.")
         except BucketNotFound:
-            remedy = (
-                "Make it with `jupyter bookstore init`, or correct c.BookstoreSettings.s3_bucket."
-            )
+            init = f"`jupyter bookstore init --bucket {self._settings.s3_bucket}`"
+            remedy = f"Make it with {init}, or correct c.BookstoreSettings.s3_bucket."
             if self._settings.create_bucket:
                 remedy = (
                     "The first server makes it, since c.BookstoreSettings.create_bucket is on; "
-                    "`jupyter bookstore init` makes it now, so that the rest can be checked."
+                    f"{init} makes it now, so that the rest can be checked."
                 )
             found = Finding("bucket", "failed", f"There is no {bucket.where}.", remedy)
         except AccessDenied as error:
@@ -260,7 +263,7 @@ class _Examination:
                 "warning" if self._settings.allow_unversioned else "failed",
                 f"Versioning is not enabled on {self._bucket.where}: every checkpoint overwrites "
                 "the one before.",
-                "Enable it with `jupyter bookstore init`.",
+                f"Enable it with `jupyter bookstore init --bucket {self._settings.s3_bucket}`.",
             )
         except AccessDenied:
             return Finding(
