@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _pass_on_no_ignored_signals()
     servers = Servers()
     wanted = str(config.getoption("--s3"))
     if wanted == "auto":
@@ -71,6 +73,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SERVERS] = servers
     config.stash[_CHOSEN] = chosen
     config.stash[_HEADER] = ", ".join(chosen) + (f" ({'; '.join(others)})" if others else "")
+
+
+def _pass_on_no_ignored_signals() -> None:
+    """Servers that the tests start are to heed each signal, also when the tests themselves run
+    under `nohup` or in the background of a script. A program inherits that a signal is ignored,
+    not that it is handled."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -147,7 +147,9 @@ class OutsideChanges:
         _taking.set(True)  # of this task alone
         async with self._turn(loader):
             encoding, kind, _ = room.id.split(":", 2)
+            target = self._target(loader)
             model = await load(encoding, kind)
+            self._targets[loader] = target  # else the next look would find it changed again
             document = await self._rooms.live(room)
             if document is None or room.store.entry is None:
                 return model  # it has ended meanwhile

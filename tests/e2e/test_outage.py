@@ -122,7 +122,7 @@ async def test_what_a_stopping_server_cannot_archive_is_there_after_a_restart(
                     lambda: disk.file(PATH).read_text() != before, within=15, what="the save"
                 )
             if stop == "sigterm":
-                await server.sigterm(10)
+                await server.sigterm()
                 assert "is kept in" in server.log_text()
             else:
                 server.sigkill()
@@ -152,7 +152,7 @@ async def test_restart_after_restart_the_newest_edits_are_there(disk: Disk, buck
                 await _all_archived(server)
                 await all_leave(clients)
                 if stop == "sigterm":
-                    await server.sigterm(10)
+                    await server.sigterm()
         async with JupyterProcess(disk, config) as server:
             seen = await seen_by_a_newcomer(server, PATH)
             assert {mark for client in clients for mark in client.made} <= set(seen)

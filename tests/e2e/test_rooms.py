@@ -144,7 +144,7 @@ async def test_a_lost_file_comes_back_from_the_room_that_was_written_last(
     async with JupyterProcess(disk, config) as server:
         await write_in("file" if last == "notebook" else "notebook", server)
         await write_in(last, server)
-        await server.sigterm(10)
+        await server.sigterm()
     saved = _saved(disk)
     assert "By the notebook." in saved
     assert "By the file." in saved
@@ -292,7 +292,7 @@ async def test_a_deletion_while_the_bucket_is_down_is_followed_after_a_restart(
                 )
             bucket.down()
             await _delete(server)
-            await server.sigterm(10)
+            await server.sigterm()
             assert f"the deletion of {PATH}" in server.log_text()
         bucket.up()
         assert not _is_marked(bucket.server, bucket.name)
