@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.s3_only("moto", "ceph"),
     pytest.mark.timeout(600),
     pytest.mark.skipif(chromium_path() is None, reason="no `chromium` on PATH"),
 ]
@@ -30,6 +29,9 @@ pytestmark = [
 PATH = "tides.ipynb"
 BEFORE, AFTER = "north gauge checked", "south gauge replaced"
 CELL = 1
+
+on_each_kind_of_store = pytest.mark.s3_only("moto", "ceph")
+on_one_store = pytest.mark.s3_only("moto")
 
 NewDisk = Callable[[], Disk]
 
@@ -64,6 +66,7 @@ async def _archived(server: JupyterProcess, path: str, count: int = 1) -> None:
     await eventually(idle, within=60, what="all to be in the bucket")
 
 
+@on_each_kind_of_store
 @pytest.mark.parametrize("app", ["lab", "tree"], ids=["JupyterLab", "Notebook 7"])
 async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
     app: str, new_disk: NewDisk, start: Start, tmp_path: Path
@@ -93,6 +96,7 @@ async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
             assert await ada.cells.count() == len(sample_notebook()["cells"])
 
 
+@on_one_store
 async def test_a_new_notebook_does_not_take_the_place_of_yesterdays(
     new_disk: NewDisk, start: Start
 ) -> None:
@@ -113,6 +117,7 @@ async def test_a_new_notebook_does_not_take_the_place_of_yesterdays(
             await ada.sees(BEFORE)
 
 
+@on_one_store
 @pytest.mark.parametrize("kept", [True, False], ids=["disk kept", "disk lost"])
 async def test_a_new_notebook_outlives_a_crash_before_its_first_save(
     kept: bool, new_disk: NewDisk, start: Start, config: Config
@@ -137,6 +142,7 @@ async def test_a_new_notebook_outlives_a_crash_before_its_first_save(
             await ada.sees(BEFORE, AFTER)
 
 
+@on_one_store
 async def test_without_collaboration_her_saves_come_back(
     new_disk: NewDisk, start: Start, config: Config
 ) -> None:
@@ -163,6 +169,7 @@ async def test_without_collaboration_her_saves_come_back(
             await _archived(server, PATH, 2)
 
 
+@on_one_store
 async def test_with_jupyter_server_documents_her_saves_come_back(
     new_disk: NewDisk, start: Start, config: Config, server_documents: str
 ) -> None:
