@@ -133,10 +133,13 @@ class Salvaged:
             rows, lost = _rows(db, table, key)
             if lost:
                 self.lost.append(f"some of its {table} cannot be read")
+            columns = [name for _, name, *_ in self._memory.execute(f"PRAGMA table_info({table})")]
             for row in rows:
-                marks = ", ".join("?" * len(row))
+                # An earlier release had fewer columns: new ones come last.
+                names, marks = ", ".join(columns[: len(row)]), ", ".join("?" * len(row))
+                insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"
                 try:
-                    self._memory.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+                    self._memory.execute(insert, row)
                 except sqlite3.Error:  # a value that is none of ours
                     self.lost.append(f"row {row[0]!r} of its {table} is no row of a buffer")
 

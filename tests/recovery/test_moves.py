@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
+from bookstore_y.buffer import Buffer
 from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.errors import DocumentNotFound
 from bookstore_y.keys import Document
 from bookstore_y.recovery import BufferOptions
+from bookstore_y.salvage import Salvaged
 
 from ..support import Outage, Reader, Typist, text_of, until
 from .common import NOTES, QUIET, Server, all_texts, files, type_into
@@ -279,3 +281,21 @@ async def test_what_the_bucket_has_not_followed_tells_where_its_files_are_now(
         outage.end()
         await moves.follow_all()
         assert moves.now_at("old/b.txt") == "old/b.txt"
+
+
+async def test_a_damaged_file_of_a_release_that_noted_less_of_a_rename_is_read(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "recovery.db"
+    buffer = Buffer(str(file))
+    await buffer.add_move("a.txt", "b.txt")
+    buffer.close()
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("ALTER TABLE moves DROP COLUMN state")
+        db.commit()
+        db.execute("VACUUM")
+    content = bytearray(file.read_bytes())
+    content[4096:8192] = b"\xff" * 4096  # which says where pages are referred to from
+    file.write_bytes(content)
+    with closing(Salvaged(file)) as salvaged:
+        assert salvaged.moves() == ["the rename of a.txt to b.txt"]

@@ -64,9 +64,12 @@ class _Preparing(JupyterHandler):
             raise web.HTTPError(403)
         named = self.get_query_argument("sessionId", "")
         session = Session.from_id(named)
-        room_id = await documents.returning.room_of(room_id, session)
-        if session is not None:
-            documents.following.was_at(room_id.split(":", 2)[2], session.path)
+        # A session leads to a path, so it counts from no page that could not ask for that path:
+        # jupyter_server_ydoc takes connections of every origin.
+        trusted = session if JupyterHandler.check_origin(self) else None
+        room_id = await documents.returning.room_of(room_id, trusted)
+        if trusted is not None:
+            documents.following.was_at(room_id.split(":", 2)[2], trusted.path)
         self.request.path = f"{where}/{room_id}"
         if session is None:
             return
