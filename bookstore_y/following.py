@@ -100,8 +100,26 @@ class Following:
             return True  # it was deleted or renamed before
         if change.target is not None:
             return False
-        new = change.inherited and version.last_modified.timestamp() > change.at + SKEW
-        return new or spot in change.taken
+        if spot in change.taken:
+            return True
+        if not change.inherited or version.last_modified.timestamp() <= change.at + SKEW:
+            return False
+        # It is new, or the last state of what was deleted, which has come late.
+        return not any(
+            of_document(entry.document) == spot and entry.facts.version_id == version.version_id
+            for entry in change.doomed
+        )
+
+    async def spare_new(self, change: Change) -> None:
+        """Have a deletion spare what others have written under its names by now. Afterwards the
+        last states of its documents go there, which cannot be told from that by their age."""
+        if not change.inherited or change.parts is not None:
+            return
+        for entry in change.doomed:
+            spot = of_document(entry.document)
+            current = await self._archive.current_at(self.key(spot))
+            if current is not None and self._is_spared(change, spot, current):
+                change.taken.add(spot)
 
     def key(self, spot: Spot) -> str:
         """The key of a spot. Raises `InvalidPath`."""

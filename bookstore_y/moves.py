@@ -463,6 +463,7 @@ class Moves:
             return
         if self.saves is not None:
             await self.saves.write_held(change.saves)
+        await self._following.spare_new(change)
         for entry in change.doomed:
             below = cp.exchange.is_replaced(entry)
             await (self._settle_below(entry) if below else self._settle(entry))

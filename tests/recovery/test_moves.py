@@ -63,6 +63,26 @@ async def test_a_crash_forgets_neither_edits_nor_renames_nor_deletions(
     assert len(versions) == 1  # its last state, under the delete marker
 
 
+async def test_a_deletion_that_is_taken_up_late_is_of_the_last_state_of_its_document(
+    server: Server, tmp_path: Path, reader: Reader
+) -> None:
+    path = str(tmp_path / "buffer.db")
+    update = Typist().type("kept")
+    crash = [sys.executable, "-c", _CRASH, path, "deleted", "new"]
+    await asyncio.to_thread(
+        subprocess.run, crash, input=update.hex().encode(), check=False, timeout=60
+    )
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE moves SET at = at - 3600")
+
+    async with server(path) as archive:
+        assert await archive.flush(15) == {}
+        versions = await archive.archive.versions(Document("deleted"))
+
+    assert await reader.text("deleted") == ""
+    assert len(versions) == 1
+
+
 async def test_a_file_made_after_a_deletion_is_another_document(
     server: Server, tmp_path: Path, reader: Reader, outage: Outage
 ) -> None:
