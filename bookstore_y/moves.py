@@ -269,6 +269,8 @@ class Moves:
         """Follow the rename of a file or directory."""
         # Everything here is at its new place before anybody else runs.
         cp = self._checkpointer
+        if self.saves is not None:
+            self.saves.forget_refused(source)
         if not self._can_be_archived(source):
             return
         noted = asyncio.Event()
@@ -312,6 +314,8 @@ class Moves:
         """Follow the deletion of a file or directory, with delete markers; every version stays,
         the last state of each document among them."""
         cp = self._checkpointer
+        if self.saves is not None:
+            self.saves.forget_refused(path)
         if not self._can_be_archived(path):
             return
         noted = asyncio.Event()

@@ -76,7 +76,8 @@ class Saves:
         self._min_interval = min_interval
         self._files: dict[str, File] = {}
         self._flushing = False
-        self._refused: set[str] = set()
+        self._refused: dict[str, BookstoreError] = {}
+        """Why the newest save of a file can never be a version, by path."""
         self._written: Counter[str] = Counter()
 
     # -- what those who save call --------------------------------------------------------------
@@ -86,9 +87,7 @@ class Saves:
         try:
             keys.file_key(self._checkpointer.settings.workspace_prefix, path)
         except InvalidPath as error:
-            if path not in self._refused:
-                self._refused.add(path)
-                self._checkpointer.log.warning("A saved file is not archived. %s", error)
+            self._refuse(path, error)
             return
         file = self._files.setdefault(path, File(path))
         file.waiting = save
@@ -105,16 +104,19 @@ class Saves:
     def status(self) -> dict[str, Any]:
         """What is pending, of JSON types."""
         pending = [file for file in self._files.values() if file.pending]
+        failing = {file.path: str(file.error) for file in pending if file.error}
         return {
             "pending_saves": len(pending),
-            "failing_saves": {file.path: str(file.error) for file in pending if file.error},
+            "failing_saves": {path: str(why) for path, why in self._refused.items()} | failing,
             "failing_since": min((f.failing_since for f in pending if f.error), default=None),
         }
 
     def state_of(self, path: str) -> tuple[bool, BookstoreError | None]:
         """Whether a save of the file is pending, and why it is, if something is wrong."""
         file = self._files.get(path)
-        return (False, None) if file is None or not file.pending else (True, file.error)
+        if file is None or not file.pending:
+            return False, self._refused.get(path)
+        return True, file.error
 
     def written(self, path: str) -> int:
         """How many saves of the file have become versions since the server started."""
@@ -178,6 +180,14 @@ class Saves:
             del self._files[file.path]
         pending = [file for file in taken if file.pending]
         return pending, [file.putting for file in pending if file.putting is not None]
+
+    def forget_refused(self, path: str) -> None:
+        """What is at `path` or below it is gone from there, or a version by now."""
+        refused = [each for each in self._refused if moved(each, path, "") is not None]
+        for each in refused:
+            del self._refused[each]
+        if refused:
+            self._checkpointer.changed()
 
     def putting(self, concerned: Callable[[str], bool]) -> list[asyncio.Event]:
         """The ends of PUTs that are under way to paths that are concerned."""
@@ -270,13 +280,17 @@ class Saves:
             if not file.held:
                 await cp.moves.wrote(of_file(path))
             self._written[path] += 1
+            self.forget_refused(path)
             done = True
         except (ConfigurationError, DocumentTooLarge, InvalidPath) as error:
             done = True  # no trying again will mend it; the file itself is where it was saved
             self._give_up(path, error)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             done = True
-            cp.log.error("The save of %s cannot be archived: %r", path, error)  # noqa: TRY400
+            self._refuse(
+                path,
+                BookstoreError(f"{path} has no content that can be archived ({error!r:.200})."),
+            )
         finally:
             if not done and file.waiting is None:
                 file.waiting = save
@@ -299,9 +313,15 @@ class Saves:
     def _give_up(self, path: str, error: BookstoreError) -> None:
         if isinstance(error, ConfigurationError):
             self._checkpointer.health.note(error)
-        elif path not in self._refused:
-            self._refused.add(path)
-            self._checkpointer.log.warning("A saved file is not archived. %s", error)
+        else:
+            self._refuse(path, error)
+
+    def _refuse(self, path: str, error: BookstoreError) -> None:
+        cp = self._checkpointer
+        if str(error) != str(self._refused.get(path, "")):
+            cp.log.warning("A saved file is not archived. %s", error)
+        self._refused[path] = error
+        cp.changed()
 
     def _failed(self, file: File, error: BookstoreError) -> None:
         cp = self._checkpointer

@@ -273,3 +273,26 @@ async def test_a_file_whose_name_is_taken_is_a_version_first(
     await until(lambda: not checkpointer.moves.waiting, "the bucket to follow")
     assert files.bodies("final.txt") == [b"replaced", b"draft"]
     assert files.current("draft.txt") is None
+
+
+async def test_the_status_names_a_file_that_can_be_no_version_until_it_is_gone(
+    saves: Saves, checkpointer: Checkpointer
+) -> None:
+    checkpointer.moves.saves = saves
+    saves.submit("bell\a.txt", Save(b"rung"))
+    status = checkpointer.status()
+    assert status["status"] == "retrying"
+    assert list(status["failing_saves"]) == ["bell\a.txt"]
+    assert saves.state_of("bell\a.txt")[1] is not None
+    await checkpointer.moves.delete("bell\a.txt")
+    assert checkpointer.status()["status"] == "ok"
+
+
+async def test_the_status_forgets_a_file_that_was_too_large_when_it_is_a_version(
+    saves: Saves, settings: BookstoreSettings
+) -> None:
+    settings.max_document_size = 4
+    saves.submit(PATH, Save(b"too long"))
+    await until(lambda: PATH in saves.status()["failing_saves"], "the reason to be told")
+    saves.submit(PATH, Save(b"fits"))
+    await until(lambda: not saves.status()["failing_saves"], "the version to count")
