@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -105,7 +104,7 @@ class Connection:
 
     async def _open(self, stack: AsyncExitStack) -> S3Client:
         settings = self._settings
-        is_aws = _is_aws(settings.s3_endpoint_url)
+        is_aws = _is_aws(settings.effective_endpoint_url)
         # The checksums that boto3 adds since 1.36 are refused by many servers other than AWS.
         checksums: Any = "when_supported" if is_aws else "when_required"
         s3_options: Any = {"addressing_style": "path" if settings.s3_endpoint_url else "auto"}
@@ -210,7 +209,5 @@ def _load_models() -> None:
 
 
 def _is_aws(endpoint_url: str) -> bool:
-    for variable in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        endpoint_url = endpoint_url or os.environ.get(variable, "")
     host = urlsplit(endpoint_url).hostname or ""
     return not endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

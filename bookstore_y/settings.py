@@ -166,9 +166,16 @@ class BookstoreSettings(LoggingConfigurable):
         return self.s3_bucket
 
     @property
+    def effective_endpoint_url(self) -> str:
+        """The URL that requests go to, of the settings or of the AWS chain's environment (AWS SDKs
+        and Tools Reference Guide, "Service-specific endpoints"); empty means AWS itself."""
+        found = [os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")]
+        return next((url for url in [self.s3_endpoint_url, *found] if url), "")
+
+    @property
     def endpoint(self) -> str:
         """The endpoint as it may be shown: `AWS`, or the URL without anything secret in it."""
-        url = urlsplit(self.s3_endpoint_url)
+        url = urlsplit(self.effective_endpoint_url)
         shown = url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="")
         return urlunsplit(shown) or "AWS"
 

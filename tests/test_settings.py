@@ -44,6 +44,16 @@ def test_an_endpoint_is_shown_without_what_is_secret_in_it(url: str, shown: str)
     assert "hunter2" not in f"{settings!r} {Bucket(settings).where}"
 
 
+def test_an_endpoint_of_the_environment_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = BookstoreSettings(s3_bucket="b")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://everything.example")
+    assert settings.endpoint == "http://everything.example"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example")
+    assert settings.endpoint == "http://s3.example"
+    settings.s3_endpoint_url = "http://chosen.example"
+    assert settings.endpoint == "http://chosen.example"
+
+
 def test_credentials_in_the_endpoint_are_refused_without_showing_them() -> None:
     settings = BookstoreSettings(s3_bucket="b", s3_endpoint_url="http://user:hunter2@localhost")
     with pytest.raises(ConfigurationError) as refused:
