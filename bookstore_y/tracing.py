@@ -45,6 +45,12 @@ def _continues(version: _Read, former: _Read) -> bool:
     return bool(parent) or origin.startswith(_GOES_ON)
 
 
+def _names(version: _Read, file_id: str) -> bool:
+    """Whether a version says that its file had this id. One that an open tab has brought from
+    another disk names its ids on both, with a space between them."""
+    return file_id in version.facts.file_id.split(" ")
+
+
 def _came(version: _Read, lineage: str) -> bool:
     """Whether a version is of a document of that lineage that was renamed to its key."""
     return version.facts.lineage == lineage and version.facts.origin.startswith(_RENAMED)
@@ -103,7 +109,7 @@ class Tracing:
         versions = [entry for entry in reversed(entries) if not entry.is_delete_marker]
         deleted = [e for e in entries if e.is_delete_marker and e.last_modified >= since]
         if not deleted and not lineage:
-            return bool(versions), ""
+            return bool(versions) and not await self._began_elsewhere(versions, since, file_id), ""
         # Other documents may have had the key since. Each version says what it was made from.
         read = await asyncio.gather(*map(self._read, versions))
         runs: list[list[_Read]] = []
@@ -115,12 +121,27 @@ class Tracing:
         if lineage:
             ours = [run for run in runs if any(_came(each, lineage) for each in run)]
         else:
-            ours = [run for run in runs if any(each.facts.file_id == file_id for each in run)]
+            ours = [run for run in runs if any(_names(each, file_id) for each in run)]
             ours = ours or [run for run in runs if run[-1].entry.last_modified >= since][:1]
         if not ours:
             return False, ""
         there = ours[-1] is runs[-1] and not any(e.is_latest for e in deleted)
         return there, ours[-1][-1].facts.lineage
+
+    async def _began_elsewhere(
+        self, versions: list[ObjectVersion], since: datetime, file_id: str
+    ) -> bool:
+        """Whether `versions`, oldest first, begin after `since` with a file of another id, so that
+        they are of a document that only has the name of the one that was opened."""
+        if versions[0].last_modified < since:
+            return False
+        first = await self._read(versions[0])
+        if first.facts.parent or first.facts.origin.startswith(_GOES_ON):
+            return False
+        if not first.facts.file_id or _names(first, file_id):
+            return False
+        others = await asyncio.gather(*map(self._read, versions[1:]))
+        return not any(_names(each, file_id) for each in others)
 
     async def _read(self, entry: ObjectVersion) -> _Read:
         stored = await self._bucket.head(entry.key, entry.version_id)

@@ -20,11 +20,13 @@ from ..entry import Entry
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
 from ..file_reader import FileReader
 from ..keys import Document
+from ..places import Places
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .announcing import Announcing
 from .bringing_back import Source
 from .files import Files, Model
+from .from_tabs import FromTabs
 from .late_keeping import LateKeeping
 from .newest import Newest
 from .notices import Notices
@@ -60,12 +62,20 @@ class Documents:
         self.files = Files(serverapp)
         self.newest = Newest()
         self.announcing = Announcing(serverapp)
-        self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
+        placer = Placer(serverapp, self.files, self._beside_room)
+        self.workspace = Workspace(settings, placer)
         self.notices = Notices(serverapp)
         self.late = LateKeeping(self.notices, serverapp)
         self._outside = OutsideChanges(self.rooms, serverapp)
+        self.from_tabs = FromTabs(
+            placer, self.rooms, lambda: self._file_ids, self._is_unknown, serverapp.log
+        )
         self.returning = Returning(
-            self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
+            self.files,
+            lambda: self._file_ids,
+            self.workspace.bring_back,
+            self._whereabouts,
+            self.from_tabs,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -214,6 +224,8 @@ class Documents:
         save = loader.maybe_save_content
 
         async def maybe_save_content(model: Model) -> Any:
+            if store.is_awaited:
+                return None  # as for a file that cannot be written (its loaders.py)
             await store.archive_before_save(SAVE_PATIENCE)
             return await save(model)
 
@@ -233,8 +245,10 @@ class Documents:
             await store.started.wait()
         document = store.document
         stored = await store.stored(model["content"])
-        if document is None or stored is None:
+        if document is None:
             return model
+        if stored is None:
+            return {**model, "content": self.from_tabs.open(store, model["content"])}
         file: Any = model["content"]
         if stored.is_newer:
             body, file = stored.content, None
@@ -354,3 +368,15 @@ class Documents:
         if went != document:  # the bucket refuses to follow that
             return went
         return await checkpointer.archive.whereabouts(document, since, file_id)
+
+    async def _is_unknown(self, path: str) -> bool:
+        """Whether neither the archive nor this disk has, or has ever had, anything at a path.
+        Raises a `BookstoreError` when that is not known."""
+        checkpointer = self.running()
+        if self.workspace.has_had(path) or not self.settings.s3_bucket:
+            return False
+        await self.settle(path)
+        if checkpointer.moves.archived_at(path) != path:
+            return False
+        places = Places(checkpointer.archive.bucket, self.settings)
+        return not await places.of(path, ("snapshot", "save"), limit=1)

@@ -212,6 +212,7 @@ class BookstoreExtension(ExtensionApp):
         http_server = getattr(self.serverapp, "http_server", None)
         if http_server is not None:  # who comes now would type into what is not archived any more
             http_server.stop()
+        await self.documents.from_tabs.stop()
         ending = asyncio.create_task(self.documents.workspace.stop())
         flush = Flush(self.documents, checkpointer, self.saves, self.log)
         late: dict[str, str] = {}

@@ -84,6 +84,17 @@ async def test_another_document_of_the_same_name_and_beginning_is_not_taken_for_
     assert await archive.whereabouts(A, opened, OTHER) == A
 
 
+async def test_another_document_is_not_taken_for_one_that_no_version_was_made_of(
+    archive: Archive, s3_clock: Tick
+) -> None:
+    opened = _now()
+    await s3_clock()
+    another = Writer("another")
+    await another.save(archive, A, file_id=OTHER)
+    assert await archive.whereabouts(A, opened, OURS) is None
+    assert await archive.whereabouts(A, opened, OTHER) == A
+
+
 async def test_a_document_whose_name_another_took_is_followed(
     archive: Archive, s3_clock: Tick
 ) -> None:
