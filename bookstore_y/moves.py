@@ -355,7 +355,8 @@ class Moves:
                 if change not in self._changes or not self._is_due(change):
                     continue
                 left = change.retry_at - _now()
-                if left <= 0 or change.error is None:
+                # A bucket that was away may be back; nothing else says so sooner than asking.
+                if left <= 0 or change.error is None or not change.failures:
                     with contextlib.suppress(BookstoreError):
                         await self._try(change)
                     left = change.retry_at - _now()

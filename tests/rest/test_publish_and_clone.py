@@ -190,7 +190,7 @@ class TestCloning:
         ydocs["notebook"](doc).set(_saying("from a snapshot"))
         body = zstandard.ZstdCompressor().compress(doc.get_update())
         assert decompress(body, 2**20) == doc.get_update()
-        key = "workspace/snap.ipynb.notebook.y.zst"
+        key = "elsewhere/snap.ipynb.notebook.y.zst"  # not in the workspace, where it has its name
         rest.put_object(key, body)
         clone = rest.send("POST", "clone", s3_bucket=rest.bucket, s3_key=key)
         assert clone["path"] == "snap.ipynb"

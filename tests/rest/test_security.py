@@ -22,12 +22,14 @@ READS = [
     "/api/bookstore",
     "/api/bookstore/openapi.yaml",
     "/api/bookstore/published",
+    "/api/bookstore/moves",
     f"/api/bookstore/versions/{PATH}",
     f"/api/bookstore/version/{PATH}",
     f"/api/bookstore/diff/{PATH}?before=any",
 ]
 PAGES = [
     "/bookstore",
+    "/bookstore/logged-in",
     "/bookstore/clone?s3_bucket=b&s3_key=k",
     "/bookstore/fs-clone?relpath=a.ipynb",
 ]
@@ -35,6 +37,8 @@ CHANGES = [
     ("PUT", f"/api/bookstore/label/{PATH}"),
     ("DELETE", f"/api/bookstore/label/{PATH}?version_id=any"),
     ("PUT", f"/api/bookstore/publish/{PATH}"),
+    ("POST", "/api/bookstore/moves/retry"),
+    ("POST", "/api/bookstore/moves/drop"),
 ]
 WRITES = [
     ("POST", f"/api/bookstore/restore/{PATH}"),
