@@ -47,6 +47,7 @@ class StatusHandler(BookstoreHandler):
             "workspace_prefix": settings.workspace_prefix,
             "published_prefix": settings.published_prefix,
             "status": "starting",
+            "error": None,
         }
         if documents.checkpointer is not None:
             answer.update(documents.checkpointer.status())
