@@ -76,7 +76,10 @@ async def test_a_file_that_is_brought_forward_is_no_change_to_its_room(tmp_path:
     app = SimpleNamespace(file_loaders={"id": loader}, ywebsocket_server=no_rooms)
     apps = SimpleNamespace(extension_apps={"jupyter_server_ydoc": [app]})
     log = logging.getLogger(__name__)
-    server: Any = SimpleNamespace(contents_manager=manager, extension_manager=apps, log=log)
+    events = SimpleNamespace(register_event_schema=lambda _: None)
+    server: Any = SimpleNamespace(
+        contents_manager=manager, extension_manager=apps, log=log, event_logger=events
+    )
     store: Any = BehindStore()
     Documents(server, BookstoreSettings()).opening(store, "id")
     model = await loader.load_content("text", "file")

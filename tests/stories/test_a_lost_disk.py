@@ -13,6 +13,7 @@ from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import chromium, chromium_path
 from ..e2e.notebooks import sample_notebook
+from ..e2e.rtc_client import RTCClient
 from ..e2e.stores import Config
 from ..e2e.waiting import eventually
 from .conftest import Start
@@ -66,6 +67,13 @@ async def _archived(server: JupyterProcess, path: str, count: int = 1) -> None:
     await eventually(idle, within=60, what="all to be in the bucket")
 
 
+async def _a_colleague_sees(text: str, server: JupyterProcess, path: str) -> None:
+    """Wait until what was typed in one browser has reached another client of the server."""
+    async with RTCClient("ben", path) as ben:
+        await ben.connect(server)
+        await ben.wait_until(lambda: text in str(ben.content()), within=60)
+
+
 @on_each_kind_of_store
 @pytest.mark.parametrize("app", ["lab", "tree"], ids=["JupyterLab", "Notebook 7"])
 async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
@@ -79,6 +87,7 @@ async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
                 await ada.open_from_file_browser(PATH)
                 await ada.type_in_cell(CELL, f"\n# {BEFORE}")
                 await ada.sees(BEFORE)
+                await _a_colleague_sees(BEFORE, server, PATH)
             await server.sigterm()
 
         async with start(new_disk()) as server:
@@ -87,6 +96,7 @@ async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
                 await ada.sees(BEFORE)
                 await ada.type_in_cell(CELL, f"\n# {AFTER}")
                 await ada.sees(BEFORE, AFTER)
+                await _a_colleague_sees(AFTER, server, PATH)
                 await ada.shoot(tmp_path / "found.png")
             await server.sigterm()
 
@@ -106,6 +116,7 @@ async def test_a_new_notebook_does_not_take_the_place_of_yesterdays(
                 await ada.new_notebook()
                 await ada.type_in_cell(0, BEFORE)
                 await ada.sees(BEFORE)
+                await _a_colleague_sees(BEFORE, server, "Untitled.ipynb")
             await server.sigterm()
 
         async with start(new_disk()) as server, desk(browser, server) as ada:
@@ -130,6 +141,7 @@ async def test_a_new_notebook_outlives_a_crash_before_its_first_save(
             await ada.new_notebook()
             await ada.type_in_cell(0, BEFORE)
             await ada.sees(BEFORE)
+            await _a_colleague_sees(BEFORE, server, "Untitled.ipynb")
             if not kept:
                 await _archived(server, "Untitled.ipynb")
             server.sigkill()
