@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from playwright.async_api import Browser, Locator, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from .session import Server
 from .stores import Config
@@ -29,6 +29,8 @@ FLAGS = [
 _LOADED = 60_000.0
 _SEEN = 20_000.0
 """Milliseconds, as Playwright counts."""
+
+expect.set_options(timeout=30_000)  # a machine that runs several browsers needs more than 5 s
 
 QUIET_LAB: Config = {
     "LabApp": {

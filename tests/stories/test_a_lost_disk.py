@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.disk import Disk
@@ -103,7 +104,7 @@ async def test_she_opens_her_notebook_from_the_file_browser_and_goes_on(
         async with start(new_disk()) as server, desk(browser, server, app) as ada:
             await ada.open_from_file_browser(PATH)
             await ada.sees(BEFORE, AFTER)
-            assert await ada.cells.count() == len(sample_notebook()["cells"])
+            await expect(ada.cells).to_have_count(len(sample_notebook()["cells"]))
 
 
 @on_one_store
