@@ -33,7 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from .connection import Connection, and_aiohttps, code_of, connections
+from .connection import Connection, and_aiohttps, answer_of, code_of, connections
 from .errors import (
     AccessDenied,
     BookstoreError,
@@ -43,6 +43,7 @@ from .errors import (
     ConfigurationError,
     DocumentNotFound,
     DocumentTooLarge,
+    ListingDenied,
     PreconditionFailed,
     VersionInColdStorage,
     VersioningNotEnabled,
@@ -96,6 +97,10 @@ class _NoLifecycle(BucketError):
 
 class _NoSuchRange(BucketError):
     """The object is shorter than the range asked for."""
+
+
+class _CopyNeedsDigest(BucketError):
+    """A copy is refused for want of a digest, which S3's CopyObject has no field for."""
 
 
 class NotImplementedByServer(BucketError):
@@ -379,8 +384,8 @@ class Bucket:
             try:
                 with self._about(key, version_id):
                     return await self._call(f"read {key!r} from", read)
-            except AccessDenied:
-                await self._raise_if_missing(key, version_id)
+            except AccessDenied as error:
+                await self._raise_if_missing(key, version_id, error)
                 raise
             except BucketUnavailable as error:
                 noticed = and_aiohttps("ClientPayloadError", _BrokeOff)
@@ -394,25 +399,44 @@ class Bucket:
         try:
             with self._about(key, version_id):
                 return await self._head(key, version_id)
-        except AccessDenied:
-            await self._raise_if_missing(key, version_id)
+        except AccessDenied as error:
+            await self._raise_if_missing(key, version_id, error)
             raise
 
-    async def _raise_if_missing(self, key: str, version_id: str | None) -> None:
+    async def _raise_if_missing(
+        self, key: str, version_id: str | None, denied: AccessDenied
+    ) -> None:
         """Raise `DocumentNotFound` or `VersionNotFound` if a listing lacks what reading was denied
-        of. Without s3:ListBucket, S3 answers 403 for a key that is not there (API Reference,
-        "GetObject", Permissions), and for one that is and may not be read."""
+        of, and `ListingDenied` if that cannot be told. Without s3:ListBucket, S3 answers 403 for a
+        key that is not there (API Reference, "GetObject", Permissions), and for one that is and may
+        not be read."""
         try:
             if version_id is not None:
                 missing = not [e async for e in self._first_entries(key, version_id)]
             else:
                 missing = not await self._is_current(key)
+        except AccessDenied:
+            raise ListingDenied(self._cannot_tell(key, version_id, denied)) from denied
         except BookstoreError:
             return  # nothing is known, so the refusal stands
         if missing and version_id is not None:
             raise VersionNotFound(self._has_no(key, version_id))
         if missing:
             raise DocumentNotFound(f"{key!r} is not in {self.where}, by its listing.")
+
+    def _cannot_tell(self, key: str, version_id: str | None, denied: AccessDenied) -> str:
+        code, said = answer_of(denied)
+        reason = _reason(code, said) or str(denied).rstrip(".")
+        about = "a document that is new" if version_id is None else "a version that is gone"
+        wanted = (
+            "s3:ListBucket and s3:ListBucketVersions on the bucket, and s3:GetObject"
+            if version_id is None
+            else "s3:ListBucketVersions on the bucket, and s3:GetObjectVersion"
+        )
+        return (
+            f"Could not read {key!r} from {self.where}: S3 refused it ({reason}). It answers so "
+            f"about {about}, too, where the bucket may not be listed; allow {wanted}."
+        )
 
     async def _is_current(self, key: str) -> bool:
         """Whether a listing has a current version of a key: that of versions or, where it is
@@ -481,8 +505,8 @@ class Bucket:
             except VersionInColdStorage:
                 # A HEAD is answered all the same. Its tags are asked for, since it tells no number.
                 return replace(await self.head(key, version_id), tag_count=1, is_cold=True)
-            except AccessDenied:
-                await self._raise_if_missing(key, version_id)
+            except AccessDenied as error:
+                await self._raise_if_missing(key, version_id, error)
                 raise
 
     async def tags(self, key: str, version_id: str) -> dict[str, str]:
@@ -550,19 +574,31 @@ class Bucket:
         *,
         content_type: str = "application/zstd",
     ) -> Copied:
-        """Copy a version to another key inside the bucket, with new user metadata."""
-        answer: Any = await self._call(
-            f"copy {source!r} to {target!r} in",
-            lambda s3: s3.copy_object(
-                Bucket=self.name,
-                Key=target,
-                CopySource={"Bucket": self.name, "Key": source, "VersionId": version_id},
-                Metadata=metadata,
-                MetadataDirective="REPLACE",
-                TaggingDirective="REPLACE",  # a label is one version's
-                ContentType=content_type,
-            ),
-        )
+        """Copy a version to another key inside the bucket, with new user metadata and no tags.
+
+        Where S3 refuses to copy what may be read and written, it is read and written. AWS wants
+        s3:PutObjectTagging of a copy, though not of a write, where tags are involved (API
+        Reference, "CopyObject", Permissions), and some servers want a digest of it in a bucket
+        with Object Lock, for which CopyObject has no field. Raises like `get`.
+        """
+        try:
+            answer: Any = await self._call(
+                f"copy {source!r} to {target!r} in",
+                lambda s3: s3.copy_object(
+                    Bucket=self.name,
+                    Key=target,
+                    CopySource={"Bucket": self.name, "Key": source, "VersionId": version_id},
+                    Metadata=metadata,
+                    MetadataDirective="REPLACE",
+                    TaggingDirective="REPLACE",  # a label is one version's
+                    ContentType=content_type,
+                ),
+            )
+        except (AccessDenied, _CopyNeedsDigest) as error:
+            log.info("Reading and writing %r in place of copying it: %s", source, error)
+            read = await self.get(source, version_id, max_size=self.settings.max_document_size)
+            put = await self.put(target, read.body, metadata, content_type=content_type)
+            return Copied(put.version_id, put.etag, version_id)
         result = self._said(answer, "CopyObjectResult")
         if "VersionId" not in answer:  # Ceph does not tell, and leaves the quotes off the ETag
             written = await self.head(target)
@@ -816,8 +852,7 @@ class Bucket:
         code = code_of(error)
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = answer.get("Error", {}).get("Message", "") or code
-        reason = f"{code or status}: {said}" if said != code else code or str(status)
-        reason = reason.rstrip(".")
+        reason = _reason(code or str(status), said)
         failed = f"Could not {what} {self.where}"
         operation = error.operation_name
         if code == "NoSuchBucket":
@@ -852,11 +887,19 @@ class Bucket:
                 f"{failed}: it is in cold storage ({reason}); have S3 bring it back with "
                 "`aws s3api restore-object`, which takes hours, and try again then."
             )
+        if status == 403 and "object lock" in said.lower():
+            return AccessDenied(
+                f"{failed}: Object Lock protects it ({reason}); it can be removed when its "
+                "retention has ended."
+            )
         if status in (401, 403) or code in _EXPIRED:
             return AccessDenied(
                 f"{failed}: S3 refused it ({reason}); check the credentials, and that their "
-                "policy, the bucket's, and that of its KMS key allow this."
+                "policy, the bucket's, and that of its KMS key allow "
+                f"{_RIGHTS.get(operation, 'this')}."
             )
+        if operation == "CopyObject" and status == 400 and _DIGEST.search(said):
+            return _CopyNeedsDigest(f"{failed} ({reason}).")
         if code == "NotImplemented" or status == 501:
             return NotImplementedByServer(
                 f"{failed}: the server does not implement this ({reason})."
@@ -875,6 +918,29 @@ _ID = re.compile(r"[!-~]{1,1024}")
 
 _TAGGING = ("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging")
 
+_DIGEST = re.compile("Content-MD5|checksum", re.IGNORECASE)
+
+_RIGHTS = {
+    "CopyObject": "s3:PutObject and s3:GetObjectVersion",
+    "CreateBucket": "s3:CreateBucket",
+    "DeleteObject": "s3:DeleteObject (s3:DeleteObjectVersion, to remove a version for good)",
+    "DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
+    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
+    "GetObject": "s3:GetObject and s3:GetObjectVersion",
+    "GetObjectTagging": "s3:GetObjectVersionTagging",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject and s3:GetObjectVersion",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListObjectsV2": "s3:ListBucket",
+    "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "PutBucketVersioning": "s3:PutBucketVersioning",
+    "PutObject": "s3:PutObject",
+    "PutObjectTagging": "s3:PutObjectVersionTagging",
+}
+"""The rights that an operation takes as it is called here (Service Authorization Reference,
+"Actions, resources, and condition keys for Amazon S3")."""
+
 _NO_SUCH_VERSION = ("InvalidArgument", "MethodNotAllowed")
 """What AWS answers to an id that it never made, and to the id of a delete marker."""
 
@@ -882,6 +948,11 @@ _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken")
 """Codes of expired credentials that some servers send with status 400."""
 
 _conditional: dict[tuple[Any, ...], bool] = {}
+
+
+def _reason(code: str, said: str) -> str:
+    """S3's own words, to be quoted inside a sentence."""
+    return (f"{code}: {said}" if said and said != code else code).rstrip(".")
 
 
 def md5(body: bytes) -> str:

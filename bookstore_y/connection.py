@@ -183,11 +183,12 @@ def code_of(error: ClientError) -> str:
 
 
 def answer_of(error: BaseException) -> tuple[str, str]:
-    """The error code and message with which S3 caused an error; empty where it was not S3."""
+    """The error code and message with which S3 caused an error; empty where there is none."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ClientError):
-            return code_of(cause), str(cause.response.get("Error", {}).get("Message", ""))
+            # Ceph's has a message without text, of which botocore makes None.
+            return code_of(cause), str(cause.response.get("Error", {}).get("Message") or "")
         cause = cause.__cause__
     return "", ""
 

@@ -9,7 +9,14 @@ from dataclasses import replace
 
 from . import labels
 from .bucket import Bucket
-from .errors import AccessDenied, VersionInColdStorage, VersionNotFound
+from .errors import (
+    AccessDenied,
+    BucketError,
+    BucketNotFound,
+    BucketUnavailable,
+    VersionInColdStorage,
+    VersionNotFound,
+)
 from .version import Facts, Version
 
 REMEMBERED = 10_000
@@ -36,11 +43,11 @@ class Details:
         key, version_id = version.key, version.version_id
         facts = self._facts.get((key, version_id))
         tagged = True
-        if facts is None:
+        if facts is None or version.cold:  # S3 may have brought it back since it was listed
             stored = await self._bucket.details(key, version_id)
             facts = self._remember(key, version_id, stored.metadata)
             tagged = stored.tag_count > 0
-            version = replace(version, cold=version.cold or stored.is_cold)
+            version = replace(version, cold=stored.is_cold)
         label = await self._label(key, version_id) if tagged else None
         return replace(
             version,
@@ -54,15 +61,27 @@ class Details:
         """The version with its label."""
         return replace(version, label=await self._label(version.key, version.version_id))
 
-    async def complete_all(self, versions: Sequence[Version]) -> list[Version]:
+    async def complete_all(
+        self, versions: Sequence[Version], *, required: bool = False
+    ) -> list[Version]:
         """The versions with their details, fetched at once, without those that were removed
-        since they were listed."""
+        since they were listed.
+
+        A version whose details the bucket refuses gets the reason in place of them, unless they
+        are `required`: raises `AccessDenied` or `BucketError` then. Raises `BucketUnavailable`.
+        """
 
         async def complete(version: Version) -> Version | None:
             try:
                 return await self.complete(version)
             except VersionNotFound:
                 return None
+            except (BucketUnavailable, BucketNotFound):
+                raise
+            except BucketError as error:
+                if required:
+                    raise
+                return replace(version, details_error=str(error))
 
         completed = await asyncio.gather(*map(complete, versions))
         return [version for version in completed if version is not None]

@@ -57,6 +57,11 @@ class AccessDenied(BucketError):
     """The credentials are missing, wrong, expired, or do not allow this call."""
 
 
+class ListingDenied(AccessDenied):
+    """Reading was denied, and so is the listing that would say whether there is anything to
+    read."""
+
+
 class BucketNotFound(BucketError):
     """The endpoint answered that there is no such bucket."""
 

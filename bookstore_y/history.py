@@ -185,7 +185,9 @@ class History:
     async def _pass(self, taken: list[Version], which: Filter, details: bool) -> list[Version]:
         if not details:
             return taken
-        return list(filter(which.passes, await self._details.complete_all(taken)))
+        required = which.needs_details  # or a version that is meant would be left out unnoticed
+        completed = await self._details.complete_all(taken, required=required)
+        return list(filter(which.passes, completed))
 
     async def at(
         self, path: str | Document, when: datetime | None, kinds: tuple[str, ...]

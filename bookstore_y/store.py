@@ -21,6 +21,7 @@ from traitlets.config import Config, LoggingConfigurable
 from .buffer import FILE_HASHES, MEMORY, Held
 from .checkpointer import Checkpointer
 from .concurrency import require_asyncio
+from .connection import answer_of
 from .edits import Edits
 from .entry import Entry, Policy
 from .errors import (
@@ -33,6 +34,7 @@ from .errors import (
     DocumentNotFound,
     DocumentTooLarge,
     InvalidPath,
+    ListingDenied,
     SnapshotError,
     UpdateBufferError,
 )
@@ -51,6 +53,10 @@ _NOTED = 0.1
 
 _TURNS = 100
 """Turns of the event loop within which a room has handed an update to its store."""
+
+_FRAME_BYTES = 49
+"""What fits in the close frame (RFC 6455, 5.5) that jupyter_server_ydoc sends, as JSON, when a room
+fails to open."""
 
 RTC_PATH = re.compile(r"\.([^:]+):(.+)\.y", re.DOTALL)
 """jupyter_server_ydoc's store path, `.<type>:<file id>.y` (its handlers.py)."""
@@ -746,9 +752,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
 
 def _in_a_frame(error: BookstoreError) -> str:
-    """A message of 49 bytes at most, which is what fits in the close frame (RFC 6455, 5.5) that
-    jupyter_server_ydoc sends when a room fails to open. JupyterLab shows it; a longer one breaks
-    the connection instead, and the client comes back at once. The cause goes to the log."""
+    """A message of `_FRAME_BYTES` at most. JupyterLab shows it; a longer one breaks the connection
+    instead, and the client comes back at once. The cause goes to the log."""
     if isinstance(error, BucketUnavailable):
         return "The archive cannot be reached; try again later."
     if isinstance(error, DocumentTooLarge):
@@ -759,6 +764,12 @@ def _in_a_frame(error: BookstoreError) -> str:
         return "The update buffer cannot be used; see the log."
     if isinstance(error, InvalidPath):
         return "This path cannot be archived; see the log."
+    if isinstance(error, ListingDenied):
+        return "S3 denies s3:ListBucket; see the log."
+    code, _ = answer_of(error)
+    for refused in (f"S3 refuses it ({code}); see the log.", f"S3 refuses it ({code})."):
+        if code.isalnum() and code.isascii() and len(refused) <= _FRAME_BYTES:
+            return refused
     return "The archive cannot be read; see the log."
 
 

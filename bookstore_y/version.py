@@ -26,8 +26,9 @@ class Version:
     `size` is in bytes as stored. `kind` is `snapshot`, `save` or `published`. `path` is the
     document's at that version, `type` the document type of a snapshot. `authors`, `parent`
     (a version id), `origin` and `label` are in the object's metadata and tags, which a listing
-    does not show: they are empty unless details were asked for. `cold` says that the version is in
-    a storage class such as GLACIER, and is read only after S3 was asked to bring it back.
+    does not show: they are empty unless details were asked for, and where the bucket refuses them;
+    `details_error` then says why, in one sentence. `cold` says that the version is in a storage
+    class such as GLACIER, and is read only after S3 was asked to bring it back.
     """
 
     version_id: str
@@ -43,6 +44,7 @@ class Version:
     path: str = ""
     type: str | None = None
     cold: bool = False
+    details_error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; the time is in ISO 8601."""

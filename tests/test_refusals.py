@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,17 +12,20 @@ from botocore.exceptions import ClientError
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.bucket import Bucket
+from bookstore_y.connection import answer_of
 from bookstore_y.errors import (
     AccessDenied,
     BookstoreError,
     BucketError,
     BucketUnavailable,
     DocumentNotFound,
+    ListingDenied,
     VersionInColdStorage,
     VersioningNotEnabled,
     VersionNotFound,
 )
 from bookstore_y.snapshot import EMPTY_UPDATE, compress
+from bookstore_y.store import _in_a_frame
 
 from .servers import S3Server, connect, s3_options
 
@@ -199,5 +204,104 @@ async def test_nothing_is_called_missing_where_every_listing_is_denied(
 ) -> None:
     listings = ("list_object_versions", "list_objects_v2")
     Denying(monkeypatch, 403, "get_object", "head_object", *listings)
-    with pytest.raises(AccessDenied):
+    with pytest.raises(ListingDenied, match=r"AccessDenied: Denied.*allow s3:ListBucket "):
         await archive.bucket.get(KEY)
+    with pytest.raises(ListingDenied, match=r"allow s3:ListBucketVersions .*s3:GetObjectVersion"):
+        await archive.bucket.head(KEY, "another")
+
+
+def test_no_message_is_none() -> None:
+    bare: Any = {"Error": {"Code": "AccessDenied", "Message": None}}  # as botocore reads Ceph's
+    assert answer_of(ClientError(bare, "DeleteObject")) == ("AccessDenied", "")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "SignatureDoesNotMatch", "x" * 60, 'a"b', ""])
+@pytest.mark.parametrize("kind", [AccessDenied, ListingDenied])
+def test_what_a_page_is_told_of_a_refusal_fits_into_a_close_frame(
+    code: str, kind: type[BookstoreError]
+) -> None:
+    error = kind("A sentence that is too long for a frame, as all of them are.")
+    error.__cause__ = ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+    said = _in_a_frame(error)
+    payload = {"reason": "initialization_error", "reloadable": False, "errorReason": said}
+    assert len(json.dumps(payload)) <= 123  # RFC 6455, 5.5, without the status
+    assert ("s3:ListBucket" in said) == (kind is ListingDenied)
+    if kind is AccessDenied and code in ("AccessDenied", "SignatureDoesNotMatch"):
+        assert code in said
+
+
+async def test_a_refusal_names_the_right_that_it_takes(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Denying(monkeypatch, 403, "put_object", "list_object_versions", "put_object_tagging")
+    bucket = archive.bucket
+    for call, right in [
+        (bucket.put(KEY, b"", {}), "s3:PutObject"),
+        (bucket.page(KEY), "s3:ListBucketVersions"),
+        (bucket.set_tags(KEY, "id", {"label": "x"}), "s3:PutObjectVersionTagging"),
+    ]:
+        with pytest.raises(AccessDenied, match=rf"allow {right}\.$"):
+            await call
+
+
+async def test_a_version_whose_details_are_denied_is_listed_with_the_reason(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.save_file("a.txt", b"there", authors={"Ann"})
+    Denying(monkeypatch, 403, "get_object", "head_object")
+    page = await archive.history("a.txt", details=True)
+    assert [(version.authors, version.label) for version in page.versions] == [((), None)]
+    assert "AccessDenied: Denied" in page.versions[0].details_error
+    assert "s3:GetObjectVersion" in page.versions[0].details_error
+    for filtered in (
+        archive.history("a.txt", author="Ann"),
+        archive.history("a.txt", labelled=True),
+    ):
+        with pytest.raises(AccessDenied):  # nobody may take what is unknown for what is not there
+            await filtered
+
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+async def test_what_may_not_be_copied_is_read_and_written(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.save_file("a.txt", b"said")
+    (version,) = (await archive.history("a.txt")).versions
+    await archive.label("a.txt", version.version_id, "sent")
+    Denying(monkeypatch, 403, "copy_object")  # as it is where s3:PutObjectTagging is denied
+    await archive.delete_file("a.txt")
+    (back,) = await archive.undelete("a.txt")
+    assert (await archive.read("a.txt")).raw() == b"said"
+    assert (await archive.find("a.txt", back.version_id)).label is None
+    assert (await archive.bucket.head(back.key)).content_type == "application/octet-stream"
+
+
+async def test_a_copy_that_cannot_be_written_either_says_so(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.save_file("a.txt", b"said")
+    await archive.delete_file("a.txt")
+    Denying(monkeypatch, 403, "copy_object", "put_object", said=KMS)
+    with pytest.raises(AccessDenied, match=r"Could not write .*kms:GenerateDataKey"):
+        await archive.undelete("a.txt")
+
+
+async def test_object_lock_does_not_stop_what_is_copied(moto_server: S3Server) -> None:
+    s3, name = connect(moto_server), f"locked-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    s3.put_object_lock_configuration(
+        Bucket=name,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+        },
+    )
+    async with Archive(BookstoreSettings(**s3_options(moto_server, name))) as archive:
+        await archive.save_file("a.txt", b"said")
+        await archive.delete_file("a.txt")
+        (back,) = await archive.undelete("a.txt")
+        assert (await archive.read("a.txt")).raw() == b"said"
+    locked = s3.head_object(Bucket=name, Key=back.key, VersionId=back.version_id)
+    assert locked["ObjectLockMode"] == "GOVERNANCE"

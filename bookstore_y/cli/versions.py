@@ -106,6 +106,10 @@ async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> 
         out.say(_rows(args.path, found, detailed=detailed, whole=not out.is_terminal))
     elif not out.as_json:
         raise DocumentNotFound(f"No version of {args.path} is as asked for; loosen the filters.")
+    unread = [version.details_error for version in found if version.details_error]
+    if unread:
+        counted = "1 version" if len(unread) == 1 else f"{len(unread):,} versions"
+        out.warn(f"The details of {counted} are not known. {unread[0]}")
     if after is not None and out.is_terminal:
         out.say("", f"These are the newest {len(found):,}; --limit N or --all lists more.")
     return DONE
@@ -133,9 +137,10 @@ def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool
             f"{version.kind}, cold" if version.cold else version.kind,
         ]
         if detailed:
+            authors = "not known" if version.details_error else ", ".join(version.authors)
             cells += [
                 Text(visible(version.label or ""), "bold yellow"),
-                visible(", ".join(version.authors)),
+                visible(authors),
                 Text(visible(_origin(version.origin, short, whole=whole)), "dim"),
             ]
         cells += [visible(version.path)] if moved else []

@@ -59,7 +59,7 @@ class VersionList(list[ListedVersion]):
                 str(number),
                 when(version.last_modified),
                 f"{version.kind}, cold" if version.cold else version.kind,
-                ", ".join(version.authors),
+                "not known" if version.details_error else ", ".join(version.authors),
                 version.label or "",
                 version.origin,
                 size(version.size),
@@ -70,7 +70,9 @@ class VersionList(list[ListedVersion]):
 
     def _summary(self) -> str:
         count = f"{len(self)} version{'' if len(self) == 1 else 's'}"
-        return f"{count} of {self.path}" + (", and there are more" if self.next else "")
+        summary = f"{count} of {self.path}" + (", and there are more" if self.next else "")
+        unread = next((v.details_error for v in self if v.details_error), "")
+        return f"{summary}. The details of some are not known. {unread}" if unread else summary
 
     def __repr__(self) -> str:
         rows = [_COLUMNS, *(tuple(map(plain, row)) for row in self._rows())]

@@ -81,6 +81,13 @@ class TestVersions:
             for word in ("v1", "sent", "Ada, Ben", "restore:v0", "12.3 kB", local, "save"):
                 assert word in shown
 
+    def test_marks_what_is_in_cold_storage_and_says_which_details_are_not_known(self) -> None:
+        denied: dict[str, Any] = {"cold": True, "details_error": "S3 refused it <b>."}
+        versions = VersionList([_version(**denied)], path="work/tides.ipynb")
+        for shown in (repr(versions), _Seen(versions._repr_html_()).text):
+            for words in ("save, cold", "not known", "S3 refused it <b>."):
+                assert words in shown
+
     def test_is_a_list_whose_parts_show_themselves_too(self) -> None:
         versions = VersionList(map(_version, "abc"), path="work/tides.ipynb", next="more")
         assert [version.document for version in versions[1:]] == ["b", "c"]

@@ -374,10 +374,10 @@ async def test_what_was_removed_since_it_was_listed_is_left_out(
     wanted = await saves(archive, "a.md", 3)
     complete_all = archive._details.complete_all
 
-    async def late(versions: Any) -> list[Version]:
+    async def late(versions: Any, **options: bool) -> list[Version]:
         monkeypatch.undo()
         await archive.bucket.delete("workspace/a.md", wanted[1])
-        return await complete_all(versions)
+        return await complete_all(versions, **options)
 
     monkeypatch.setattr(archive._details, "complete_all", late)
     page = await archive.history("a.md", details=True)

@@ -343,7 +343,7 @@ async def test_a_renamed_file_is_saved_on_and_gets_its_history_back(
     async with server() as archive:
         saves = archive.moves.saves = Saves(archive)
         await saved(saves, "notes.txt", b"one")
-        refusals.of("copy")
+        refusals.of("copy", "read 'workspace/notes.txt")  # or it is read and written instead
         await archive.moves.rename("notes.txt", "moved.txt")
         await set_aside(archive)
         assert archive.moves.former("moved.txt") == "notes.txt"

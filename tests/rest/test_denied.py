@@ -64,6 +64,17 @@ def test_refusing_to_list_leaves_cloning(
     rest.send("POST", "clone", s3_bucket=rest.bucket, s3_key=f"published/{PATH}")
 
 
+def test_refusing_details_leaves_the_list(
+    rest: RestServer, version_id: str, deny: list[Denies]
+) -> None:
+    rest.archived("unseen.ipynb", sample_notebook())
+    deny.append(lambda method, path, query: method in ("GET", "HEAD") and "versionId" in query)
+    (version,) = rest.get("versions", "unseen.ipynb", details=1)["versions"]
+    assert (version["authors"], version["origin"]) == ([], "")
+    assert "AccessDenied: Access Denied" in version["details_error"]
+    assert "s3:GetObjectVersion" in version["details_error"]
+
+
 def test_refusing_to_read_is_told_apart_from_a_version_that_is_not_there(
     rest: RestServer, version_id: str, deny: list[Denies]
 ) -> None:

@@ -54,6 +54,26 @@ class TestListing:
         assert (bare["parent"], bare["origin"]) == ("", "")
         assert (full["version_id"], full["parent"], full["origin"]) == (second, first, "save")
 
+    def test_marks_what_is_in_cold_storage_and_says_what_to_do(self, rest: RestServer) -> None:
+        path = "cold.ipynb"
+        s3, key = connect(rest.s3), f"workspace/{path}"
+        body = json.dumps(_saying("old")).encode()
+        put = s3.put_object(Bucket=rest.bucket, Key=key, Body=body, StorageClass="DEEP_ARCHIVE")
+        cold, new = put["VersionId"], _archived(rest, path, "new")[0]
+        for details in (0, 1):
+            versions = rest.get("versions", path, details=details)["versions"]
+            assert {version["version_id"]: version["cold"] for version in versions} == {
+                cold: True,
+                new: False,
+            }
+        for answer in (
+            rest.ask("GET", "version", path, params={"version_id": cold}),
+            rest.ask("GET", "diff", path, params={"before": cold}),
+            rest.ask("POST", "restore", path, json={"version_id": cold}),
+        ):
+            assert answer.status_code == 409
+            assert "aws s3api restore-object" in answer.json()["message"]
+
     def test_keeps_to_kinds_times_labels_and_authors(self, rest: RestServer) -> None:
         path = "filters.ipynb"
         first, second = _archived(rest, path, "a", "b")

@@ -80,6 +80,8 @@ export interface IVersion {
   type: string | null;
   /** Whether it is in a storage class that S3 reads nothing from at once; missing from older servers. */
   cold?: boolean;
+  /** Why the bucket refuses its details; empty if it does not, missing from older servers. */
+  details_error?: string;
 }
 
 export interface IPage {

@@ -340,7 +340,13 @@ function VersionRow(
           </div>
         )}
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
-          <Authors names={version.authors} services={services} />
+          {version.details_error ? (
+            <span className="jp-BookstoreHistory-names" title={version.details_error}>
+              {trans.__('Authors and label cannot be read')}
+            </span>
+          ) : (
+            <Authors names={version.authors} services={services} />
+          )}
           <span className="jp-BookstoreHistory-end">
             {version.cold ? `${trans.__('in cold storage')}, ` : ''}
             {wording.size(version.size)}
