@@ -56,6 +56,21 @@ class Stranger:
     too."""
 
 
+def base_of(recovery_dir: str) -> Path:
+    """The directory below which recovery files are, in a directory for each bucket and prefix;
+    without `recovery_dir` it is in Jupyter's data directory."""
+    if recovery_dir:
+        return Path(recovery_dir).expanduser().absolute()
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir()) / "bookstore_y"
+
+
+def files_below(base: Path) -> list[Path]:
+    """The recovery files of all buckets and prefixes, in use or not, the oldest first."""
+    return sorted(base.glob("*/recovery-*.db"), key=_written_at)
+
+
 class Recovery:
     """The files of one buffer, and of those before it."""
 
@@ -93,11 +108,7 @@ class Recovery:
         return _digest(self._settings.s3_endpoint_url)[:8]
 
     def _base(self) -> Path:
-        if self.options.recovery_dir:
-            return Path(self.options.recovery_dir).expanduser().absolute()
-        from jupyter_core.paths import jupyter_data_dir
-
-        return Path(jupyter_data_dir()) / "bookstore_y"
+        return base_of(self.options.recovery_dir)
 
     def new_file(self) -> str:
         """A name for a new recovery file."""

@@ -12,6 +12,7 @@ from traitlets.config import LoggingConfigurable
 
 from .errors import ConfigurationError
 from .keys import normalize_prefix
+from .near import did_you_mean
 from .secret import SecretUnicode
 
 
@@ -121,6 +122,17 @@ class BookstoreSettings(LoggingConfigurable):
     shutdown_timeout = Float(
         25.0, help="Seconds that a stopping server takes at most to archive what is pending."
     ).tag(config=True)
+
+    def __init__(self, **options: Any) -> None:
+        """`options` are the options above, and `config` or `parent`. Raises `ConfigurationError`
+        for any other, of which traitlets would only warn."""
+        unknown = sorted(set(options) - set(self.trait_names()))
+        if unknown:
+            raise ConfigurationError(
+                f"BookstoreSettings has no option {unknown[0]!r}"
+                f"{did_you_mean(unknown[0], _names())}; see docs/configuration.md for all."
+            )
+        super().__init__(**options)
 
     @default("s3_bucket")
     def _default_bucket(self) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from ..errors import BookstoreError, DocumentNotFound
 from ._config import load_settings, require_bucket
 from ._output import Output
+from ._text import visible
 
 if TYPE_CHECKING:
     from ..archive import Archive
@@ -35,6 +38,21 @@ def with_archive(args: argparse.Namespace, work: Work) -> int:
         from ..archive import Archive
 
         async with Archive(settings) as archive:
-            return await work(archive, args, out)
+            try:
+                return await work(archive, args, out)
+            except DocumentNotFound as error:
+                hint = await _hint(archive, getattr(args, "path", None))
+                raise DocumentNotFound(f"{error}{hint}") from error
 
     return asyncio.run(run())
+
+
+async def _hint(archive: Archive, path: str | None) -> str:
+    """A question to end a message with, if a path in the bucket is like the one that is not."""
+    from ._near import path_like
+
+    with contextlib.suppress(BookstoreError):
+        like = None if path is None else await path_like(archive, path)
+        if like is not None:
+            return f" Did you mean {visible(like)!r}?"
+    return ""

@@ -36,8 +36,8 @@ _CANDIDATES = 8
 async def choose(archive: Archive, path: str, name: str) -> Version:
     """The version of the file at `path` that `name` means; see `HELP`.
 
-    Raises `CommandError` for a name that is too short or means several, `DocumentNotFound`, or
-    `VersionNotFound`.
+    Raises `CommandError` for a name that is too short, means several, or none, and
+    `DocumentNotFound`.
     """
     if name == "latest":
         return await newest(archive, path)
@@ -91,10 +91,9 @@ async def _by_prefix(archive: Archive, path: str, prefix: str) -> Version:
             if after is None:
                 break
     except DocumentNotFound:
-        raise CommandError(
+        raise DocumentNotFound(
             f"The bucket holds nothing of {visible(path)}; check the path: "
-            "`jupyter bookstore ls` lists all of them.",
-            NOT_FOUND,
+            "`jupyter bookstore ls` lists all of them."
         ) from None
     if not found:
         raise CommandError(

@@ -47,24 +47,32 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Label or unlabel; 0."""
-    if args.remove == (args.text is not None):
+    if args.remove and args.text is not None:
+        raise CommandError("Give a label, or --remove to take it away, not both.", ASKED_WRONGLY)
+    if not args.remove and args.text is None:
         raise CommandError(
-            "Give a label, or --remove to take it away, and not both.", ASKED_WRONGLY
+            "The label is missing: `jupyter bookstore label PATH VERSION TEXT`. `jupyter bookstore "
+            "unlabel PATH VERSION` takes one away.",
+            ASKED_WRONGLY,
         )
     return with_archive(args, _label)
 
 
 async def _label(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-    version = await choose(archive, args.path, args.version)
+    chosen = await choose(archive, args.path, args.version)
+    version = await archive.find(args.path, chosen.version_id)  # with its label
     if args.remove:
         labelled = await archive.unlabel(args.path, version.version_id)
-        said = "has no label now"
+        had = f"no longer has the label '{visible(version.label)}'"
+        said = had if version.label is not None else "had no label"
     else:
         labelled = await archive.label(args.path, version.version_id, args.text)
-        said = f"is labelled '{visible(labelled.label)}'"
+        said = f"has the label '{visible(labelled.label)}'"
+        if version.label not in (None, labelled.label):
+            said += f" in place of '{visible(version.label)}'"
     out.document({"version": labelled.to_dict()})
     out.say(
-        f"{visible(args.path)} of {local(version.last_modified)} ({visible(version.version_id)}) "
-        f"{said}."
+        f"The version of {visible(args.path)} of {local(version.last_modified)} "
+        f"({visible(version.version_id)}) {said}."
     )
     return DONE

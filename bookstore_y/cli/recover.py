@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ._config import load_config
 from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
 from ._options import add_command, complete
 from ._output import Output
-from ._running import with_archive
+from ._running import output, with_archive
 from ._text import number, size, visible
 from ._times import local
 
@@ -33,7 +34,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "nothing is doubled, in whatever order. The file is removed when all of it is in the "
         "bucket.",
     )
-    file = parser.add_argument("file", metavar="FILE", type=Path)
+    file = parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        help="a server leaves such files in c.S3YStore.recovery_dir, or without that in "
+        "bookstore_y/ below the data directory that `jupyter --paths` names; without FILE they "
+        "are listed",
+    )
     complete(file, "file")
     parser.add_argument(
         "--list",
@@ -52,11 +61,41 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """Recover. 1 if anything that it holds is not in the bucket afterwards."""
+    directory = _directory(args)
+    if args.file is None:
+        return _list_files(directory, output(args))
     if not args.file.is_file():
         raise CommandError(
-            f"There is no file {visible(args.file)}; name one that exists.", ASKED_WRONGLY
+            f"There is no file {visible(args.file)}; `jupyter bookstore recover` lists those below "
+            f"{visible(directory)}, where servers leave them.",
+            ASKED_WRONGLY,
         )
     return with_archive(args, _recover)
+
+
+def _directory(args: argparse.Namespace) -> Path:
+    """Where servers of this configuration leave their recovery files."""
+    from ..recovery import base_of
+
+    return base_of(str(load_config(args).get("S3YStore", {}).get("recovery_dir", "")))
+
+
+def _list_files(directory: Path, out: Output) -> int:
+    from ..recovery import files_below
+    from ._rows import Rows
+
+    found = files_below(directory)
+    out.document({"directory": str(directory), "files": [str(file) for file in found]})
+    if not found:
+        out.say(f"There is no recovery file below {visible(directory)}.")
+        return DONE
+    rows = Rows("written", "size", "file", head="file", folds={"file": 24}, right=["size"])
+    for file in found:
+        about = file.stat()
+        written = datetime.fromtimestamp(about.st_mtime, tz=timezone.utc)
+        rows.add(local(written), size(about.st_size), visible(file))
+    out.say(rows, "", "`jupyter bookstore recover FILE --list` tells what one of them holds.")
+    return DONE
 
 
 async def _recover(archive: Archive, args: argparse.Namespace, out: Output) -> int:

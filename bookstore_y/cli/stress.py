@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ..near import did_you_mean
 from ..stress.catalogue import CATALOGUE, FAULTS, SHORT
 from ..stress.layers import LAYERS
 from ._config import load_settings
@@ -386,7 +387,10 @@ def _list_of(what: str, known: Collection[str]) -> Callable[[str], list[str]]:
         for name in names:
             if name not in known:
                 listed = ", ".join(known)
-                raise argparse.ArgumentTypeError(f"there is no {what} {name!r}; there are {listed}")
+                near = did_you_mean(name, [*known, "all"])
+                raise argparse.ArgumentTypeError(
+                    f"there is no {what} {name!r}{near}; there are {listed}"
+                )
         if not names:
             raise argparse.ArgumentTypeError(f"name at least one {what}")
         return names

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from jupyter_server.auth import IdentityProvider, User
-from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupyter_server.services.contents.largefilemanager import (
+    AsyncLargeFileManager,
+    LargeFileManager,
+)
 from nbformat import v4
 
 from bookstore_y import BookstoreContentsMixin
@@ -85,3 +91,19 @@ class Silent(LargeFileManager):
 
     def emit(self, data: dict[str, Any]) -> None:
         """Tells nobody."""
+
+
+class TakesNothing(AsyncLargeFileManager):
+    """Its disk refuses a file for the reason that the file's name tells."""
+
+    _REASONS: ClassVar = {
+        "full.txt": errno.ENOSPC,
+        "quota.txt": errno.EDQUOT,
+        "read-only.txt": errno.EROFS,
+    }
+
+    async def _save_file(self, os_path: str, content: Any, format: Any) -> None:
+        number = self._REASONS.get(Path(os_path).name)
+        if number is not None:
+            raise OSError(number, os.strerror(number), os_path)
+        await super()._save_file(os_path, content, format)  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -68,7 +69,9 @@ _S3_STATUS: list[tuple[type[BookstoreError], int]] = [(BucketNotFound, 404)]
 def http_error(error: BookstoreError, *, as_s3: bool = False) -> web.HTTPError:
     """The HTTP error that tells a client the same; `as_s3` keeps the status that S3 gave."""
     table = [*_S3_STATUS, *_STATUS] if as_s3 else _STATUS
-    status = next((status for kind, status in table if isinstance(error, kind)), 500)
+    status = next((status for kind, status in table if isinstance(error, kind)), None)
+    if status is None:
+        status, _ = _disk_of(error) or (500, "")
     return web.HTTPError(status, str(error))
 
 
@@ -96,8 +99,33 @@ def call(
             await method(self, *args, **kwargs)
         except BookstoreError as error:
             raise http_error(error, as_s3=self.as_s3) from error
+        except (OSError, web.HTTPError) as error:
+            told = _disk_of(error)
+            if told is None:
+                raise
+            raise web.HTTPError(*told) from error
 
     return answered
+
+
+_FULL = (507, "The disk of the server is full, so the file was not written; make room, and repeat.")
+_READ_ONLY = (
+    503,
+    "The disk of the server is read-only, so the file was not written; ask whoever runs it.",
+)
+_DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EROFS: _READ_ONLY}
+"""What to answer where the disk takes nothing (507: RFC 4918, 11.5)."""
+
+
+def _disk_of(error: BaseException) -> tuple[int, str] | None:
+    """What to answer where an error, or one that led to it, is that the disk takes nothing. A
+    contents manager makes 500 of it (jupyter_server's filemanager.py)."""
+    led: BaseException | None = error
+    while led is not None:
+        if isinstance(led, OSError) and led.errno in _DISK:
+            return _DISK[led.errno]
+        led = led.__cause__ or led.__context__
+    return None
 
 
 def documents_of(handler: JupyterHandler) -> Documents:
