@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -13,7 +14,7 @@ from ..e2e.bucket import Bucket
 from ..e2e.lab_page import chromium, chromium_path
 from ..e2e.notebooks import sample_notebook
 from ..e2e.waiting import eventually
-from ..servers import S3Server
+from ..servers import S3Server, connect
 from .aging import put_saves, sittings
 from .conftest import Serve
 from .history_page import AXE, CONTRAST, DARK, HistoryPage
@@ -142,6 +143,21 @@ async def test_by_keyboard_alone(serve: Serve, moto_server: S3Server, moto_bucke
         await page.open_panel()
         focused = page.page.locator(":focus")
         await expect(focused).to_have_attribute("role", "treeitem")
+
+        # A key on a folded sitting means its newest version.
+        newest = await focused.get_attribute("data-newest-id")
+        await press("ArrowDown")
+        older = await focused.get_attribute("data-newest-id")
+        assert older not in (None, newest)
+        await press("Control+c")
+        await expect(page.message("The version id is copied")).to_be_visible()
+        assert await page.page.evaluate("() => navigator.clipboard.readText()") == older
+        await press("p")
+        await expect(page.dialog).to_contain_text("Publish tides.ipynb?")
+        await page.accept("Cancel")
+        await expect(page.message("The version id is copied")).to_have_count(0, timeout=SEEN)
+        await page.panel.locator(f"[data-newest-id='{newest}']").focus()
+
         await press("ArrowRight")
         await expect(focused).to_have_attribute("aria-expanded", "true")
         await press("ArrowDown")
@@ -219,6 +235,43 @@ async def test_the_bucket_goes_away_and_comes_back(serve: Serve, bucket: Bucket)
 
 
 @pytest.mark.slow
+async def test_a_version_in_cold_storage_says_so_and_what_to_do(
+    serve: Serve, moto_server: S3Server, moto_bucket: str
+) -> None:
+    count = _history(moto_server, moto_bucket, days=1, each=3)
+    key, body = f"workspace/{PATH}", json.dumps(_with("Reading of old")).encode()
+    s3 = connect(moto_server)
+    s3.put_object(Bucket=moto_bucket, Key=key, Body=body, StorageClass="GLACIER")
+    s3.put_object(Bucket=moto_bucket, Key=key, Body=json.dumps(_with("now")).encode())
+    async with (
+        chromium() as browser,
+        serve(moto_server, moto_bucket, {PATH: _with("now")}, collaborative=False) as server,
+    ):
+        page = await HistoryPage.open(browser, server, PATH, "Ada Lovelace")
+        await page.open_panel()
+        await page.panel.get_by_role("treeitem").first.wait_for(timeout=SEEN)
+        await page.open_sessions()
+        await expect(page.rows).to_have_count(count + 2, timeout=SEEN)
+        cold = page.rows.filter(has_text="in cold storage")
+        await expect(cold).to_have_count(1)
+        await cold.click()
+        await page.shoot("cold")
+        for button in ("Look", "Compare"):
+            await cold.get_by_role("button", name=button).click()
+            await expect(page.dialog).to_contain_text("aws s3api restore-object", timeout=SEEN)
+            await page.accept("Close", "cold-refused")
+        assert await page.page.evaluate(_CUT, "Checkpoint") == 0
+        assert await page.violations() == []
+
+
+_CUT = """made => [...document.querySelectorAll('.jp-BookstoreHistory-made')].filter(each => {
+    each.textContent = made;
+    return each.scrollWidth > each.clientWidth;
+}).length"""
+"""How many rows cut what made their version off."""
+
+
+@pytest.mark.slow
 async def test_the_server_goes_away_and_comes_back(
     serve: Serve, moto_server: S3Server, moto_bucket: str
 ) -> None:
@@ -238,7 +291,7 @@ async def test_the_server_goes_away_and_comes_back(
         alert = page.panel.get_by_role("alert")
         await expect(alert).to_contain_text("The server does not answer", timeout=60_000)
         await expect(page.rows).to_have_count(count)
-        await expect(page.status).to_contain_text("Offline", timeout=SEEN)
+        await expect(page.status).to_contain_text("The server does not answer", timeout=SEEN)
         title = await page.status.get_attribute("title")
         assert title is not None
         assert "The Jupyter server does not answer." in title

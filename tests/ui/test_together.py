@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.lab_page import chromium, chromium_path
@@ -113,7 +113,13 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await ada.message("Cleo Ade restored").hover()  # once it is where it stays
         await ada.shoot("restored-by-another")
         await expect(cleo.panel.get_by_text("from “as submitted”")).to_be_visible(timeout=SEEN)
+        notice = compare.locator(".jp-BookstorePast-notice")
+        await expect(notice).to_have_text("Changed since", timeout=SEEN)
+        assert not await _overlap(cleo.message("says again"), cleo.panel)
         await cleo.shoot("restored")
+        await compare.get_by_role("button", name="Refresh").click()
+        await expect(compare).to_contain_text("Nothing differs", timeout=SEEN)
+        await expect(notice).to_have_count(0)
         await cleo.message("says again").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
 
@@ -151,6 +157,15 @@ async def test_history_of_a_notebook_that_two_people_edit(
         assert SECOND in text
         assert LATER not in text
         assert [page.errors for page in (ada, ben, cleo)] == [[], [], []]
+
+
+async def _overlap(one: Locator, other: Locator) -> bool:
+    """Whether one covers any of the other."""
+    a, b = await one.bounding_box(), await other.bounding_box()
+    assert a is not None
+    assert b is not None
+    apart_across = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+    return not (apart_across or a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"])
 
 
 async def _more(page: HistoryPage, than: int) -> bool:

@@ -23,7 +23,8 @@ import { cloneName } from './wording';
 
 type Actions = typeof import('./actions');
 
-/** Arguments of the commands: a version's id. Without it, the one that is selected. */
+/** Arguments of the commands: a version's id. Without it, the newest of the sitting that has the
+ * focus, or the one that is selected. */
 const DESCRIBED = {
   args: {
     type: 'object',
@@ -48,7 +49,9 @@ export function addCommands(
   const category = trans.__('Version History');
 
   const versionOf = (args: ReadonlyPartialJSONObject): IVersion | null =>
-    args.versionId ? model.find(args.versionId as string) : model.selected;
+    model.find(
+      (args.versionId as string | undefined) ?? sittingInFocus() ?? model.selected?.version_id
+    );
   const withActions = (run: (actions: Actions) => Promise<void>): Promise<void> =>
     attempt(trans, trans.__('That cannot be done now'), async () =>
       run(await import('./actions'))
@@ -76,9 +79,10 @@ export function addCommands(
         return version !== null && (when === undefined || when(version));
       },
       execute: async args => {
+        const id = versionOf(args)?.version_id;
         await withActions(async actions => {
           // Found after the wait: meanwhile the document may have become another one.
-          const version = versionOf(args);
+          const version = model.find(id);
           if (version) {
             await options.run(actions, model.path!, version);
           }
@@ -196,6 +200,12 @@ export function addCommands(
   for (const command of [CommandIDs.undoRestore, CommandIDs.publishNow, CommandIDs.refresh]) {
     palette?.addItem({ command, category });
   }
+}
+
+/** The id of the newest version of the sitting whose row has the focus, which a key means then. */
+function sittingInFocus(): string | undefined {
+  const row = document.activeElement;
+  return row instanceof HTMLElement ? row.dataset.newestId : undefined;
 }
 
 /** The version before another one in its own key: what a room or a file said before. */

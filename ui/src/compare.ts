@@ -21,6 +21,7 @@ import { timeOf } from './grouping';
 import { foldUnchanged } from './folding';
 import { PastTab, type IPastAction } from './pasttab';
 import type { IServices } from './services';
+import { whenStale } from './stale';
 import { textDiff } from './textdiff';
 import { nameOf } from './wording';
 
@@ -59,6 +60,11 @@ export async function viewOf(
   widget.title.caption = trans.__('What changed in %1 from %2 to %3', path, from, to);
   widget.title.icon = historyIcon;
   widget.title.closable = true;
+  if (after === null) {
+    whenStale(widget, services, path, before.version_id, diff, () => {
+      widget.notice = trans.__('Changed since');
+    });
+  }
 
   if (!diff.changed) {
     content.addWidget(message(trans.__('Nothing differs: both say the same.')));

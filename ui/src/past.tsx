@@ -14,6 +14,13 @@ export class PastBar extends ReactWidget {
     super();
     this.addClass('jp-BookstorePast');
     this.node.setAttribute('role', 'note');
+    this.node.setAttribute('aria-live', 'polite');
+  }
+
+  /** Say what has become of it since, in full however narrow the bar is. */
+  set notice(text: string) {
+    this._notice = text;
+    this.update();
   }
 
   protected render(): JSX.Element {
@@ -23,6 +30,7 @@ export class PastBar extends ReactWidget {
         <span className="jp-BookstorePast-text" title={`${this._title} ${this._text}`}>
           <strong>{this._title}</strong> <span>{this._text}</span>
         </span>
+        {this._notice && <span className="jp-BookstorePast-notice">{this._notice}</span>}
         {this._actions.map(action => (
           <button key={action.label} className="jp-mod-styled" onClick={action.onClick}>
             {action.label}
@@ -31,4 +39,6 @@ export class PastBar extends ReactWidget {
       </>
     );
   }
+
+  private _notice = '';
 }

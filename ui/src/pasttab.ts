@@ -33,7 +33,13 @@ export class PastTab extends MainAreaWidget {
     this.toolbar.hide();
     content.node.tabIndex = 0;
     const inBar = _actions.filter(action => !action.inMenuOnly);
-    this.contentHeader.addWidget(new PastBar(said.title, said.text, inBar));
+    this._bar = new PastBar(said.title, said.text, inBar);
+    this.contentHeader.addWidget(this._bar);
+  }
+
+  /** What the bar says has become of it since. */
+  set notice(text: string) {
+    this._bar.notice = text;
   }
 
   protected onAfterAttach(message: Message): void {
@@ -51,6 +57,7 @@ export class PastTab extends MainAreaWidget {
     super.onBeforeDetach(message);
   }
 
+  private readonly _bar: PastBar;
   private readonly _trans: TranslationBundle;
 
   /** Have shortcuts found for the tab, and not for what looks like a cell in it. */

@@ -27,6 +27,7 @@ export class HistorySidebar extends Widget {
 
   protected onAfterShow(_: Message): void {
     this._services.model.active = true;
+    this._keepNotificationsBeside();
     void this._load();
   }
 
@@ -39,6 +40,24 @@ export class HistorySidebar extends Widget {
 
   protected onBeforeHide(_: Message): void {
     this._services.model.active = false;
+  }
+
+  protected onAfterHide(_: Message): void {
+    this._keepNotificationsBeside();
+  }
+
+  protected onResize(_: Widget.ResizeMessage): void {
+    this._keepNotificationsBeside();
+  }
+
+  /** Tell the style sheet how much at the right of the page is the panel's. */
+  private _keepNotificationsBeside(): void {
+    const { left, right } = this.node.getBoundingClientRect();
+    const isAtRight = this.isVisible && left > document.body.clientWidth - right;
+    const width = isAtRight ? document.body.clientWidth - left : 0;
+    // In a narrow window they would have no room there.
+    const beside = width < document.body.clientWidth / 2 ? width : 0;
+    document.body.style.setProperty('--jp-bookstore-beside', `${Math.round(beside)}px`);
   }
 
   protected onUpdateRequest(_: Message): void {

@@ -79,7 +79,7 @@ function said(archived: Archived, services: IServices): string {
     case 'not configured':
       return trans.__('Not archived: not configured');
     case 'offline':
-      return trans.__('Offline');
+      return trans.__('The server does not answer');
     case 'failed':
       return trans.__('Not known whether archived');
     default:

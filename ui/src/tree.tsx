@@ -13,7 +13,7 @@ import type { IVersion } from './api';
 import type { ISession } from './grouping';
 import { group, isMilestone, restoredFrom, timeOf } from './grouping';
 import { CommandIDs, TREE_CLASS, VERSION_CLASS } from './ids';
-import { colourOf, initials } from './people';
+import { colourOf, initials, inkedOn } from './people';
 import type { IServices } from './services';
 
 interface IProps {
@@ -247,6 +247,7 @@ function SessionRow(
         .join(', ')}
       tabIndex={props.focusable ? 0 : -1}
       data-id={id}
+      data-newest-id={session.versions[0]!.version_id}
       onFocus={() => props.onFocus(id)}
       onClick={() => model.setOpen(session.versions, !isOpen)}
       title={`${wording.exact(session.start)} – ${wording.exact(session.end)}`}
@@ -255,7 +256,7 @@ function SessionRow(
       <div className="jp-BookstoreHistory-lines">
         <div className="jp-BookstoreHistory-line">
           <span className="jp-BookstoreHistory-time">{span}</span>
-          <span className="jp-BookstoreHistory-end">{wording.ago(session.end, now)}</span>
+          <span className="jp-BookstoreHistory-end">{wording.agoInBrief(session.end, now)}</span>
         </div>
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           <Authors names={session.authors} services={services} />
@@ -330,7 +331,7 @@ function VersionRow(
         <div className="jp-BookstoreHistory-line">
           <span className="jp-BookstoreHistory-time">{wording.clock(time)}</span>
           <span className="jp-BookstoreHistory-made">{wording.made(version)}</span>
-          <span className="jp-BookstoreHistory-end">{wording.ago(time, now)}</span>
+          <span className="jp-BookstoreHistory-end">{wording.agoInBrief(time, now)}</span>
         </div>
         {from && (
           <div className="jp-BookstoreHistory-line jp-mod-quiet">
@@ -407,7 +408,7 @@ function Authors(props: { names: readonly string[]; services: IServices }): JSX.
         <span
           key={name}
           className="jp-BookstoreHistory-author"
-          style={{ backgroundColor: colourOf(name, people) }}
+          style={inkedOn(colourOf(name, people))}
           aria-hidden="true"
         >
           {initials(name)}

@@ -22,6 +22,10 @@ describe('Wording', () => {
     ['2026-10-01T12:00:00', '2 months ago']
   ])('says of %s that it is %s', (time, said) => {
     expect(wording.ago(new Date(time), now)).toBe(said);
+    const brief = said.replace(/minutes?/, 'min.').replace(/hours?/, 'hr.');
+    if (brief !== said) {
+      expect(wording.agoInBrief(new Date(time), now)).toBe(brief);
+    }
   });
 
   it('has words for every second of two minutes', () => {
@@ -29,6 +33,21 @@ describe('Wording', () => {
       const said = wording.ago(new Date(now.getTime() - 1000 * seconds), now);
       expect(said).toMatch(/^(just now|[12] minutes? ago)$/);
     }
+  });
+
+  it('tells a screen reader of cold storage, and of details that are denied', () => {
+    const version = {
+      origin: '',
+      kind: 'save',
+      last_modified: now.toISOString(),
+      authors: [],
+      label: null,
+      cold: true,
+      details_error: 'S3 refused it.'
+    } as unknown as IVersion;
+    const said = wording.description(version, now);
+    expect(said).toContain('in cold storage');
+    expect(said).toContain('authors and label cannot be read');
   });
 
   it('says which version was restored, if it is known', () => {

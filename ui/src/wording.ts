@@ -13,6 +13,7 @@ export class Wording {
   ) {
     const locale = validLocale(languageCode);
     this._relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+    this._short = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' });
     this._time = new Intl.DateTimeFormat(locale, { timeStyle: 'short' });
     this._clock = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
     this._exact = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -34,6 +35,7 @@ export class Wording {
   }
 
   private readonly _relative: Intl.RelativeTimeFormat;
+  private readonly _short: Intl.RelativeTimeFormat;
   private readonly _time: Intl.DateTimeFormat;
   private readonly _clock: Intl.DateTimeFormat;
   private readonly _exact: Intl.DateTimeFormat;
@@ -77,13 +79,22 @@ export class Wording {
 
   /** "2 minutes ago". */
   ago(date: Date, now: Date): string {
+    return this._ago(date, now, this._relative);
+  }
+
+  /** "2 min. ago", for where there is little room. */
+  agoInBrief(date: Date, now: Date): string {
+    return this._ago(date, now, this._short);
+  }
+
+  private _ago(date: Date, now: Date, format: Intl.RelativeTimeFormat): string {
     const seconds = (now.getTime() - date.getTime()) / 1000;
     const found = UNITS.find(([, length]) => seconds >= 0.9 * length);
     if (!found) {
       return this.trans.__('just now');
     }
     const [unit, length] = found;
-    return this._relative.format(-Math.round(seconds / length), unit);
+    return format.format(-Math.round(seconds / length), unit);
   }
 
   /** "Today", or the date. */
@@ -165,6 +176,12 @@ export class Wording {
     parts.push(this.exact(timeOf(version)));
     if (version.authors.length) {
       parts.push(this.trans.__('by %1', version.authors.join(', ')));
+    }
+    if (version.details_error) {
+      parts.push(this.trans.__('authors and label cannot be read'));
+    }
+    if (version.cold) {
+      parts.push(this.trans.__('in cold storage'));
     }
     return parts.filter(Boolean).join(', ');
   }
