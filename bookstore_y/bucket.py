@@ -58,6 +58,7 @@ from .objects import (
     StoredObject,
     Written,
     in_order,
+    is_cold,
     listed,
 )
 from .settings import BookstoreSettings
@@ -563,6 +564,7 @@ class Bucket:
             size=answer["ContentLength"],
             metadata=answer["Metadata"],
             content_type=answer.get("ContentType", ""),
+            is_cold=is_cold(answer.get("StorageClass"), answer.get("Restore")),
         )
 
     async def copy(

@@ -43,11 +43,13 @@ class Details:
         key, version_id = version.key, version.version_id
         facts = self._facts.get((key, version_id))
         tagged = True
-        if facts is None or version.cold:  # S3 may have brought it back since it was listed
+        if facts is None:
             stored = await self._bucket.details(key, version_id)
             facts = self._remember(key, version_id, stored.metadata)
             tagged = stored.tag_count > 0
             version = replace(version, cold=stored.is_cold)
+        elif version.cold:  # or S3 has brought it back, which no listing tells
+            version = replace(version, cold=(await self._bucket.head(key, version_id)).is_cold)
         label = await self._label(key, version_id) if tagged else None
         return replace(
             version,

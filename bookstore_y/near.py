@@ -7,8 +7,7 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`: did you mean 'x'?` for the known name that is nearest, to end a clause; empty if none is
-    near."""
+    """` (did you mean 'x'?)`, to follow a name that is not known; empty if none is like it."""
     near = nearest(name, known)
     return "" if near is None else f" (did you mean {near!r}?)"
 

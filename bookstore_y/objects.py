@@ -12,7 +12,7 @@ from typing import Any
 class StoredObject:
     """An object as it was read: one version's body (`size` bytes; empty from a HEAD) and user
     metadata. `tag_count` is the number of its tags, which S3 tells only with a body. `is_cold` says
-    that a body was asked for, and can be read only after it was brought back from cold storage."""
+    that the body can be read only after S3 was asked to bring it back from cold storage."""
 
     key: str
     body: bytes
@@ -28,6 +28,12 @@ class StoredObject:
 
 COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes from which nothing is read at once (S3 User Guide, "Storage classes")."""
+
+
+def is_cold(storage_class: str | None, restore: str | None) -> bool:
+    """What the headers of an answer say: the storage class, and `x-amz-restore`, which has
+    `ongoing-request="false"` once S3 has brought a copy back (API Reference, "HeadObject")."""
+    return storage_class in COLD and 'ongoing-request="false"' not in (restore or "")
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,22 @@ async def test_a_version_in_cold_storage_is_listed_and_marked(
     }
 
 
+async def test_a_version_that_s3_has_brought_back_is_cold_no_more(
+    archive: Archive, moto_server: S3Server, moto_bucket: str
+) -> None:
+    s3, body = connect(moto_server), compress(EMPTY_UPDATE)
+    s3.put_object(Bucket=moto_bucket, Key=KEY, Body=body, StorageClass="GLACIER")
+
+    async def is_cold() -> bool:
+        (version,) = (await archive.history("a.txt", details=True)).versions
+        return version.cold
+
+    assert await is_cold()
+    # Of moto, only the current version can be asked back.
+    s3.restore_object(Bucket=moto_bucket, Key=KEY, RestoreRequest={"Days": 1})
+    assert not await is_cold()
+
+
 async def test_reading_it_says_what_to_do(archive: Archive, cold: str) -> None:
     with pytest.raises(VersionInColdStorage, match=r"InvalidObjectState.*restore-object"):
         await archive.read("a.txt", cold)

@@ -91,7 +91,10 @@ def _list_files(directory: Path, out: Output) -> int:
         return DONE
     rows = Rows("written", "size", "file", head="file", folds={"file": 24}, right=["size"])
     for file in found:
-        about = file.stat()
+        try:
+            about = file.stat()
+        except FileNotFoundError:
+            continue  # a server has just taken it up
         written = datetime.fromtimestamp(about.st_mtime, tz=timezone.utc)
         rows.add(local(written), size(about.st_size), visible(file))
     out.say(rows, "", "`jupyter bookstore recover FILE --list` tells what one of them holds.")
