@@ -67,6 +67,8 @@ class Facts:
     """What is to be a version of its own before any later update is in one, oldest first."""
     noted: bool = False
     """Whether what counts as persisted has notes of a room that no version has, see `edits`."""
+    former_file_id: str = ""
+    """The file's id on a disk that was lost before the first version; tabs come back with it."""
 
     def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
         """Take in, the oldest first, what another knows of the file's loads and saves."""

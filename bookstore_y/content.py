@@ -64,6 +64,31 @@ def check(type: str | None, content: Any) -> None:
     read(type, _document(type, content))
 
 
+def is_known(type: str | None) -> bool:
+    """Whether an installed package knows the content of documents of a type."""
+    return type in ydocs
+
+
+def blank(type: str | None) -> Any:
+    """The content of a document that nobody has put anything into. Raises like `read`."""
+    return read(type, pycrdt.Doc())
+
+
+def is_blank(type: str | None, doc: pycrdt.Doc[Any]) -> bool:
+    """Whether `doc` says what one does that nobody has put anything into: no text, no notebook."""
+    try:
+        return bool(read(type, doc) == blank(type))
+    except BookstoreError:  # whatever it holds
+        return False
+
+
+def is_blank_update(type: str | None, update: bytes) -> bool:
+    """The same of the document that `update` holds. Raises `CorruptSnapshot`."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    apply(doc, [update])
+    return is_blank(type, doc)
+
+
 def for_room(content: Any) -> Any:
     """A file's content such that the document which was loaded from it is equal to it.
 

@@ -333,6 +333,7 @@ class Exchange:
                     authors=tuple(sorted(authors)),
                     origin=origin or (renamed_from(former) if former else "checkpoint"),
                     file_id=facts.file_id,
+                    former_file_id=facts.former_file_id,
                     file_hashes=facts.file_states(),
                 ),
                 parent_etag="" if former else replaced.etag if replaced else facts.etag,

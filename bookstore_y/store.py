@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from inspect import isawaitable
 from logging import Logger, LoggerAdapter
 from pathlib import Path
@@ -82,6 +83,18 @@ class Host(Protocol):
 
     def bring_forward(self, store: S3YStore) -> None:
         """Have the room of `store` save its document to the file, once it is ready."""
+
+
+@dataclass(frozen=True)
+class _Awaited:
+    """A document that is stored nowhere, and that clients are to bring."""
+
+    file_id: str
+    """The id that its file had where they opened it."""
+    file_hash: str
+    """Hash of what its file says in the meantime."""
+    brought: Callable[[], None]
+    """Called as soon as it is here."""
 
 
 host: Host | None = None
@@ -179,6 +192,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._file: Any = None
         """The file as it was loaded, where the document says the same."""
         self._adopting = False
+        self._awaited: _Awaited | None = None
         self._ready = False
         self._rtc = RTC_PATH.fullmatch(path)
         self._document = Document(path) if self._rtc is None else None
@@ -340,6 +354,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         return capture
 
     def _take(self, checkpointer: Checkpointer, entry: Entry, live: Live) -> None:
+        if self._is_awaited(checkpointer, entry, live.ydoc):
+            return
         try:
             checkpointer.capture(entry, update_of(live.ydoc, entry.state))
         except CorruptSnapshot as error:  # every update of it went through `write`
@@ -407,6 +423,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         checkpointer, entry = self._opened()
         check(data)
         self._ready = True
+        if self._live is not None and self._is_awaited(checkpointer, entry, self._live.ydoc):
+            return  # a note of the room's, which goes with the first edit
         if self._beginning:
             data = self._since_loading(data)
         if self.metadata_callback is None:
@@ -460,11 +478,16 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             if self._rtc is None:
                 self._attach(self._opened()[1], ydoc)
                 self._ready = True
-            raise
+            if self._awaited is None:
+                raise
+            held = Held(None, [], 0)
         except BookstoreError as error:
             if self._rtc is None:
                 raise
             raise type(error)(_in_a_frame(error)) from error
+        if self._awaited is not None and not held.empty:
+            brought, self._awaited = self._awaited.brought, None
+            brought()
         apply(ydoc, held.updates())
         self._loaded = without_client(ydoc.get_state(), ydoc.client_id)
         if self._adopting:
@@ -676,6 +699,40 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             return None
         kind, known = entry.document.type, self._known_states(entry)
         return await asyncio.to_thread(stored_of, kind, held.updates(), body, known)
+
+    def await_clients(self, file_id: str, file_hash: str, brought: Callable[[], None]) -> None:
+        """Have a document that is stored nowhere be what clients bring: the next `apply_updates`
+        finds it empty, and it is stored as soon as it is not.
+
+        `file_id` is what its file was called where they opened it, `file_hash` the hash of what
+        its file says until then. `brought` is called when it is here.
+        """
+        self._awaited = _Awaited(file_id, file_hash, brought)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the document is still to be brought by clients."""
+        return self._awaited is not None
+
+    def _is_awaited(self, checkpointer: Checkpointer, entry: Entry, ydoc: Doc[Any]) -> bool:
+        """Whether there is nothing of the document yet; else it begins here, if it did not."""
+        awaited = self._awaited
+        if awaited is None:
+            return False
+        from . import content
+
+        if content.is_blank(entry.document.type, ydoc):
+            return True
+        self._awaited = None
+        entry.facts.former_file_id = awaited.file_id
+        # Whoever else has the document of this file goes on with the same history.
+        entry.facts.lineage = entry.facts.lineage or lineage_of(awaited.file_id.encode())
+        self._note_file(entry, awaited.file_hash)
+        checkpointer.spawn(checkpointer.set_facts(entry))
+        loop = asyncio.get_running_loop()
+        loop.call_soon(checkpointer.hurry, entry)  # only a tab has it
+        loop.call_soon(awaited.brought)
+        return False
 
     def adopt(self, file: Any) -> None:
         """The next `apply_updates` gives the document what its file says as it was loaded, in what

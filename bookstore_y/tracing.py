@@ -46,8 +46,10 @@ def _continues(version: _Read, former: _Read) -> bool:
 
 
 def _names(version: _Read, file_id: str) -> bool:
-    """Whether a version says that its file had this id."""
-    return version.facts.file_id == file_id
+    """Whether a version says that its file had this id, on the disk that it was written from or
+    on the one before, from which an open tab has brought it."""
+    facts = version.facts
+    return file_id in (facts.file_id, facts.former_file_id or facts.file_id)
 
 
 def _came(version: _Read, lineage: str) -> bool:

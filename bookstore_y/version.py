@@ -57,7 +57,12 @@ class Version:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a version's user metadata says about it. `digest` is the SHA-256 of a saved file."""
+    """What a version's user metadata says about it.
+
+    `file_id` is what jupyter_server_fileid calls the file on the disk that it was written from,
+    `former_file_id` what it was called on a disk that was lost before the first version.
+    `digest` is the SHA-256 of a saved file.
+    """
 
     lineage: str = ""
     parent: str = ""
@@ -67,6 +72,7 @@ class Facts:
     file_id: str = ""
     file_hashes: tuple[str, ...] = ()
     digest: str = ""
+    former_file_id: str = ""
     write_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def to_metadata(self) -> dict[str, str]:
@@ -79,6 +85,7 @@ class Facts:
             "updates": str(self.updates),
             "origin": self.origin,
             "file-id": self.file_id,
+            "former-file-id": self.former_file_id,
             "sha256": self.digest,
         }
         facts = {name: value for name, value in facts.items() if value}
@@ -113,6 +120,7 @@ class Facts:
             authors=tuple(unquote(author) for author in listed("authors")),
             origin=metadata.get("origin", ""),
             file_id=metadata.get("file-id", ""),
+            former_file_id=metadata.get("former-file-id", ""),
             file_hashes=listed("file-hashes"),
             digest=metadata.get("sha256", ""),
             write_id=metadata.get("write-id", ""),

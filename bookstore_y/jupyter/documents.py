@@ -20,6 +20,7 @@ from ..entry import Entry
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
 from ..file_reader import FileReader
 from ..keys import Document
+from ..places import Places
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from .announcing import Announcing
@@ -27,6 +28,7 @@ from .autosave import leave_unedited
 from .bringing_back import Source
 from .files import Files, Model
 from .following import Following
+from .from_tabs import FromTabs
 from .late_keeping import LateKeeping
 from .newest import Newest
 from .notices import Notices
@@ -62,15 +64,23 @@ class Documents:
         self.files = Files(serverapp)
         self.newest = Newest()
         self.announcing = Announcing(serverapp)
-        self.workspace = Workspace(settings, Placer(serverapp, self.files, self._beside_room))
+        placer = Placer(serverapp, self.files, self._beside_room)
+        self.workspace = Workspace(settings, placer)
         self.notices = Notices(serverapp)
         self.late = LateKeeping(self.notices, serverapp)
         self.following = Following(
             self.rooms, self.files, lambda: self._file_ids, lambda: self.checkpointer
         )
         self._outside = OutsideChanges(self.rooms, serverapp, self.following.open_file)
+        self.from_tabs = FromTabs(
+            placer, self.rooms, lambda: self._file_ids, self._is_unknown, serverapp.log
+        )
         self.returning = Returning(
-            self.files, lambda: self._file_ids, self.workspace.bring_back, self._whereabouts
+            self.files,
+            lambda: self._file_ids,
+            self.workspace.bring_back,
+            self._whereabouts,
+            self.from_tabs,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -223,6 +233,8 @@ class Documents:
         save = loader.maybe_save_content
 
         async def maybe_save_content(model: Model) -> Any:
+            if store.is_awaited:
+                return None  # as for a file that cannot be written (its loaders.py)
             await store.archive_before_save(SAVE_PATIENCE)
             return await save(model)
 
@@ -243,8 +255,10 @@ class Documents:
             await store.started.wait()
         document = store.document
         stored = await store.stored(model["content"])
-        if document is None or stored is None:
+        if document is None:
             return model
+        if stored is None:
+            return {**model, "content": self.from_tabs.open(store, model["content"])}
         file: Any = model["content"]
         if stored.is_newer:
             body, file = stored.content, None
@@ -365,3 +379,15 @@ class Documents:
         if went != document:  # the bucket refuses to follow that
             return went
         return await checkpointer.archive.whereabouts(document, since, file_id)
+
+    async def _is_unknown(self, path: str) -> bool:
+        """Whether neither the archive nor this disk has, or has ever had, anything at a path.
+        Raises a `BookstoreError` when that is not known."""
+        checkpointer = self.running()
+        if self.workspace.has_had(path) or not self.settings.s3_bucket:
+            return False
+        await self.settle(path)
+        if checkpointer.moves.archived_at(path) != path:
+            return False
+        places = Places(checkpointer.archive.bucket, self.settings)
+        return not await places.of(path, ("snapshot", "save"), limit=1)

@@ -212,7 +212,7 @@ class BookstoreExtension(ExtensionApp):
         http_server = getattr(self.serverapp, "http_server", None)
         if http_server is not None:  # who comes now would type into what is not archived any more
             http_server.stop()
-        ending = asyncio.create_task(self.documents.workspace.stop())
+        ending = asyncio.gather(self.documents.workspace.stop(), self.documents.from_tabs.stop())
         flush = Flush(self.documents, checkpointer, self.saves, self.log)
         late: dict[str, str] = {}
         try:

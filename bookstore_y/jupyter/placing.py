@@ -76,26 +76,52 @@ class Placer:
         """
         self.check(path)
         async with self._beside_room(path):
-            return await self._place(path, file)
-
-    async def _place(self, path: str, file: FileBody) -> bool:
-        if not await self.is_free(path):
-            return False
-        root = self.root
-        if root is None:
-            await self._save(path, file.body)
-            return True
-        directory = Directory(root)
-        time = time_of(file.version)
-        try:
-            await asyncio.to_thread(directory.write, path, file.body, time, overwrite=False)
-        except Refused as error:
             if not await self.is_free(path):
                 return False
-            raise NotPlaced(f"{path} is in the archive, but not on this disk. {error}") from error
-        except BookstoreError as error:  # nothing can be written there now
-            raise NotPlaced(f"{path} is in the archive, but not on this disk. {error}") from error
-        self._contents.emit(data={"action": "save", "path": path})
+            root = self.root
+            if root is None:
+                await self._save(path, file.body)
+                return True
+            try:
+                if not await self._write(root, path, file.body, time_of(file.version)):
+                    return False
+            except BookstoreError as error:
+                told = f"{path} is in the archive, but not on this disk. {error}"
+                raise NotPlaced(told) from error
+            self._contents.emit(data={"action": "save", "path": path})
+            return True
+
+    async def place_for_now(self, path: str, body: bytes, time_ns: int) -> bool:
+        """Write a plain file that `remove` may take away again, of which nobody is told; False if
+        there is something at `path`, or files are no plain ones here.
+
+        Raises `InvalidPath` and `NotPlaced`.
+        """
+        self.check(path)
+        root = self.root
+        if root is None or not await self.is_free(path):
+            return False
+        try:
+            return await self._write(root, path, body, time_ns)
+        except BookstoreError as error:
+            raise NotPlaced(f"{path} cannot be written to this disk. {error}") from error
+
+    async def remove(self, path: str, time_ns: int, size: int) -> bool:
+        """Remove what `place_for_now` has written; False if it was changed since, or is gone."""
+        root = self.root
+        if root is None or not Directory(root).holds(path, time_ns, size):
+            return False
+        await asyncio.to_thread((root / path).unlink, missing_ok=True)
+        return True
+
+    async def _write(self, root: Path, path: str, body: bytes, time_ns: int) -> bool:
+        directory = Directory(root)
+        try:
+            await asyncio.to_thread(directory.write, path, body, time_ns, overwrite=False)
+        except Refused:
+            if not await self.is_free(path):
+                return False
+            raise
         return True
 
     async def make_directory(self, path: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import ConfigurationError, InvalidPath
 from ..keys import Document
 from .files import Files
+from .from_tabs import FromTabs
 from .sessions import Session
 
 
@@ -26,6 +27,7 @@ class Returning:
         file_ids: Callable[[], Any],
         bring_back: Callable[[str], Awaitable[object]],
         whereabouts: Callable[[Document, datetime, str], Awaitable[Document | None]],
+        from_tabs: FromTabs,
     ) -> None:
         """`file_ids` gives jupyter_server_fileid's manager. `bring_back` writes a lost file
         of a path, `whereabouts` says what a document of some moment and file id is called
@@ -34,6 +36,7 @@ class Returning:
         self._file_ids = file_ids
         self._bring_back = bring_back
         self._whereabouts = whereabouts
+        self._from_tabs = from_tabs
         self._here: dict[str, str] = {}
         """Ids of other disks -> the ids that their files have here."""
         self._seen: set[str] = set()
@@ -44,28 +47,52 @@ class Returning:
         self._seen.add(session_id)
         return first
 
-    async def room_of(self, room_id: str, session: Session | None) -> str:
+    async def room_of(
+        self,
+        room_id: str,
+        session: Session | None,
+        may_bring: Callable[[], Awaitable[bool]],
+    ) -> str:
         """The id of the room that a tab means, with its file on the disk.
 
         It is `room_id` itself where the file id is known, and where nothing is known of it at
-        all. Raises a `BookstoreError` when the bucket cannot be asked.
+        all. `may_bring` says whether the tab may bring a document that only it has. Raises a
+        `BookstoreError` when the bucket cannot be asked.
         """
         encoding, kind, file_id = room_id.split(":", 2)
         file_ids = self._file_ids()
         for known in (file_id, self._here.get(file_id)):
             path = None if known is None else file_ids.get_path(known)
             if path is not None:
+                if known and known != file_id and self._from_tabs.refuses(known, session):
+                    return room_id
                 await self._bring_back(path)
+                if known == file_id:
+                    await self._from_tabs.wait_for(known)
                 return f"{encoding}:{kind}:{known}"
-        path = None if session is None else await self._path_now(session, kind, file_id)
-        if path is None:
+        if session is None:
             return room_id
-        await self._bring_back(path)
-        here = file_ids.index(path) if await self._files.exists(path) else None
+        path = await self._path_now(session, kind, file_id)
+        if path is not None:
+            await self._bring_back(path)
+            here = file_ids.index(path) if await self._files.exists(path) else None
+        else:
+            here = await self._brought(session, kind, file_id, may_bring)
         if here is None:
             return room_id
         self._here[file_id] = here
         return f"{encoding}:{kind}:{here}"
+
+    async def _brought(
+        self, session: Session, kind: str, file_id: str, may_bring: Callable[[], Awaitable[bool]]
+    ) -> str | None:
+        try:
+            document = Document(session.path, kind)
+        except InvalidPath:
+            return None
+        if not await may_bring():
+            return None
+        return await self._from_tabs.begin(document, file_id, session)
 
     async def _path_now(self, session: Session, kind: str, file_id: str) -> str | None:
         try:

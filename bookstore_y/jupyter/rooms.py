@@ -193,6 +193,8 @@ class Rooms:
     async def _note_unsaved(self, room: OpenRoom) -> None:
         if not (room.ready and self._has_file(room) and self._autosaves(room)):
             return
+        if room.store.is_awaited:
+            return
         encoding, kind, file_id = room.id.split(":", 2)
         loaders = self.collaboration.file_loaders
         if file_id in loaders:

@@ -194,6 +194,10 @@ class Workspace:
     def _was_here(self, directory: str, name: str) -> bool:
         return (f"{directory}/{name}" if directory else name) in self._seen
 
+    def has_had(self, path: str) -> bool:
+        """Whether this disk has had a file, which was removed from it if it is not there."""
+        return path in self._seen
+
     async def hold(self, path: str) -> None:
         """Have nothing written at a path or below it until `release`."""
         await self._bringing.hold(path)

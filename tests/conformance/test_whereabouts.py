@@ -95,6 +95,20 @@ async def test_another_document_is_not_taken_for_one_that_no_version_was_made_of
     assert await archive.whereabouts(A, opened, OTHER) == A
 
 
+async def test_a_document_that_a_tab_brought_is_found_by_its_ids_on_both_disks(
+    archive: Archive, s3_clock: Tick
+) -> None:
+    opened = _now()
+    await s3_clock()
+    brought = Writer("brought")
+    await brought.save(archive, A, file_id="here", former_file_id=OURS)
+    for _ in range(2):
+        assert await archive.whereabouts(A, opened, OURS) == A
+        assert await archive.whereabouts(A, opened, "here") == A
+        assert await archive.whereabouts(A, opened, OTHER) is None
+        await brought.type(", and went on").save(archive, A, file_id="here")
+
+
 async def test_a_document_whose_name_another_took_is_followed(
     archive: Archive, s3_clock: Tick
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .jupyter_process import JupyterProcess
+from .waiting import eventually
 
 Json = dict[str, Any]
 
@@ -19,6 +20,15 @@ class BookstoreAPI:
     async def status(self) -> Json:
         """What the server says about its bucket."""
         return await self._ask("GET", "/api/bookstore")
+
+    async def until_started(self) -> None:
+        """Wait until the server has done what it does by itself when it starts: it archives what
+        an earlier process left, and whatever is pending by then."""
+
+        async def started() -> bool:
+            return bool((await self.status())["workspace"]["state"] in ("restored", "partial"))
+
+        await eventually(started, within=60, what="the server to have its workspace")
 
     async def versions(self, path: str) -> list[Json]:
         """All versions of the document at `path` with their details, newest first."""

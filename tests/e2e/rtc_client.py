@@ -131,6 +131,10 @@ class RTCClient:
         """
         await self._join(server, self.session, within)
 
+    def takes_session_of(self, other: RTCClient) -> None:
+        """Come back as `other` would, with what this client holds."""
+        self._session = other.session
+
     def session_is_of(self, *, server: str | None = None, model: str | None = None) -> None:
         """Have the client come with the session of a server of other releases."""
         given = self.session.session_id

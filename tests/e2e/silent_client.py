@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from .session import Server, request_session
+from .session import Server, Session, request_session
 
 
 @asynccontextmanager
-async def silent_client(server: Server, path: str) -> AsyncIterator[None]:
-    """Have a websocket open in the room of the notebook at `path` from which nobody reads."""
-    session = await request_session(server, path, "json", "notebook")
+async def silent_client(
+    server: Server, path: str, session: Session | None = None
+) -> AsyncIterator[None]:
+    """Have a websocket open in the room of the notebook at `path` from which nobody reads; with a
+    `session` that the client was given before, or a new one."""
+    session = session or await request_session(server, path, "json", "notebook")
     address = urlsplit(session.websocket_url(server))
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     request = [

@@ -38,7 +38,9 @@ def key(data: bytes) -> None:
 
 def metadata_seeds() -> list[bytes]:
     """What this package writes, after a checkpoint and after renames, and a very large number."""
-    plain = Facts("0" * 32, "parent", 7, ("Zoë", "a,b"), "checkpoint", "file", ("1", "2"), "id")
+    plain = Facts(
+        "0" * 32, "parent", 7, ("Zoë", "a,b"), "checkpoint", "file", ("1", "2"), "id", "former"
+    )
     written = [
         plain.to_metadata(),
         {**plain.to_metadata(), "origin": "renamed-from:a/b%20c.ipynb"},

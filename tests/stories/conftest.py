@@ -28,10 +28,18 @@ def config(s3_server: S3Server, bucket_name: str) -> Config:
 
 @pytest.fixture
 def start(config: Config) -> Start:
-    """Makes a server on a disk, for `async with`; `traits` are set on `S3YStore`."""
+    """Makes a server on a disk, for `async with`; `traits` are set on `S3YStore`. One `at` the
+    address of another has its port and token."""
 
-    def make(disk: Disk, *, python: str = sys.executable, **traits: Any) -> JupyterProcess:
+    def make(
+        disk: Disk,
+        *,
+        python: str = sys.executable,
+        at: JupyterProcess | None = None,
+        **traits: Any,
+    ) -> JupyterProcess:
         whole = {**config, "S3YStore": {**config["S3YStore"], **traits}}
-        return JupyterProcess(disk, whole, application="jupyterlab", python=python)
+        address: dict[str, Any] = {} if at is None else {"port": at.port, "token": at.token}
+        return JupyterProcess(disk, whole, application="jupyterlab", python=python, **address)
 
     return make

@@ -71,6 +71,14 @@ class Desk:
         await self.page.keyboard.press("Control+End")
         await self.page.keyboard.type(text, delay=10)
 
+    async def hears_that_the_server_is_away(self) -> None:
+        """Wait until JupyterLab says so, and have it say so no more: who types goes on."""
+        said = self.page.locator(".jp-Dialog").filter(has_text="Server Connection Error")
+        await said.wait_for(timeout=LOADED)
+        await said.get_by_role("checkbox").check()
+        await said.locator("button").last.click()
+        await expect(said).to_be_hidden(timeout=SEEN)
+
     async def save(self) -> None:
         """Press Ctrl+S."""
         await self.page.keyboard.press("Control+s")

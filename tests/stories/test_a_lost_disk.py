@@ -13,7 +13,7 @@ from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import sample_notebook
+from ..e2e.notebooks import peek_notebook, sample_notebook, sources
 from ..e2e.rtc_client import RTCClient
 from ..e2e.stores import Config
 from ..e2e.waiting import eventually
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 PATH = "tides.ipynb"
-BEFORE, AFTER = "north gauge checked", "south gauge replaced"
+BEFORE, AWAY, AFTER = "north gauge checked", "west gauge stuck", "south gauge replaced"
 CELL = 1
 
 on_each_kind_of_store = pytest.mark.s3_only("moto", "ceph")
@@ -73,6 +73,16 @@ async def _a_colleague_sees(text: str, server: JupyterProcess, path: str) -> Non
     async with RTCClient("ben", path) as ben:
         await ben.connect(server)
         await ben.wait_until(lambda: text in str(ben.content()), within=60)
+
+
+async def _saved(disk: Disk, path: str, *texts: str) -> None:
+    """Wait until the file has each text, once."""
+
+    def there() -> bool:
+        said = "\n".join(sources(peek_notebook(disk.file(path)) or {"cells": []}))
+        return all(said.count(text) == 1 for text in texts)
+
+    await eventually(there, within=90, what=f"{path} to have {texts}", interval=0.5)
 
 
 @on_each_kind_of_store
@@ -153,6 +163,43 @@ async def test_a_new_notebook_outlives_a_crash_before_its_first_save(
             await ada.sees(BEFORE)
             await ada.type_in_cell(0, f"\n{AFTER}")
             await ada.sees(BEFORE, AFTER)
+
+
+@on_one_store
+async def test_her_open_tab_brings_back_what_nothing_else_has(
+    new_disk: NewDisk, start: Start, config: Config
+) -> None:
+    """The server is killed in the first second of her new notebook, and its disk is lost."""
+    never = {"checkpoint_idle_delay": 3600.0, "checkpoint_max_delay": 3600.0}
+    rooms = config["YDocExtension"]
+    config["YDocExtension"] = {**rooms, "document_save_delay": 3600.0}
+    disk = new_disk()
+    async with (
+        chromium() as browser,
+        start(new_disk(), **never) as lost,
+        desk(browser, lost) as ada,
+    ):
+        await BookstoreAPI(lost).until_started()
+        await ada.new_notebook()
+        await ada.type_in_cell(0, BEFORE)
+        await ada.sees(BEFORE)
+        lost.sigkill()
+        await ada.hears_that_the_server_is_away()
+        await ada.type_in_cell(0, f"\n{AWAY}")
+        await ada.sees(BEFORE, AWAY)
+
+        config["YDocExtension"] = rooms
+        async with start(disk, at=lost) as server:
+            await _saved(disk, "Untitled.ipynb", BEFORE, AWAY)
+            await ada.type_in_cell(0, f"\n{AFTER}")
+            await _saved(disk, "Untitled.ipynb", BEFORE, AWAY, AFTER)
+            await ada.sees(BEFORE, AWAY, AFTER)
+            await _archived(server, "Untitled.ipynb")
+            async with desk(browser, server, "tree") as ben:
+                await ben.open_from_file_browser("Untitled.ipynb")
+                await ben.sees(BEFORE, AWAY, AFTER)
+                for person in (ada, ben):
+                    await expect(person.cells).to_have_count(1)
 
 
 @on_one_store

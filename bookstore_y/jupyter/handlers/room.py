@@ -10,10 +10,12 @@ from typing import Any
 
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import ensure_async
+from pycrdt import read_message
 from tornado import web
 from tornado.websocket import WebSocketHandler
 
 from ...errors import BookstoreError
+from ...store import S3YStore
 from ..rooms import REFUSED, has_read
 from ..sessions import Session, server_session_of
 from .base import documents_of, http_error
@@ -38,6 +40,9 @@ class _Preparing(JupyterHandler):
 
     comes_back = False
     """Whether the tab has had the document before, and may hold what nobody else does."""
+
+    brings: Session | None = None
+    """The session of a tab that was led to another room than it asked for."""
 
     outdated = False
     """Whether the tab's page is of another release of jupyter_server_ydoc, and not told so yet."""
@@ -64,22 +69,33 @@ class _Preparing(JupyterHandler):
             raise web.HTTPError(403)
         named = self.get_query_argument("sessionId", "")
         session = Session.from_id(named)
+        server, model = versions_of(room_id.split(":")[1])
         # A session leads to a path, so it counts from no page that could not ask for that path:
         # jupyter_server_ydoc takes connections of every origin.
         trusted = session if JupyterHandler.check_origin(self) else None
-        room_id = await documents.returning.room_of(room_id, trusted)
+
+        async def may_bring() -> bool:
+            return session is not None and session.model == model and await self._may_write()
+
+        asked = room_id
+        room_id = await documents.returning.room_of(room_id, trusted, may_bring)
         if trusted is not None:
             documents.following.was_at(room_id.split(":", 2)[2], trusted.path)
         self.request.path = f"{where}/{room_id}"
         if session is None:
             return
+        self.brings = session if room_id != asked else None
         ours, theirs = _server_session(), server_session_of(named)
-        server, model = versions_of(room_id.split(":")[1])
         self.comes_back = ours != theirs or time.time() - session.issued > NEW
         self.outdated = session.server != server and documents.returning.is_first(named)
         self.request.query_arguments["sessionId"] = [
             (ours if session.model == model else theirs).encode()
         ]
+
+    async def _may_write(self) -> bool:
+        """Whether the user may make files."""
+        writing = self.authorizer.is_authorized(self, self.current_user, "write", "contents")
+        return bool(await ensure_async(writing))
 
 
 def room_handler(theirs: Any) -> type[WebSocketHandler]:
@@ -111,10 +127,23 @@ def room_handler(theirs: Any) -> type[WebSocketHandler]:
                 super().close(code, reason)
 
         async def on_message(self, message: Any) -> None:
+            gives_all = bytes(message[:2]) == _ALL_IT_HAS
+            if gives_all and self._has_nothing(bytes(message[2:])):
+                self.close(TRY_AGAIN, "The document is not in this tab, either.")
+                return
             await super().on_message(message)
-            if self.outdated and bytes(message[:2]) == _ALL_IT_HAS:
+            if gives_all and self.outdated:
                 self.outdated = False
                 self.create_task(self._send_away())
+
+        def _has_nothing(self, message: bytes) -> bool:
+            """Whether the tab was to bring the document, and does not have it."""
+            session, self.brings = self.brings, None
+            store = getattr(self.room, "ystore", None)
+            if session is None or not isinstance(store, S3YStore):
+                return False
+            from_tabs = documents_of(self).from_tabs
+            return from_tabs.has_nothing(store, session, read_message(message))
 
         async def _send_away(self) -> None:
             """The page has to be loaded again; what was typed into it is here by now."""
