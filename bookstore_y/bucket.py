@@ -44,6 +44,7 @@ from .errors import (
     DocumentNotFound,
     DocumentTooLarge,
     ListingDenied,
+    ObjectLocked,
     PreconditionFailed,
     VersionInColdStorage,
     VersioningNotEnabled,
@@ -890,7 +891,7 @@ class Bucket:
                 "`aws s3api restore-object`, which takes hours, and try again then."
             )
         if status == 403 and "object lock" in said.lower():
-            return AccessDenied(
+            return ObjectLocked(
                 f"{failed}: Object Lock protects it ({reason}); it can be removed when its "
                 "retention has ended."
             )

@@ -28,6 +28,7 @@ from .errors import (
     BucketNotFound,
     ConfigurationError,
     NotFound,
+    ObjectLocked,
     PreconditionFailed,
     SnapshotError,
     VersioningNotEnabled,
@@ -460,7 +461,7 @@ class _Examination:
     async def _clean_up(self) -> Finding | None:
         """Remove what was written; a finding if that is not possible, or not allowed."""
         left: list[str] = []
-        why = ""
+        why: list[BookstoreError] = []
         for probe in (self._work, self._published):
             if not probe.version_ids:
                 continue
@@ -473,15 +474,21 @@ class _Examination:
                     probe.version_ids.pop()
             except BookstoreError as error:
                 left.append(probe.key)
-                why = why or str(error)
+                why.append(error)
         if not left:
             return None
+        if isinstance(why[0], ObjectLocked):
+            fix = "Remove these versions when their retention has ended; they do no harm."
+        else:
+            fix = (
+                "Remove these versions; to have `prune` and this check remove them, allow "
+                "s3:DeleteObjectVersion."
+            )
         return Finding(
             "cleaning up",
             "warning",
-            f"What this check wrote could not be removed: {', '.join(map(repr, left))}. {why}",
-            "Remove these versions; to have `prune` and this check remove them, allow "
-            "s3:DeleteObjectVersion.",
+            f"What this check wrote could not be removed: {', '.join(map(repr, left))}. {why[0]}",
+            fix,
         )
 
     def _latency(self) -> Finding:

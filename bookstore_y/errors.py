@@ -62,6 +62,10 @@ class ListingDenied(AccessDenied):
     read."""
 
 
+class ObjectLocked(AccessDenied):
+    """S3 Object Lock retains what was to be removed."""
+
+
 class BucketNotFound(BucketError):
     """The endpoint answered that there is no such bucket."""
 

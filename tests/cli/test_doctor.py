@@ -11,7 +11,7 @@ import pytest
 
 from bookstore_y.bucket import Bucket
 from bookstore_y.doctor import hazards
-from bookstore_y.errors import AccessDenied
+from bookstore_y.errors import AccessDenied, ObjectLocked
 from bookstore_y.snapshot import EMPTY_UPDATE, compress
 
 from .commands import Commands
@@ -123,6 +123,18 @@ class TestOneVerbDenied:
         assert len(left) == 2
         assert all(repr(key) in findings["cleaning up"]["message"] for key in left)
         assert jupyter_bookstore.json("ls") == {"files": []}
+
+    @pytest.mark.usefixtures("on_moto")
+    def test_removing_what_object_lock_retains_is_a_matter_of_time(
+        self, jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def locked(bucket: Bucket, key: str, version_id: str | None = None) -> None:
+            raise ObjectLocked(f"Could not delete {key!r}: Object Lock protects it.")
+
+        monkeypatch.setattr(Bucket, "delete", locked)
+        finding = found(jupyter_bookstore)["cleaning up"]
+        assert "retention has ended" in finding["remedy"]
+        assert "s3:DeleteObjectVersion" not in finding["remedy"]
 
     def test_lifecycle_rules_that_cannot_be_seen_may_be_there(
         self, jupyter_bookstore: Commands, monkeypatch: pytest.MonkeyPatch
