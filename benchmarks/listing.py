@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.concurrency import each, listed
+from bookstore_y.aio import each, listed
 from bookstore_y.keys import Document
 
 from .bench import Bench

@@ -15,12 +15,12 @@ from typing import Any
 from jupyter_ydoc import YNotebook
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.body import notebook_bytes
-from bookstore_y.concurrency import each, listed
-from bookstore_y.directory import Directory
+from bookstore_y.aio import each, listed
+from bookstore_y.archive.file_content import notebook_bytes
+from bookstore_y.archive.version import Facts, Saved
 from bookstore_y.keys import Document
-from bookstore_y.pulling import Pulling
-from bookstore_y.version import Facts, Saved
+from bookstore_y.tools.directory import Directory
+from bookstore_y.tools.pulling import Pulling
 
 from .bench import Bench
 from .listing import LATENCY, far

@@ -13,8 +13,8 @@ from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
 from bookstore_y import store as stores
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry
 
 from .measure import Stopwatch
 

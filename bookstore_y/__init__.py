@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .archive import Archive
+    from .archive.archive import Archive
+    from .archive.version import Version
     from .client import BookstoreClient
     from .errors import BookstoreError
     from .jupyter.checkpoints import S3Checkpoints
     from .jupyter.contents import BookstoreContentsArchiver, BookstoreContentsMixin
     from .settings import BookstoreSettings
     from .store import S3YStore
-    from .version import Version
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Archive": "archive",
+    "Archive": "archive.archive",
     "BookstoreClient": "client",
     "BookstoreContentsArchiver": "jupyter.contents",
     "BookstoreContentsMixin": "jupyter.contents",
@@ -38,7 +38,7 @@ _HOME = {
     "BookstoreSettings": "settings",
     "S3Checkpoints": "jupyter.checkpoints",
     "S3YStore": "store",
-    "Version": "version",
+    "Version": "archive.version",
 }
 
 

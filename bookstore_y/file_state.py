@@ -8,8 +8,8 @@ from typing import Any
 
 from pycrdt import Doc
 
-from . import cell_marks, content
-from .snapshot import apply, squash
+from .ydoc import cell_marks, content
+from .ydoc.snapshot import apply, squash
 
 
 @dataclass(frozen=True)

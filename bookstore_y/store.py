@@ -19,12 +19,10 @@ from pycrdt.store import BaseYStore, YDocNotFound
 from traitlets import Float, Int, Unicode
 from traitlets.config import Config, LoggingConfigurable
 
-from .buffer import FILE_HASHES, MEMORY, Held
-from .checkpointer import Checkpointer
-from .concurrency import require_asyncio
-from .connection import answer_of
-from .edits import Edits
-from .entry import Entry, Policy
+from .aio import require_asyncio
+from .archive.version import Version, reset_of
+from .buffer.database import FILE_HASHES, MEMORY, Held
+from .buffer.recovery import BufferOptions
 from .errors import (
     BookstoreError,
     BucketError,
@@ -40,11 +38,21 @@ from .errors import (
     UpdateBufferError,
 )
 from .keys import Document
-from .live import Live
-from .recovery import BufferOptions
+from .replication.checkpointer import Checkpointer
+from .replication.document import Entry, Policy
+from .replication.live import Live
+from .s3.client import answer_of
 from .settings import BookstoreSettings
-from .snapshot import apply, check, lineage_of, missing, squash, update_of, without_client
-from .version import Version, reset_of
+from .ydoc.edits import Edits
+from .ydoc.snapshot import (
+    apply,
+    check,
+    lineage_of,
+    missing,
+    squash,
+    update_of,
+    without_client,
+)
 
 if TYPE_CHECKING:
     from .file_state import Stored
@@ -634,7 +642,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._rtc is None:
             await self.write(ydoc.get_update())
             return
-        from . import content  # jupyter_ydoc is slow to import
+        from .ydoc import content  # jupyter_ydoc is slow to import
 
         kind = entry.document.type
         body = content.read(kind, ydoc)
@@ -719,7 +727,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         awaited = self._awaited
         if awaited is None:
             return False
-        from . import content
+        from .ydoc import content
 
         if content.is_blank(entry.document.type, ydoc):
             return True
@@ -753,7 +761,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
     async def _is_behind(self, entry: Entry, body: Any) -> bool:
         """Whether a file's content is what the file was, as far as is known."""
-        from . import content
+        from .ydoc import content
 
         known = self._known_states(entry)
         return await asyncio.to_thread(content.is_one_of, entry.document.type, body, known)
@@ -831,7 +839,7 @@ def _in_a_frame(error: BookstoreError) -> str:
 
 
 def _content_of(type: str | None, updates: list[bytes]) -> Any:
-    from . import content
+    from .ydoc import content
 
     doc: Doc[Any] = Doc()
     apply(doc, [squash(updates)])

@@ -35,9 +35,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bookstore_y import Archive, BookstoreSettings
+from bookstore_y.archive.version import Facts
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts
+from bookstore_y.ydoc.snapshot import lineage_of
 
 SCREENS = Path(__file__).parent / "_static" / "screens"
 COLUMNS, ROWS = 104, 50

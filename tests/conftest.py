@@ -19,7 +19,8 @@ import hypothesis
 import pytest
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, checkpointer
+from bookstore_y import BookstoreSettings
+from bookstore_y.replication import checkpointer
 
 from . import workers, yjs
 from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket

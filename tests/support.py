@@ -13,11 +13,11 @@ import pycrdt
 import pytest
 from traitlets.config import Config
 
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable
 from bookstore_y.keys import Document, snapshot_key
-from bookstore_y.objects import Written
-from bookstore_y.snapshot import decompress
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import Written
+from bookstore_y.ydoc.snapshot import decompress
 
 from .servers import S3Server, connect, s3_options
 

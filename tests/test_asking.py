@@ -14,13 +14,13 @@ from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
-from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket
-from bookstore_y.buffer import Buffer
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry
+from bookstore_y.archive.archive import Archive
+from bookstore_y.buffer.database import Buffer
 from bookstore_y.errors import VersionNotFound
 from bookstore_y.keys import Document
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry
+from bookstore_y.s3.bucket import Bucket
 
 from .servers import S3Server, connect
 from .support import Reader, Typist, until

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc, Map
 
-from bookstore_y import body
-from bookstore_y.body import Content
+from bookstore_y.archive import file_content
+from bookstore_y.archive.file_content import Content
+from bookstore_y.archive.version import Version
 from bookstore_y.errors import UnsupportedDocument
-from bookstore_y.version import Version
 
 from .conformance.documents import Writer, typed_doc
 
@@ -44,12 +44,12 @@ def version(path: str, **more: Any) -> Version:
 
 
 def of_file(path: str, raw: bytes) -> Content:
-    return body.of_file(version(path), raw)
+    return file_content.of_file(version(path), raw)
 
 
 def of_update(type_: str | None, content: Any, path: str = "a") -> Content:
     doc = typed_doc(type_, content) if type_ else Writer(content).doc
-    return body.of_update(version(path, type=type_), doc.get_update())
+    return file_content.of_update(version(path, type=type_), doc.get_update())
 
 
 def test_a_saved_notebook_is_a_notebook_that_nobody_trusts() -> None:
@@ -187,17 +187,19 @@ def test_a_snapshot_without_a_known_type_cannot_be_shown() -> None:
     shapes["shapes"] = Map({"a": "circle"})
     for type_, update in ((None, Writer("x").doc.get_update()), ("drawing", shapes.get_update())):
         with pytest.raises(UnsupportedDocument):
-            body.of_update(version("a", type=type_), update)
+            file_content.of_update(version("a", type=type_), update)
 
 
 def test_a_snapshot_of_a_type_that_nobody_knows_is_the_text_that_its_room_had() -> None:
-    content = body.of_update(version("a", type="drawing"), Writer("<svg/>").doc.get_update())
+    content = file_content.of_update(
+        version("a", type="drawing"), Writer("<svg/>").doc.get_update()
+    )
     assert (content.format, content.content) == ("text", "<svg/>")
 
 
 def test_half_a_character_is_written_so_that_it_can_be_read() -> None:
     half = {**NOTEBOOK, "metadata": {"title": "\ud83d"}}
 
-    written = body.notebook_bytes(half)
+    written = file_content.notebook_bytes(half)
 
     assert json.loads(written.decode())["metadata"] == {"title": "\ud83d"}

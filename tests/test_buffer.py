@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer import Buffer, Facts, Row
-from bookstore_y.buffer_file import FORMAT, DamagedBuffer, NewerBuffer
+from bookstore_y.buffer.database import Buffer, Facts, Row
+from bookstore_y.buffer.sqlite_file import FORMAT, DamagedBuffer, NewerBuffer
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
 
@@ -330,7 +330,7 @@ async def test_an_append_whose_waiting_is_cancelled_is_kept(buffers: Open) -> No
 async def test_what_is_durable_is_there_after_a_crash(path: str) -> None:
     writer = (
         "import asyncio, os, sys\n"
-        "from bookstore_y.buffer import Buffer, Facts\n"
+        "from bookstore_y.buffer.database import Buffer, Facts\n"
         "from bookstore_y.keys import Document\n"
         "async def main():\n"
         "    buffer = Buffer(sys.argv[1])\n"
@@ -398,7 +398,7 @@ def test_a_second_process_is_refused(path: str, opened: str) -> None:
         Buffer(path).close()
     program = (
         "import sys\n"
-        "from bookstore_y.buffer import Buffer\n"
+        "from bookstore_y.buffer.database import Buffer\n"
         "from bookstore_y.errors import UpdateBufferError\n"
         "try:\n"
         "    Buffer(sys.argv[1])\n"

@@ -14,15 +14,16 @@ import pytest
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, S3YStore, health
-from bookstore_y.bucket import Bucket
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry, Policy
+from bookstore_y import BookstoreSettings, S3YStore
+from bookstore_y.archive.snapshot_writer import Saving
+from bookstore_y.archive.version import Saved
+from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
-from bookstore_y.recovery import BufferOptions
-from bookstore_y.saving import Saving
-from bookstore_y.version import Saved
+from bookstore_y.replication import health
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry, Policy
+from bookstore_y.s3.bucket import Bucket
 
 from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupyter_ydoc import YFile, ydocs
 
-from bookstore_y import canonical, content
-from bookstore_y.content import hash_of, hash_of_file
+from bookstore_y.ydoc import canonical, content
+from bookstore_y.ydoc.content import hash_of, hash_of_file
 
 Json = dict[str, Any]
 
@@ -327,7 +327,7 @@ def test_what_no_file_format_knows_is_hashed_by_what_it_is(make: Callable[[], An
 def test_the_hash_is_the_same_in_every_process() -> None:
     said: Any = {"a": [1.0, "ü"], "b": notebook(code("x"))}
     script = (
-        "from bookstore_y.canonical import hash_of\n"
+        "from bookstore_y.ydoc.canonical import hash_of\n"
         f"print(hash_of({{'s': set('abcdef'), **{said!r}}}))"
     )
     runs = {

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from nbdime import patch  # type: ignore[import-untyped]
 from nbdime.diff_utils import to_diffentry_dicts  # type: ignore[import-untyped]
 
-from bookstore_y.body import Content, of_file
-from bookstore_y.diff import Diff, diff_of
-from bookstore_y.version import Version
+from bookstore_y.archive.diff import Diff, diff_of
+from bookstore_y.archive.file_content import Content, of_file
+from bookstore_y.archive.version import Version
 
 TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -9,9 +9,9 @@ import pytest
 from jupyter_ydoc import YFile, YNotebook, ydocs
 from pycrdt import Array, Doc, Map, Text
 
-from bookstore_y import content
-from bookstore_y.edits import Edits
-from bookstore_y.snapshot import advance
+from bookstore_y.ydoc import content
+from bookstore_y.ydoc.edits import Edits
+from bookstore_y.ydoc.snapshot import advance
 
 Change = Callable[[Any], None]
 

@@ -9,8 +9,8 @@ import pytest
 from jupyter_ydoc import YNotebook
 from pycrdt import Doc
 
-from bookstore_y import content
 from bookstore_y.file_state import adopt, stored_of
+from bookstore_y.ydoc import content
 
 Json = dict[str, Any]
 

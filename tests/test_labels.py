@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore_y import labels
+from bookstore_y.archive import labels
 from bookstore_y.errors import BookstoreError, InvalidLabel
 
 TAG_VALUE = re.compile(r"[A-Za-z0-9 +\-=._:/@]{1,256}")

@@ -14,10 +14,10 @@ from pycrdt import (
     handle_sync_message,
 )
 
-from bookstore_y import content
 from bookstore_y.jupyter import late_edits
 from bookstore_y.jupyter.late_edits import LateEdits
-from bookstore_y.snapshot import Ranges, with_late
+from bookstore_y.ydoc import content
+from bookstore_y.ydoc.snapshot import Ranges, with_late
 
 from .support import until
 

@@ -10,7 +10,9 @@ import pytest
 from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
-from bookstore_y import S3YStore, exchange, snapshot
+from bookstore_y import S3YStore
+from bookstore_y.replication import bucket_sync
+from bookstore_y.ydoc import snapshot
 
 from .support import Reader, Typist, text_of, until, words_of
 
@@ -28,7 +30,7 @@ class Squashing:
             self.count += 1
             return advance(*args)
 
-        monkeypatch.setattr(exchange, "advance", counted)
+        monkeypatch.setattr(bucket_sync, "advance", counted)
 
 
 @pytest.fixture

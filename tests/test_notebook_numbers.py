@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore_y import content
 from bookstore_y.errors import CorruptSnapshot, UnsupportedDocument
+from bookstore_y.ydoc import content
 
 NUMBERS = [
     math.nan,

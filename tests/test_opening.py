@@ -15,14 +15,14 @@ import zstandard
 from traitlets.config import Config
 
 from bookstore_y import S3YStore
-from bookstore_y.bucket import Bucket
-from bookstore_y.buffer import Buffer
+from bookstore_y.buffer.database import Buffer
 from bookstore_y.errors import (
     BucketUnavailable,
     CorruptSnapshot,
     DocumentTooLarge,
     UpdateBufferError,
 )
+from bookstore_y.s3.bucket import Bucket
 
 from .servers import S3Server, connect
 from .support import Outage, Reader, Typist, until
@@ -394,7 +394,7 @@ async def test_a_document_that_the_buffer_cannot_hold_is_named(
     here: Config, elsewhere: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await archived(elsewhere, "word " * 1000)
-    monkeypatch.setattr("bookstore_y.exchange.LARGEST_DOCUMENT", 1000)
+    monkeypatch.setattr("bookstore_y.replication.bucket_sync.LARGEST_DOCUMENT", 1000)
     async with S3YStore(PATH, config=here) as store:
         with pytest.raises(DocumentTooLarge, match=r"notes\.txt takes \d+ bytes"):
             await opened(store)

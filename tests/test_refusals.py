@@ -11,8 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.bucket import Bucket
-from bookstore_y.connection import answer_of
 from bookstore_y.errors import (
     AccessDenied,
     BookstoreError,
@@ -25,8 +23,10 @@ from bookstore_y.errors import (
     VersioningNotEnabled,
     VersionNotFound,
 )
-from bookstore_y.snapshot import EMPTY_UPDATE, compress
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.client import answer_of
 from bookstore_y.store import _in_a_frame
+from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress
 
 from .servers import S3Server, connect, s3_options
 

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore_y.objects import ObjectVersion
-from bookstore_y.retention import FOREVER, Policy, duration, superfluous
+from bookstore_y.s3.objects import ObjectVersion
+from bookstore_y.tools.retention import (
+    FOREVER,
+    Policy,
+    duration,
+    superfluous,
+)
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=timezone.utc)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyter_ydoc import YNotebook
 
-from bookstore_y import content
 from bookstore_y.errors import UnsupportedDocument
+from bookstore_y.ydoc import content
 
 SIGNED = {"trusted": True}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import ConfigurationError
+from bookstore_y.s3.bucket import Bucket
 
 
 def test_the_environment_fills_what_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, merge_updates
 
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge, SnapshotError
-from bookstore_y.snapshot import (
+from bookstore_y.ydoc.snapshot import (
     EMPTY_UPDATE,
     Footprint,
     advance,

@@ -18,8 +18,7 @@ from pycrdt.websocket import YRoom
 from traitlets.config import Config
 
 from bookstore_y import Archive, S3YStore
-from bookstore_y.bucket import Bucket
-from bookstore_y.buffer_file import FORMAT
+from bookstore_y.buffer.sqlite_file import FORMAT
 from bookstore_y.errors import (
     AccessDenied,
     BookstoreError,
@@ -30,6 +29,7 @@ from bookstore_y.errors import (
     UpdateBufferError,
     VersionNotFound,
 )
+from bookstore_y.s3.bucket import Bucket
 
 from .servers import S3Server, connect, free_port
 from .support import Outage, Reader, Typist, refusing_server, text_of, until, words_of

@@ -29,12 +29,13 @@ from hypothesis.stateful import (
 from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
-from bookstore_y import BookstoreSettings, S3YStore, health
-from bookstore_y.bucket import Bucket
-from bookstore_y.buffer_file import files_of, move, remove
-from bookstore_y.checkpointer import Checkpointer
+from bookstore_y import BookstoreSettings, S3YStore
+from bookstore_y.buffer.sqlite_file import files_of, move, remove
 from bookstore_y.errors import BookstoreError
-from bookstore_y.snapshot import decompress
+from bookstore_y.replication import health
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.ydoc.snapshot import decompress
 
 from .servers import S3Server, connect
 from .support import Outage, Refusals, Typist, config_for

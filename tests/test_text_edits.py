@@ -5,7 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookstore_y.text_edits import Edit, Effort, edits, longest_rising
+from bookstore_y.ydoc.text_edits import (
+    Edit,
+    Effort,
+    edits,
+    longest_rising,
+)
 
 texts = st.text(alphabet="ab \n.é😀", max_size=60)
 

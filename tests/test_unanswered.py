@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from bookstore_y import BookstoreSettings, unanswered
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.unanswered import Unanswered
+from bookstore_y import BookstoreSettings
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.s3 import unanswered
+from bookstore_y.s3.unanswered import Unanswered
 
 from .support import until
 

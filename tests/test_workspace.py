@@ -14,10 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.bucket import Bucket
+from bookstore_y.archive.workspace import ArchivedFile, Workspace, is_within
 from bookstore_y.keys import Document, reserved_key
-from bookstore_y.objects import ObjectVersion
-from bookstore_y.workspace import ArchivedFile, Workspace, is_within
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import ObjectVersion
 
 from .cli.command import checkpoint
 from .support import Reader

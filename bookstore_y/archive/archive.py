@@ -8,26 +8,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from . import body, keys, labels
-from .body import Content
-from .bucket import Bucket
-from .concurrency import require_asyncio
-from .details import Details
+from .. import keys
+from ..aio import require_asyncio
+from ..errors import DocumentNotFound, VersionNotFound
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import Copied, ObjectVersion
+from ..settings import BookstoreSettings
+from . import file_content, labels
 from .diff import Diff, diff_of
-from .errors import DocumentNotFound, VersionNotFound
-from .files import Files
+from .file_content import Content
 from .history import Filter, History, Page
-from .keys import Document
-from .objects import Copied, ObjectVersion
-from .places import KINDS, Places
+from .metadata_cache import Details
 from .publishing import Publishing
-from .reading import Reading
 from .renaming import Renaming, TakenOver
 from .restoring import Restoring
-from .saving import Saving
-from .settings import BookstoreSettings
+from .saved_files import Files
+from .snapshot_reader import Reading
+from .snapshot_writer import Saving
 from .tracing import Tracing
 from .version import Facts, Saved, Snapshot, Version, version_of
+from .version_keys import KINDS, Places
 from .workspace import ArchivedFile, Workspace
 
 BOTH = ("snapshot", "save")
@@ -249,9 +250,9 @@ class Archive:
         """What a version from a listing says. Raises like `read`."""
         if version.kind == "snapshot":
             snapshot = await self._reading.read(version.key, version.version_id)
-            return await asyncio.to_thread(body.of_update, version, snapshot.update)
+            return await asyncio.to_thread(file_content.of_update, version, snapshot.update)
         stored = await self._files.read(version.key, version.version_id)
-        return await asyncio.to_thread(body.of_file, version, stored.body)
+        return await asyncio.to_thread(file_content.of_file, version, stored.body)
 
     async def diff(self, path: str | Document, before: str, after: str | None = None) -> Diff:
         """What changed between two versions; without `after` up to the newest. Raises like

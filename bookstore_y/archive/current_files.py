@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from .bucket import Bucket
-from .errors import AccessDenied
-from .keys import check_path
-from .objects import CurrentObject, ObjectPage
-from .places import Place
-from .settings import BookstoreSettings
+from ..errors import AccessDenied
+from ..keys import check_path
+from ..s3.bucket import Bucket
+from ..s3.objects import CurrentObject, ObjectPage
+from ..settings import BookstoreSettings
+from .version_keys import Place
 from .workspace import Workspace
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .body import Content, notebook_bytes
+from .file_content import Content, notebook_bytes
 
 
 @dataclass(frozen=True)

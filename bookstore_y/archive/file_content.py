@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any
 
-from .errors import UnsupportedDocument
+from ..errors import UnsupportedDocument
 from .version import Version
 
 
@@ -78,7 +78,7 @@ def notebook_bytes(notebook: dict[str, Any]) -> bytes:
 
 def of_file(version: Version, body: bytes) -> Content:
     """The content of a saved file."""
-    from . import content  # jupyter_ydoc is slow to import
+    from ..ydoc import content  # jupyter_ydoc is slow to import
 
     if version.path.endswith(".ipynb"):
         notebook = _notebook(body)
@@ -93,7 +93,7 @@ def of_file(version: Version, body: bytes) -> Content:
 def of_update(version: Version, update: bytes) -> Content:
     """The content of a snapshot. Raises `UnsupportedDocument` for one without a type that an
     installed package knows, and for one that has no text or notebook to show."""
-    from . import content
+    from ..ydoc import content
 
     said = content.untrusted(content.of_update(version.type, update))
     if isinstance(said, dict) and "cells" in said:

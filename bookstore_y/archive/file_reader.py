@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from .body import of_update
-from .bucket import Bucket
-from .current_files import CurrentBody, CurrentFile
-from .errors import (
+from ..errors import (
     DocumentNotFound,
     DocumentTooLarge,
     SnapshotError,
     UnsupportedDocument,
 )
-from .files import Files
-from .keys import SNAPSHOT_SUFFIX
-from .reading import Reading
-from .saving import Saving
-from .settings import BookstoreSettings
+from ..keys import SNAPSHOT_SUFFIX
+from ..s3.bucket import Bucket
+from ..settings import BookstoreSettings
+from .current_files import CurrentBody, CurrentFile
+from .file_content import of_update
+from .saved_files import Files
+from .snapshot_reader import Reading
+from .snapshot_writer import Saving
 from .version import Version, version_of
 
 

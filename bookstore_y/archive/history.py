@@ -18,13 +18,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .bucket import Bucket
-from .details import Details
-from .errors import AccessDenied, DocumentNotFound, InvalidPath, InvalidToken, VersionNotFound
-from .keys import Document
-from .objects import COLD, ObjectVersion
-from .places import KINDS, Place, Places
+from ..errors import (
+    AccessDenied,
+    DocumentNotFound,
+    InvalidPath,
+    InvalidToken,
+    VersionNotFound,
+)
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import COLD, ObjectVersion
+from .metadata_cache import Details
 from .version import Version, former_path, version_of
+from .version_keys import KINDS, Place, Places
 
 SCANNED = 1000
 """Versions that one page looks at, at most, when a filter lets few of them through."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import InvalidLabel
+from ..errors import InvalidLabel
 
 TAG = "bookstore-label"
 """The tag's key."""

@@ -7,9 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from . import labels
-from .bucket import Bucket
-from .errors import (
+from ..errors import (
     AccessDenied,
     BucketError,
     BucketNotFound,
@@ -17,6 +15,8 @@ from .errors import (
     VersionInColdStorage,
     VersionNotFound,
 )
+from ..s3.bucket import Bucket
+from . import labels
 from .version import Facts, Version
 
 REMEMBERED = 10_000

@@ -6,16 +6,22 @@ import asyncio
 import re
 from collections.abc import Iterable
 
-from . import body, keys
-from .body import Content
-from .bucket import Bucket
-from .errors import BucketNotAllowed, BucketNotFound, ConfigurationError, DocumentNotFound
-from .files import Files
-from .keys import Document
-from .places import Places
-from .reading import Reading
-from .settings import BookstoreSettings
+from .. import keys
+from ..errors import (
+    BucketNotAllowed,
+    BucketNotFound,
+    ConfigurationError,
+    DocumentNotFound,
+)
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..settings import BookstoreSettings
+from . import file_content
+from .file_content import Content
+from .saved_files import Files
+from .snapshot_reader import Reading
 from .version import Facts, Version, version_of
+from .version_keys import Places
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 """Names of buckets, those of before 2018 among them (S3 User Guide, "Bucket naming rules")."""
@@ -141,10 +147,10 @@ class Publishing:
                 path=document.path,
                 type=document.type,
             )
-            return await asyncio.to_thread(body.of_update, version, snapshot.update)
+            return await asyncio.to_thread(file_content.of_update, version, snapshot.update)
         stored = await files.read(key, version_id)
         version = version_of(stored, key, kind="save", is_latest=version_id is None)
-        return await asyncio.to_thread(body.of_file, version, stored.body)
+        return await asyncio.to_thread(file_content.of_file, version, stored.body)
 
 
 def _is_text(text: str) -> bool:

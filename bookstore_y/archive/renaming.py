@@ -11,16 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from . import keys
-from .bucket import Bucket
-from .errors import DocumentNotFound, VersionNotFound
-from .files import Files
-from .keys import Document
-from .objects import Copied, ObjectVersion, StoredObject
-from .reading import Reading
-from .saving import Saving
-from .settings import BookstoreSettings
-from .snapshot import advance
+from .. import keys
+from ..errors import DocumentNotFound, VersionNotFound
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import Copied, ObjectVersion, StoredObject
+from ..settings import BookstoreSettings
+from ..ydoc.snapshot import advance
+from .saved_files import Files
+from .snapshot_reader import Reading
+from .snapshot_writer import Saving
 from .version import Facts, Snapshot, renamed_from
 
 

@@ -9,21 +9,26 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .body import Content, of_file
-from .bucket import Bucket
-from .details import Details
-from .errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
-from .files import Files
+from ..errors import (
+    DocumentNotFound,
+    SnapshotError,
+    UnsupportedDocument,
+    VersionNotFound,
+)
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import ObjectVersion
+from ..ydoc.snapshot import EMPTY_UPDATE, lineage_of
+from .file_content import Content, of_file
 from .history import History
-from .keys import Document
-from .objects import ObjectVersion
-from .places import Place, Places
-from .reading import Reading
-from .saving import Saving
-from .snapshot import EMPTY_UPDATE, lineage_of
+from .metadata_cache import Details
+from .saved_files import Files
+from .snapshot_reader import Reading
+from .snapshot_writer import Saving
 from .version import Facts, Snapshot, Version, version_of
+from .version_keys import Place, Places
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("bookstore_y.restoring")
 
 SEARCHED = 20
 """Versions before a damaged one that are read to find one that is not, at most."""
@@ -88,7 +93,7 @@ class Restoring:
         return restored[0]
 
     async def _document(self, document: Document, said: Any, old: Version) -> Version:
-        from . import content  # jupyter_ydoc is slow to import
+        from ..ydoc import content  # jupyter_ydoc is slow to import
 
         place = Place("snapshot", document.path, document.type)
         key = self._places.key(place)
@@ -194,7 +199,7 @@ class Restoring:
 
 def _said_in(document: Document, old: Content) -> Any:
     """The content of a version as a room of that type has it. Raises `UnsupportedDocument`."""
-    from . import content  # jupyter_ydoc is slow to import
+    from ..ydoc import content  # jupyter_ydoc is slow to import
 
     if document.type is None:
         raise UnsupportedDocument(

@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
-from . import keys
-from .bucket import Bucket
-from .errors import BucketUnavailable, DocumentNotFound
-from .objects import ObjectVersion, StoredObject
-from .saving import Saving
-from .settings import BookstoreSettings
+from .. import keys
+from ..errors import BucketUnavailable, DocumentNotFound
+from ..s3.bucket import Bucket
+from ..s3.objects import ObjectVersion, StoredObject
+from ..settings import BookstoreSettings
+from .snapshot_writer import Saving
 from .version import Facts, Version, version_of
 
 READINGS = 3

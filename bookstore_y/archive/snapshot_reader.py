@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from .bucket import Bucket
-from .concurrency import aside
-from .errors import BucketUnavailable, DocumentNotFound, SnapshotError, VersionNotFound
-from .objects import StoredObject
-from .settings import BookstoreSettings
-from .snapshot import EMPTY_STATE, lineage_of, opened, size_of
+from ..aio import aside
+from ..errors import (
+    BucketUnavailable,
+    DocumentNotFound,
+    SnapshotError,
+    VersionNotFound,
+)
+from ..s3.bucket import Bucket
+from ..s3.objects import StoredObject
+from ..settings import BookstoreSettings
+from ..ydoc.snapshot import (
+    EMPTY_STATE,
+    lineage_of,
+    opened,
+    size_of,
+)
 from .version import Facts, Snapshot
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("bookstore_y.reading")
 
 READINGS = 5
 """Times that a version is read before the way to the bucket is taken to be broken."""

@@ -12,17 +12,17 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from .bucket import Bucket, md5
-from .concurrency import aside
-from .errors import PreconditionFailed, SnapshotError
-from .keys import Document, snapshot_key
-from .objects import Written
-from .reading import Reading
-from .settings import BookstoreSettings
-from .snapshot import advance, compress, missing
+from ..aio import aside
+from ..errors import PreconditionFailed, SnapshotError
+from ..keys import Document, snapshot_key
+from ..s3.bucket import Bucket, md5
+from ..s3.objects import Written
+from ..settings import BookstoreSettings
+from ..ydoc.snapshot import advance, compress, missing
+from .snapshot_reader import Reading
 from .version import Facts, Saved, Snapshot
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("bookstore_y.saving")
 
 MAX_REFUSALS = 100
 """Conditional writes of one save that others may win before it gives up until the next try."""

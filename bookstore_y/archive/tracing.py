@@ -12,12 +12,12 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from . import keys
-from .bucket import Bucket
-from .errors import DocumentNotFound
-from .keys import Document
-from .objects import ObjectVersion
-from .settings import BookstoreSettings
+from .. import keys
+from ..errors import DocumentNotFound
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import ObjectVersion
+from ..settings import BookstoreSettings
 from .version import Facts, renamed_from
 
 _RENAMES = 50

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from .objects import StoredObject
+from ..s3.objects import StoredObject
 
 FORMAT = "1"
 """Format number of the user metadata of a snapshot."""

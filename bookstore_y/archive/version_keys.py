@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
-from . import keys
-from .bucket import Bucket
-from .errors import InvalidPath
-from .keys import Document
-from .objects import ObjectVersion
-from .settings import BookstoreSettings
+from .. import keys
+from ..errors import InvalidPath
+from ..keys import Document
+from ..s3.bucket import Bucket
+from ..s3.objects import ObjectVersion
+from ..settings import BookstoreSettings
 
 KINDS = ("snapshot", "save", "published")
 """The kinds of versions."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .bucket import Bucket
+from ..keys import RESERVED, SNAPSHOT_SUFFIX
+from ..s3.bucket import Bucket
+from ..s3.objects import ObjectVersion
+from ..settings import BookstoreSettings
 from .history import version_at
-from .keys import RESERVED, SNAPSHOT_SUFFIX
-from .objects import ObjectVersion
-from .places import Place, room_types
-from .settings import BookstoreSettings
 from .version import Version
+from .version_keys import Place, room_types
 
 _PROBE = re.compile(r"(?:.*/)?\.bookstore_y-probe-[0-9a-f]{32}", re.DOTALL)
 """Keys at which a server tries out what the bucket can do; see `Bucket.honours_conditions`."""

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from . import buffer_file
-from .errors import InvalidPath, UpdateBufferError
-from .keys import Document
+from ..errors import InvalidPath, UpdateBufferError
+from ..keys import Document
+from . import sqlite_file
 from .writer import INSERT, Writer
 
 T = TypeVar("T")
@@ -175,20 +175,20 @@ class Move:
     at: float
     """When it was noted, in seconds since the epoch."""
     state: str = ""
-    """What is known of it besides, in JSON; see `pathchange.Change.to_json`."""
+    """What is known of it besides, in JSON; see `path_change.Change.to_json`."""
 
 
 class Buffer:
     """The updates of many documents, in one SQLite database.
 
-    `path` is `:memory:`, or a file that then survives a crash. Raises like `buffer_file.connect`
+    `path` is `:memory:`, or a file that then survives a crash. Raises like `sqlite_file.connect`
     when the file cannot be opened.
     """
 
     def __init__(self, path: str = MEMORY, *, make: bool = True) -> None:
         in_file = path != MEMORY
         self._connection = (
-            buffer_file.connect(path, make=make) if in_file else buffer_file.in_memory()
+            sqlite_file.connect(path, make=make) if in_file else sqlite_file.in_memory()
         )
         self._writer: Writer | None = None
         if in_file:
@@ -216,7 +216,7 @@ class Buffer:
                 )
         except (sqlite3.Error, UnicodeDecodeError, InvalidPath) as error:
             self._connection.close()
-            raise buffer_file.damaged(path, str(error)) from error
+            raise sqlite_file.damaged(path, str(error)) from error
 
     @property
     def path(self) -> str:
@@ -265,7 +265,7 @@ class Buffer:
         try:
             self._connection.execute(INSERT, row)
         except sqlite3.Error as error:
-            raise buffer_file.unusable(self.path, error) from error
+            raise sqlite_file.unusable(self.path, error) from error
         return self._seq, None
 
     @property
@@ -427,7 +427,7 @@ class Buffer:
     def copy_to(self, path: str) -> sqlite3.Connection:
         """Write all that is held to a new file, by SQLite's backup, and return the connection that
         keeps it locked. Raises `UpdateBufferError`."""
-        return buffer_file.copy_to_file(self._now, path)
+        return sqlite_file.copy_to_file(self._now, path)
 
     async def add_move(self, source: str, target: str | None, documents: Sequence[int] = ()) -> int:
         """Note a rename, or a deletion of `documents`, that the bucket has to follow. Returns its
@@ -565,7 +565,7 @@ class Buffer:
                 db.execute("BEGIN")
                 self._absorb(db, other)
         except sqlite3.Error as error:
-            raise buffer_file.unusable(self.path, error) from error
+            raise sqlite_file.unusable(self.path, error) from error
 
     def _absorb(self, db: sqlite3.Connection, other: sqlite3.Connection) -> None:
         ours = {(known.document, known.facts.lineage): known for known in self.known()}
@@ -638,7 +638,7 @@ class Buffer:
         if self._writer is not None:
             self._writer.close()
         if remove and path != MEMORY:
-            buffer_file.remove(Path(path), self._now)
+            sqlite_file.remove(Path(path), self._now)
         else:
             self._now.close()
 
@@ -666,7 +666,7 @@ class Buffer:
                 self._connection.execute("BEGIN")
                 return task(self._connection)
         except sqlite3.Error as error:
-            raise buffer_file.unusable(self.path, error) from error
+            raise sqlite_file.unusable(self.path, error) from error
 
 
 def _ids(text: str) -> list[int]:

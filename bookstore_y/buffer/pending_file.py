@@ -12,9 +12,9 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from . import buffer_file
-from .buffer import Facts, Row
-from .keys import Document
+from ..keys import Document
+from . import sqlite_file
+from .database import Facts, Row
 
 
 class Journal:
@@ -39,7 +39,7 @@ class Journal:
         """
         try:
             if self._db is None:
-                self._db, self._path = buffer_file.connect(path), path
+                self._db, self._path = sqlite_file.connect(path), path
                 self._db.execute("PRAGMA synchronous = OFF")
             with self._db as db:
                 db.execute("BEGIN")
@@ -52,7 +52,7 @@ class Journal:
                     [(row.seq, id, row.data, row.metadata, row.timestamp) for row in rows],
                 )
         except sqlite3.Error as error:
-            raise buffer_file.unusable(path, error) from error
+            raise sqlite_file.unusable(path, error) from error
         if rows:
             self._noted[id] = rows[-1].seq
 
@@ -82,5 +82,5 @@ class Journal:
     def close(self) -> None:
         """Remove the file."""
         if self._db is not None:
-            buffer_file.remove(Path(self._path), self._db)
+            sqlite_file.remove(Path(self._path), self._db)
         self._db, self._noted = None, {}

@@ -4,7 +4,7 @@ Per bucket and prefix there is a directory of them, whatever the endpoint: a fai
 changes nothing of what they hold. A server whose buffer is in memory writes one when it stops with
 something left that it could not archive, or goes on in one when its memory gets too much; the next
 server takes up what it finds there. A server with a buffer file of its own finds it again by its
-name. What other endpoints and buckets left is taken up if it fits, see `fitting.py`.
+name. What other endpoints and buckets left is taken up if it fits, see `recovery_fit.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import buffer_file
-from .buffer import MEMORY, Buffer
-from .buffer_file import BufferInUse, DamagedBuffer, NewerBuffer
-from .errors import InvalidPath, UpdateBufferError
-from .settings import BookstoreSettings
+from ..errors import InvalidPath, UpdateBufferError
+from ..settings import BookstoreSettings
+from . import sqlite_file
+from .database import MEMORY, Buffer
+from .sqlite_file import BufferInUse, DamagedBuffer, NewerBuffer
 
 HANDOVER = 3.0
 """Seconds to wait for a process that is about to end to let go of the buffer file: what is in it
@@ -76,7 +76,9 @@ class Recovery:
 
     def __init__(self, settings: BookstoreSettings, options: BufferOptions) -> None:
         self.options = options
-        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(
+            "bookstore_y.recovery"
+        )
         self._settings = settings
         self._absorbed: list[tuple[Path, sqlite3.Connection]] = []
         self._kept: tuple[Path, sqlite3.Connection] | None = None
@@ -221,7 +223,7 @@ class Recovery:
 
     def _set_aside(self, path: Path, error: UpdateBufferError) -> None:
         newer = isinstance(error, NewerBuffer)
-        aside = buffer_file.set_aside(path, "newer-format" if newer else "damaged")
+        aside = sqlite_file.set_aside(path, "newer-format" if newer else "damaged")
         advice = (
             "upgrade bookstore-y and give it its name back to have what is in it archived"
             if newer
@@ -242,7 +244,7 @@ class Recovery:
         found += [path for path in self._fitting if path.exists()]
         found.sort(key=_written_at)
         own = self.options.path
-        return found if own == MEMORY else [*found, *buffer_file.siblings(Path(own))]
+        return found if own == MEMORY else [*found, *sqlite_file.siblings(Path(own))]
 
     def _is_recovery_file(self, path: Path) -> bool:
         return path.parent.parent == self._base() and _NAME.fullmatch(path.name) is not None
@@ -260,7 +262,7 @@ class Recovery:
 
     def _absorb(self, buffer: Buffer, path: Path) -> None:
         try:
-            other = buffer_file.connect(str(path), make=False)
+            other = sqlite_file.connect(str(path), make=False)
         except BufferInUse:
             return  # another process lives on it
         except UpdateBufferError as error:
@@ -268,7 +270,7 @@ class Recovery:
             if unreadable and self._is_recovery_file(path):  # others may be anybody's
                 self._set_aside(path, error)
                 return
-            if not buffer_file.files_of(path):
+            if not sqlite_file.files_of(path):
                 return  # another process has archived it meanwhile
             self.log.error(  # noqa: TRY400 - the sentence is what counts
                 "What an earlier server left in %s is not archived: %s", path, error
@@ -294,13 +296,13 @@ class Recovery:
         """All that the buffer holds is in the bucket: what it was taken from can go."""
         self._remove_absorbed()
         while buffer.left:
-            buffer_file.remove(buffer.left.pop())
+            sqlite_file.remove(buffer.left.pop())
         self._forget_kept()
 
     def _remove_absorbed(self) -> None:
         absorbed, self._absorbed = self._absorbed, []
         for path, connection in absorbed:
-            buffer_file.remove(path, connection)
+            sqlite_file.remove(path, connection)
 
     @property
     def waiting(self) -> bool:
@@ -321,7 +323,7 @@ class Recovery:
 
     def _forget_kept(self) -> None:
         if self._kept is not None:
-            buffer_file.remove(*self._kept)
+            sqlite_file.remove(*self._kept)
             self._kept = None
 
     def close(self, buffer: Buffer, *, archived: bool) -> None:

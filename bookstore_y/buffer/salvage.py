@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import buffer_file
-from .buffer import Facts
-from .buffer_file import DamagedBuffer
-from .errors import InvalidPath
-from .keys import Document
+from ..errors import InvalidPath
+from ..keys import Document
+from . import sqlite_file
+from .database import Facts
+from .sqlite_file import DamagedBuffer
 
 _KEYS = {"documents": "id", "bases": "document", "updates": "seq", "rejected": "seq", "moves": "id"}
 
@@ -58,10 +58,10 @@ class Salvaged:
         self.path = path
         self.lost: list[str] = []
         """What cannot be read, or placed, in words; empty if the file is whole."""
-        self._memory = buffer_file.in_memory()
+        self._memory = sqlite_file.in_memory()
         self._lock: sqlite3.Connection | None = None
         try:
-            self._lock = buffer_file.connect(str(path), make=False)
+            self._lock = sqlite_file.connect(str(path), make=False)
             self._copy(self._lock)
         except DamagedBuffer as error:
             self.lost.append(f"{error}; what could be read of it is listed")
@@ -101,13 +101,13 @@ class Salvaged:
 
     def write_to(self, path: Path) -> None:
         """Make a buffer file of it, which is whole."""
-        buffer_file.copy_to_file(self._memory, str(path)).close()
+        sqlite_file.copy_to_file(self._memory, str(path)).close()
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of the file; `remove` removes it, too."""
         lock, self._lock = self._lock, None
         if remove:
-            buffer_file.remove(self.path, lock)
+            sqlite_file.remove(self.path, lock)
         elif lock is not None:
             lock.close()
         self._memory.close()
@@ -115,7 +115,7 @@ class Salvaged:
     def _copy_damaged(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             copy = Path(directory, "copy.db")
-            for each in buffer_file.files_of(self.path):
+            for each in sqlite_file.files_of(self.path):
                 if not each.name.endswith("-shm"):  # SQLite makes it anew from the log
                     shutil.copy(each, copy.with_name(copy.name + each.name[len(self.path.name) :]))
             if not _has_tables(copy):
@@ -124,7 +124,7 @@ class Salvaged:
                 with closing(sqlite3.connect(copy, isolation_level=None)) as db:
                     self._copy(db)
             except _ERRORS as error:
-                raise buffer_file.damaged(
+                raise sqlite_file.damaged(
                     str(self.path), f"{error}: nothing is readable"
                 ) from error
 
@@ -203,7 +203,7 @@ def _has_tables(path: Path) -> bool:
 def _give_tables(path: Path, template: Path) -> None:
     """Mend a database whose first page, with the list of its tables, is damaged: every buffer file
     is laid out alike, so that of a new one fits."""
-    buffer_file.connect(str(template)).close()
+    sqlite_file.connect(str(template)).close()
     new, old = template.read_bytes(), path.read_bytes()
     size = int.from_bytes(new[16:18], "big")
     header = bytearray(new[:_HEADER])

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import UpdateBufferError
+from ..errors import UpdateBufferError
 
 APPLICATION = 0x626F6F6B
 """SQLite's `application_id` of a buffer file: "book"."""

@@ -16,8 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import buffer_file
-from .errors import UpdateBufferError
+from ..errors import UpdateBufferError
+from . import sqlite_file
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Writer:
         """
 
         def step(memory: sqlite3.Connection) -> None:
-            self._db = buffer_file.copy_to_file(memory, path)
+            self._db = sqlite_file.copy_to_file(memory, path)
             memory.close()
             self.path, self.durable, self.refused = path, True, None
             parked, self._parked = self._parked, []
@@ -159,7 +159,7 @@ class Writer:
         try:
             return self._try(task)
         except sqlite3.Error as error:
-            if not self.durable or not buffer_file.disk_refuses(error):
+            if not self.durable or not sqlite_file.disk_refuses(error):
                 raise
             self._go_on_in_memory(error)
             return self._try(task)
@@ -199,7 +199,7 @@ class Writer:
 
     def _go_on_in_memory(self, error: sqlite3.Error) -> None:
         """The disk refuses to take more: what it has is copied, and kept for the next start."""
-        memory = buffer_file.in_memory()
+        memory = sqlite_file.in_memory()
         try:
             self._db.backup(memory)
         except sqlite3.Error as second:
@@ -210,8 +210,8 @@ class Writer:
         # Under its own name it would be taken for the newest there is.
         left = Path(self.path)
         try:
-            target = buffer_file.sibling(left)
-            buffer_file.move(left, target)
+            target = sqlite_file.sibling(left)
+            sqlite_file.move(left, target)
             left = target
         except OSError:
             pass  # it is found under its own name
@@ -224,7 +224,7 @@ class Writer:
     def _failed(self, error: Exception) -> UpdateBufferError:
         if isinstance(error, UpdateBufferError):
             return error
-        return buffer_file.unusable(self.path, error)
+        return sqlite_file.unusable(self.path, error)
 
 
 def _insert(db: sqlite3.Connection, rows: list[_Row]) -> None:

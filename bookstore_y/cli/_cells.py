@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from ..body import Content
-    from ..diff import Diff
-    from ..version import Version
+    from ..archive.diff import Diff
+    from ..archive.file_content import Content
+    from ..archive.version import Version
 
 
 def heading(version: Version) -> Text:

@@ -8,7 +8,7 @@ from ..keys import RESERVED, SNAPSHOT_SUFFIX
 from ..near import nearest
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 
 async def path_like(archive: Archive, path: str) -> str | None:

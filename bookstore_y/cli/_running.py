@@ -14,7 +14,7 @@ from ._output import Output
 from ._text import visible
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 Work = Callable[["Archive", argparse.Namespace, Output], Awaitable[int]]
 """What a command does; it returns the exit code."""
@@ -35,7 +35,7 @@ def with_archive(args: argparse.Namespace, work: Work) -> int:
     out = output(args)
 
     async def run() -> int:
-        from ..archive import Archive
+        from ..archive.archive import Archive
 
         async with Archive(settings) as archive:
             try:

@@ -13,8 +13,8 @@ from ._text import visible
 from ._times import local, moment
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..version import Version
+    from ..archive.archive import Archive
+    from ..archive.version import Version
 
 MIN_PREFIX = 4
 """Fewest characters of a version id that may stand for it."""

@@ -19,7 +19,7 @@ from ._text import visible
 from ._versions import MIN_PREFIX
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 _TRIES = 1000
 """Names that are tried before one is asked to name another."""

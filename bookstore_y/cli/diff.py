@@ -14,7 +14,7 @@ from ._running import with_archive
 from ._versions import HELP, choose
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _diff(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-    from ..diff import diff_of
+    from ..archive.diff import diff_of
 
     before = await choose(archive, args.path, args.before)
     after = await choose(archive, args.path, args.after)

@@ -20,8 +20,8 @@ from .moves import holders, named
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..doctor import Finding
     from ..settings import BookstoreSettings
+    from ..tools.doctor import Finding
 
 _SIGNS = {
     "ok": ("✓", "green"),
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 async def _examine(
     out: Output, settings: BookstoreSettings, unknown: list[str], files: list[str]
 ) -> list[Finding]:
-    from ..doctor import examine
+    from ..tools.doctor import examine
 
     read = ", ".join(map(visible, files)) or "none; settings come from the environment alone"
     out.say(f"Configuration files: {read}", "")
@@ -97,7 +97,7 @@ def _on_this_machine(
     args: argparse.Namespace, settings: BookstoreSettings, out: Output
 ) -> Iterator[Finding]:
     """What running servers say, and what stopped ones left."""
-    from ..doctor import Finding
+    from ..tools.doctor import Finding
 
     try:
         for server in serving(settings):
@@ -117,7 +117,7 @@ def _on_this_machine(
 
 
 def _of_server(url: str, status: dict[str, Any]) -> Iterator[Finding]:
-    from ..doctor import Finding
+    from ..tools.doctor import Finding
 
     for problem in status.get("problems", ()):
         yield Finding("servers", "warning", f"The server at {url}: {problem}")

@@ -19,8 +19,8 @@ from ._text import number, size, visible
 from .pull import within_workspace
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..importing import Imported
+    from ..archive.archive import Archive
+    from ..tools.importing import Imported
 
 _SHOWN = 20
 
@@ -125,7 +125,7 @@ def _require_files(source: Path) -> None:
 
 
 async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-    from ..ystore_db import is_database
+    from ..tools.ystore_db import is_database
     from ._rows import Rows
 
     if not args.dry_run:
@@ -179,8 +179,8 @@ async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> in
 
 
 def _store(archive: Archive, args: argparse.Namespace) -> tuple[int, AsyncIterator[Imported]]:
-    from ..importing import YStoreImport
-    from ..ystore_db import YStoreDatabase, paths_of_file_ids, room_of
+    from ..tools.importing import YStoreImport
+    from ..tools.ystore_db import YStoreDatabase, paths_of_file_ids, room_of
 
     database = YStoreDatabase(args.source, archive.settings.max_document_size)
     names = database.names()
@@ -211,7 +211,7 @@ def _file_ids(args: argparse.Namespace) -> tuple[Path | None, Path]:
 
 
 def _tree(archive: Archive, args: argparse.Namespace) -> AsyncIterator[Imported]:
-    from ..importing import TreeImport
+    from ..tools.importing import TreeImport
 
     importing = TreeImport(
         archive,

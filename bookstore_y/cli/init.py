@@ -17,7 +17,7 @@ from ._running import output
 from ._text import visible
 
 if TYPE_CHECKING:
-    from ..bucket import Bucket
+    from ..s3.bucket import Bucket
     from ..settings import BookstoreSettings
 
 
@@ -91,8 +91,8 @@ def run(args: argparse.Namespace) -> int:
 async def _init(
     settings: BookstoreSettings, args: argparse.Namespace, out: Output
 ) -> dict[str, Any]:
-    from ..bucket import Bucket
     from ..errors import BucketNotFound, VersioningNotEnabled
+    from ..s3.bucket import Bucket
 
     asked = settings.create_bucket
     settings.create_bucket, settings.allow_unversioned = False, False

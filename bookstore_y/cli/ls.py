@@ -14,7 +14,7 @@ from ._times import HELP, local, moment
 from .pull import within_workspace
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

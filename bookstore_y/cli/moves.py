@@ -20,8 +20,8 @@ from ._text import visible
 from ._times import local
 
 if TYPE_CHECKING:
+    from ..buffer.recovery import BufferOptions
     from ..client._server import JupyterServer
-    from ..recovery import BufferOptions
     from ..settings import BookstoreSettings
 
 Moves = list[dict[str, Any]]
@@ -147,9 +147,9 @@ def holders(args: argparse.Namespace, settings: BookstoreSettings, out: Output) 
 
 
 def _of_files(args: argparse.Namespace, settings: BookstoreSettings, out: Output) -> list[Holder]:
-    from ..buffer_file import BufferInUse
+    from ..buffer.sqlite_file import BufferInUse
     from ..errors import UpdateBufferError
-    from ..left_moves import files
+    from ..tools.left_path_changes import files
 
     found = []
     for path in files(settings, _options(args)):
@@ -169,13 +169,13 @@ def _options(args: argparse.Namespace) -> BufferOptions:
 
 
 def _of_file(path: Path, settings: BookstoreSettings, args: argparse.Namespace) -> Holder:
-    from .. import left_moves
+    from ..tools import left_path_changes
 
     return Holder(
         str(path),
-        left_moves.listed(path),
-        lambda _: asyncio.run(left_moves.retry(settings, path, _options(args).recovery_dir)),
-        lambda number: asyncio.run(left_moves.drop(path, number)),
+        left_path_changes.listed(path),
+        lambda _: asyncio.run(left_path_changes.retry(settings, path, _options(args).recovery_dir)),
+        lambda number: asyncio.run(left_path_changes.drop(path, number)),
     )
 
 

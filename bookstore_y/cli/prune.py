@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..retention import FOREVER, Policy, duration
+from ..tools.retention import FOREVER, Policy, duration
 from ._errors import ASKED_WRONGLY, DONE, FAILED, CommandError
 from ._options import add_command
 from ._output import Output
@@ -18,8 +18,8 @@ from ._times import local
 from .pull import within_workspace
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..pruning import Plan, Removed
+    from ..archive.archive import Archive
+    from ..tools.pruning import Plan, Removed
 
 _SHOWN = 20
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     removed: list[Removed] = []
 
     async def plan(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-        from ..pruning import Pruning
+        from ..tools.pruning import Pruning
 
         with out.progress("Looking at versions", "request") as progress:
             path = within_workspace(args.path)
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         return DONE
 
     async def remove(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-        from ..pruning import Pruning
+        from ..tools.pruning import Pruning
 
         with out.progress("Removing", "version", plans[0].count) as progress:
             async for done in Pruning(archive).remove(plans[0]):

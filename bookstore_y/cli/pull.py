@@ -15,7 +15,7 @@ from ._text import number, visible
 from ._times import HELP, local, moment
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 _SHOWN = 20
 
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _pull(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-    from ..directory import Directory
-    from ..pulling import Pulled, Pulling
+    from ..tools.directory import Directory
+    from ..tools.pulling import Pulled, Pulling
     from ._rows import Rows
 
     path = within_workspace(args.path)

@@ -16,8 +16,8 @@ from ._text import number, size, visible
 from ._times import local
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..recovering import Recovered
+    from ..archive.archive import Archive
+    from ..tools.recovering import Recovered
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,13 +75,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _directory(args: argparse.Namespace) -> Path:
     """Where servers of this configuration leave their recovery files."""
-    from ..recovery import base_of
+    from ..buffer.recovery import base_of
 
     return base_of(str(load_config(args).get("S3YStore", {}).get("recovery_dir", "")))
 
 
 def _list_files(directory: Path, out: Output) -> int:
-    from ..recovery import files_below
+    from ..buffer.recovery import files_below
     from ._rows import Rows
 
     found = files_below(directory)
@@ -102,7 +102,7 @@ def _list_files(directory: Path, out: Output) -> int:
 
 
 async def _recover(archive: Archive, args: argparse.Namespace, out: Output) -> int:
-    from ..recovering import look, recover
+    from ..tools.recovering import look, recover
 
     if args.dry_run:
         recovered = await look(archive, args.file)

@@ -16,7 +16,7 @@ from ._times import local
 from ._versions import HELP, choose
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
     from ..client._server import JupyterServer
 
 

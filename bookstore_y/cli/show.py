@@ -15,8 +15,8 @@ from ._versions import HELP as VERSION_HELP
 from ._versions import choose
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..body import Content
+    from ..archive.archive import Archive
+    from ..archive.file_content import Content
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

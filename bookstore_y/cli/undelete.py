@@ -13,7 +13,7 @@ from ._text import visible
 from ._times import local
 
 if TYPE_CHECKING:
-    from ..archive import Archive
+    from ..archive.archive import Archive
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -17,8 +17,8 @@ from ._times import HELP, age, local, moment
 from ._versions import ALL_KINDS, kinds, short_ids
 
 if TYPE_CHECKING:
-    from ..archive import Archive
-    from ..version import Version
+    from ..archive.archive import Archive
+    from ..archive.version import Version
     from ._rows import Rows
 
 _PAGE = 999
@@ -150,7 +150,7 @@ def _rows(path: str, versions: Iterable[Version], *, detailed: bool, whole: bool
 
 def _origin(origin: str, short: dict[str, str], *, whole: bool) -> str:
     """An origin for a person: the path or the short version id in it."""
-    from ..version import former_path
+    from ..archive.version import former_path
 
     former = former_path(origin)
     if former is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from ..version import Version
+from ..archive.version import Version
 from ._current import current_path, find_server, kernel_id
 from ._diff import RenderedDiff
 from ._server import quoted

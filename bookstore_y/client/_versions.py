@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, SupportsIndex, overload
 
-from ..version import Version
+from ..archive.version import Version
 from ._text import escaped, plain, size, when
 
 _COLUMNS = ("", "written", "kind", "by", "label", "origin", "size", "version id")

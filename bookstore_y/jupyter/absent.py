@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..current_files import CurrentFile
-from ..pathchange import moved
+from ..archive.current_files import CurrentFile
+from ..replication.path_change import moved
 
 
 class Children(NamedTuple):

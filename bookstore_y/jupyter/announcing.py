@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_server import CallContext
 from jupyter_server.serverapp import ServerApp
 
-from ..version import Version
+from ..archive.version import Version
 
 HISTORY_EVENTS = "https://schema.jupyter.org/bookstore_y/history/v1"
 HISTORY_SCHEMA = Path(__file__).with_name("history.v1.yaml")

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ..archive import Archive
+from ..archive.archive import Archive
 from ..settings import BookstoreSettings
 
 T = TypeVar("T")

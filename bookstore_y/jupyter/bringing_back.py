@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..concurrency import Budget
-from ..current_files import CurrentFile, CurrentFiles
+from ..aio import Budget
+from ..archive.current_files import CurrentFile, CurrentFiles
+from ..archive.file_reader import FileReader
+from ..archive.workspace import is_within
 from ..errors import (
     BookstoreError,
     BucketError,
@@ -19,9 +21,7 @@ from ..errors import (
     DocumentNotFound,
     InvalidPath,
 )
-from ..file_reader import FileReader
-from ..pulling import MEMORY, SNAPSHOT_GROWTH
-from ..workspace import is_within
+from ..tools.pulling import MEMORY, SNAPSHOT_GROWTH
 from .absent import AbsentFiles
 from .placing import Placer
 

@@ -23,11 +23,11 @@ from tornado.web import HTTPError
 from traitlets import Int
 
 from .. import keys
-from ..archive import Archive
-from ..body import Content
+from ..archive.archive import Archive
+from ..archive.file_content import Content
+from ..archive.version import Version, former_path
 from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
 from ..settings import BookstoreSettings
-from ..version import Version, former_path
 from .background import background
 from .contents import (
     BookstoreContentsMixin,

@@ -22,8 +22,8 @@ from tornado.websocket import WebSocketHandler
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
-from ..body import notebook_bytes
-from ..saves import Save, Saves
+from ..archive.file_content import notebook_bytes
+from ..replication.file_uploads import Save, Saves
 from .files import Model, is_notebook
 from .from_archive import is_from_archive
 from .handlers.base import authors_of

@@ -13,16 +13,16 @@ from anyio import fail_after
 from jupyter_server.serverapp import ServerApp
 from tornado.web import HTTPError
 
-from .. import content
-from ..checkpointer import Checkpointer
-from ..current_files import CurrentFiles
-from ..entry import Entry
+from ..archive.current_files import CurrentFiles
+from ..archive.file_reader import FileReader
+from ..archive.version_keys import Places
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
-from ..file_reader import FileReader
 from ..keys import Document
-from ..places import Places
+from ..replication.checkpointer import Checkpointer
+from ..replication.document import Entry
 from ..settings import BookstoreSettings
 from ..store import S3YStore
+from ..ydoc import content
 from .announcing import Announcing
 from .autosave import leave_unedited
 from .bringing_back import Source

@@ -12,9 +12,9 @@ from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
 from .. import store as stores
-from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
-from ..saves import Saves
+from ..replication.checkpointer import Checkpointer
+from ..replication.file_uploads import Saves
 from ..secret import hide
 from ..settings import BookstoreSettings
 from ..store import S3YStore

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Collection
 from logging import Logger
 from typing import Any
 
-from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
-from ..saves import Saves
+from ..replication.checkpointer import Checkpointer
+from ..replication.file_uploads import Saves
 from .documents import Documents
 
 PATIENCE = 3.0

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..checkpointer import Checkpointer
 from ..errors import BookstoreError
 from ..keys import Document
+from ..replication.checkpointer import Checkpointer
 from .files import Files
 from .rooms import Rooms
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .. import content
 from ..errors import InvalidPath
 from ..keys import Document
 from ..store import S3YStore
+from ..ydoc import content
 from .files import is_notebook
 from .placing import Placer
 from .rooms import Conflict, Rooms

@@ -15,7 +15,7 @@ from typing import Any
 
 from pycrdt import YMessageType, YSyncMessageType, read_message
 
-from ..snapshot import EMPTY_UPDATE, Ranges, born_deleted
+from ..ydoc.snapshot import EMPTY_UPDATE, Ranges, born_deleted
 
 QUIET = 1.0
 """Seconds without another late edit after which those that came are kept."""

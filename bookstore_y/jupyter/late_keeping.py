@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 
 from jupyter_server.serverapp import ServerApp
 
-from .. import health, late_versions
-from ..checkpointer import Checkpointer
-from ..entry import Entry
 from ..errors import BookstoreError, BucketError
-from ..late_versions import Late
-from ..snapshot import Ranges
+from ..replication import health, late_versions
+from ..replication.checkpointer import Checkpointer
+from ..replication.document import Entry
+from ..replication.late_versions import Late
+from ..ydoc.snapshot import Ranges
 from .late_edits import LateEdits
 from .notices import Notices
 

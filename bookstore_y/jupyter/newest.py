@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from ..archive import Archive
+from ..archive.archive import Archive
+from ..archive.version import Version
 from ..errors import DocumentNotFound
-from ..version import Version
 
 AGE = 10.0
 """Seconds after which others may have written a version."""

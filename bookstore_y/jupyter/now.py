@@ -6,9 +6,9 @@ import base64
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import content
-from ..body import Content
-from ..version import Version
+from ..archive.file_content import Content
+from ..archive.version import Version
+from ..ydoc import content
 from .documents import Documents
 from .files import is_notebook
 

@@ -22,8 +22,8 @@ from weakref import WeakKeyDictionary
 from jupyter_server.serverapp import ServerApp
 from tornado.web import HTTPError
 
-from .. import content
 from ..store import S3YStore
+from ..ydoc import content
 from .rooms import OpenRoom, Rooms
 
 T = TypeVar("T")

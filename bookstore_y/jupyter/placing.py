@@ -19,10 +19,10 @@ from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from ..directory import Directory, Refused
+from ..archive.file_reader import FileBody
 from ..errors import BookstoreError
-from ..file_reader import FileBody
-from ..pulling import time_of
+from ..tools.directory import Directory, Refused
+from ..tools.pulling import time_of
 from .files import Files, UnusableContent, is_notebook
 from .from_archive import saving_from_archive
 

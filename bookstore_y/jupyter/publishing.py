@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..body import notebook_bytes
+from ..archive.file_content import notebook_bytes
+from ..archive.version import Version
 from ..errors import DocumentNotFound, UnsupportedDocument
-from ..version import Version
 from .documents import Documents
 from .files import untrusted
 

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from typing import Any
 
-from .. import content
-from ..archive import Archive
-from ..body import Content, notebook_bytes
+from ..archive.archive import Archive
+from ..archive.file_content import Content, notebook_bytes
+from ..archive.restoring import SEARCHED
+from ..archive.version import Version
 from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
-from ..restoring import SEARCHED
-from ..version import Version
+from ..ydoc import content
 from .documents import Documents
 from .files import is_notebook
 from .rooms import Conflict, OpenRoom

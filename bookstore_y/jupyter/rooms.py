@@ -10,11 +10,11 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 
-from .. import content
-from ..entry import Entry
 from ..errors import BookstoreError
 from ..keys import Document
+from ..replication.document import Entry
 from ..store import S3YStore
+from ..ydoc import content
 
 GOING_AWAY = 1001
 """WebSocket close code of a server that shuts down (RFC 6455, 7.4.1)."""

@@ -11,11 +11,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..archive.workspace import is_within
 from ..errors import InvalidPath
 from ..keys import check_path
-from ..pathchange import moved
+from ..replication.path_change import moved
 from ..settings import BookstoreSettings
-from ..workspace import is_within
 
 DIRECTORY = ".bookstore_y"
 """Where the record is, below the server's root."""

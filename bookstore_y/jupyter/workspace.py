@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..concurrency import each, listed
-from ..current_files import CurrentFile, Level
+from ..aio import each, listed
+from ..archive.current_files import CurrentFile, Level
 from ..errors import BookstoreError, BucketError, BucketUnavailable, ConfigurationError, InvalidPath
-from ..health import pause
 from ..keys import check_path
+from ..replication.health import pause
 from ..settings import BookstoreSettings
 from .absent import AbsentFiles, Children
 from .bringing_back import BringingBack, Found, Source, Written

@@ -15,11 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 from pycrdt import Doc
 
-from . import finding, metrics
-from .buffer import LARGEST_DOCUMENT, Held, Replaced, Row
-from .concurrency import aside, to_its_end
-from .entry import Entry, Policy
-from .errors import (
+from .. import metrics
+from ..aio import aside, to_its_end
+from ..archive.version import (
+    Facts,
+    Saved,
+    Snapshot,
+    renamed_from,
+    reset_of,
+)
+from ..buffer.database import (
+    LARGEST_DOCUMENT,
+    Held,
+    Replaced,
+    Row,
+)
+from ..errors import (
     BookstoreError,
     BucketError,
     BucketUnavailable,
@@ -30,9 +41,7 @@ from .errors import (
     SnapshotError,
     VersionNotFound,
 )
-from .live import Covering, Live
-from .pathchange import Whereabouts, of_document
-from .snapshot import (
+from ..ydoc.snapshot import (
     EMPTY_UPDATE,
     Footprint,
     Squashed,
@@ -45,7 +54,10 @@ from .snapshot import (
     state_vector,
     unusable,
 )
-from .version import Facts, Saved, Snapshot, renamed_from, reset_of
+from . import finding
+from .document import Entry, Policy
+from .live import Covering, Live
+from .path_change import Whereabouts, of_document
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -581,7 +593,7 @@ def _watch(type: str | None) -> Watch | None:
         return None  # it was never in a room
 
     def watch(doc: Doc[Any]) -> Callable[[], bool]:
-        from . import content  # jupyter_ydoc is slow to import
+        from ..ydoc import content  # jupyter_ydoc is slow to import
 
         return content.watch(type, doc)
 

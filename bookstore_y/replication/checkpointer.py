@@ -23,13 +23,20 @@ from weakref import WeakKeyDictionary
 
 from anyio import CancelScope
 
-from . import fitting, health, metrics
-from .archive import Archive
-from .buffer import Buffer, Facts, Held, Replaced
-from .buffer_file import BufferInUse
-from .concurrency import to_its_end
-from .entry import Entry, Policy
-from .errors import (
+from .. import metrics
+from ..aio import to_its_end
+from ..archive.archive import Archive
+from ..archive.version import Saved
+from ..buffer.database import (
+    Buffer,
+    Facts,
+    Held,
+    Replaced,
+)
+from ..buffer.pending_file import Journal
+from ..buffer.recovery import BufferOptions, Recovery
+from ..buffer.sqlite_file import BufferInUse
+from ..errors import (
     BookstoreError,
     BucketError,
     ConfigurationError,
@@ -37,15 +44,14 @@ from .errors import (
     SnapshotError,
     UpdateBufferError,
 )
-from .exchange import Exchange, is_whole
+from ..keys import Document
+from ..settings import BookstoreSettings
+from . import health, recovery_fit
+from .bucket_sync import Exchange, is_whole
+from .document import Entry, Policy
 from .health import Health
-from .journal import Journal
-from .keys import Document
-from .moves import Moves
-from .pressure import Pressure
-from .recovery import BufferOptions, Recovery
-from .settings import BookstoreSettings
-from .version import Saved
+from .memory_limiter import Pressure
+from .path_changes import Moves
 
 State = dict[str, Any]
 
@@ -77,7 +83,7 @@ class Checkpointer:
         self.moves = Moves(self)
         self.exchange = Exchange(self)
         self.pressure = Pressure(self, options.limit)
-        self.log = logging.getLogger(__name__)
+        self.log = logging.getLogger("bookstore_y.checkpointer")
         self.authors_of: Callable[[Entry], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
         """Called with `status()` whenever its `status` or `buffer` has changed."""
@@ -159,7 +165,7 @@ class Checkpointer:
 
     async def _open_buffer(self) -> Buffer:
         if not self.recovery.takes_up_one:
-            await fitting.choose(self.archive, self.recovery)
+            await recovery_fit.choose(self.archive, self.recovery)
         opening = asyncio.ensure_future(asyncio.to_thread(self.recovery.open))
         try:
             return await asyncio.shield(opening)
@@ -242,7 +248,7 @@ class Checkpointer:
         """Archive what other processes have left behind since this one started, as in a rolling
         restart while the bucket was away. Documents that are open here get it from the bucket."""
         directory = self.recovery.options.recovery_dir
-        await fitting.choose(self.archive, self.recovery)
+        await recovery_fit.choose(self.archive, self.recovery)
         for path in await asyncio.to_thread(self.recovery.left_behind):
             late = Checkpointer(self.settings, BufferOptions(str(path), directory))
             late.log = self.log

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from .buffer import Facts, Replaced
-from .errors import BookstoreError
-from .keys import Document
+from ..buffer.database import Facts, Replaced
+from ..errors import BookstoreError
+from ..keys import Document
 from .live import Covering, Live
 
 

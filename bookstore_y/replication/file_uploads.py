@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
 
-from . import keys
-from .errors import BookstoreError, ConfigurationError, DocumentTooLarge, InvalidPath
+from .. import keys
+from ..errors import (
+    BookstoreError,
+    ConfigurationError,
+    DocumentTooLarge,
+    InvalidPath,
+)
 from .health import pause
-from .pathchange import moved, of_file
+from .path_change import moved, of_file
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .archive import Archive
-from .errors import DocumentNotFound, VersionNotFound
-from .pathchange import Whereabouts
-from .version import Snapshot
+from ..archive.archive import Archive
+from ..archive.version import Snapshot
+from ..errors import DocumentNotFound, VersionNotFound
+from .path_change import Whereabouts
 
 
 async def is_current(archive: Archive, places: Sequence[Whereabouts], version_id: str) -> bool:

@@ -10,12 +10,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .archive import Archive
-from .errors import BookstoreError, InvalidPath
+from ..archive.archive import Archive
+from ..errors import BookstoreError, InvalidPath
+from ..keys import Document
+from ..s3.objects import Copied, ObjectVersion
 from .health import BUCKET_WIDE
-from .keys import Document
-from .objects import Copied, ObjectVersion
-from .pathchange import Change, Part, Spot, moved, of_document, of_file
+from .path_change import (
+    Change,
+    Part,
+    Spot,
+    moved,
+    of_document,
+    of_file,
+)
 
 SKEW = 60.0
 """Seconds by which the clocks of a server and the bucket may differ."""

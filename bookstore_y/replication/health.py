@@ -9,8 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import metrics
-from .errors import (
+from .. import metrics
+from ..errors import (
     BookstoreError,
     BucketError,
     BucketNotFound,
@@ -48,7 +48,9 @@ class Health:
         """Why the bucket cannot be used now, or None as far as is known."""
         self.failing_since: float | None = None
         """Seconds since the epoch."""
-        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(
+            "bookstore_y.health"
+        )
         self.where = ""
         self.changed: Callable[[], None] = lambda: None
         self._check = check

@@ -12,11 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .concurrency import to_its_end
-from .entry import Entry
-from .errors import BookstoreError, DocumentNotFound, SnapshotError, VersionNotFound
-from .snapshot import Ranges, lineage_of, with_late
-from .version import Facts, Saved, Snapshot, late_for, replaced_by_reset
+from ..aio import to_its_end
+from ..archive.version import (
+    Facts,
+    Saved,
+    Snapshot,
+    late_for,
+    replaced_by_reset,
+)
+from ..errors import (
+    BookstoreError,
+    DocumentNotFound,
+    SnapshotError,
+    VersionNotFound,
+)
+from ..ydoc.snapshot import Ranges, lineage_of, with_late
+from .document import Entry
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -75,7 +86,7 @@ async def _replaced(checkpointer: Checkpointer, entry: Entry) -> list[str]:
 
 
 def _late(type: str | None, base: bytes, updates: Sequence[bytes], dropped: Ranges) -> bytes | None:
-    from . import content  # jupyter_ydoc is slow to import
+    from ..ydoc import content  # jupyter_ydoc is slow to import
 
     found = with_late(base, updates, dropped)
     if found is None:

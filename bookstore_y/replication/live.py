@@ -8,8 +8,8 @@ from typing import Any
 
 from pycrdt import Doc
 
-from .edits import Edits, Mark
-from .snapshot import Footprint, footprint_of, update_of
+from ..ydoc.edits import Edits, Mark
+from ..ydoc.snapshot import Footprint, footprint_of, update_of
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import BookstoreError, UpdateBufferError
+from ..errors import BookstoreError, UpdateBufferError
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer

@@ -12,13 +12,13 @@ import time
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .connection import answer_of
-from .errors import BookstoreError
-from .keys import Document
+from ..errors import BookstoreError
+from ..keys import Document
+from ..s3.client import answer_of
 
 if TYPE_CHECKING:
-    from .entry import Entry
-    from .saves import File
+    from .document import Entry
+    from .file_uploads import File
 
 
 class Spot(NamedTuple):

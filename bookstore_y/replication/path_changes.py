@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
 
-from . import meanwhile, metrics
-from .entry import Entry
-from .errors import (
+from .. import metrics
+from ..errors import (
     AccessDenied,
     BookstoreError,
     BucketError,
@@ -31,12 +30,22 @@ from .errors import (
     NotFound,
     SnapshotError,
 )
+from ..keys import Document, check_path
+from ..s3.objects import Copied
+from . import whereabouts
+from .document import Entry
+from .file_uploads import Saves
 from .following import Following
 from .health import BUCKET_WIDE, pause
-from .keys import Document, check_path
-from .objects import Copied
-from .pathchange import Change, Part, Spot, Whereabouts, moved, of_document, of_file
-from .saves import Saves
+from .path_change import (
+    Change,
+    Part,
+    Spot,
+    Whereabouts,
+    moved,
+    of_document,
+    of_file,
+)
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -81,7 +90,7 @@ class Moves:
         self._following = Following(
             checkpointer.archive,
             self._keep,
-            lambda spot, version, change: meanwhile.is_gone(self._before(change), spot, version),
+            lambda spot, version, change: whereabouts.is_gone(self._before(change), spot, version),
             self._taken_over,
             lambda: checkpointer.log,
         )
@@ -175,42 +184,42 @@ class Moves:
         """Where the bucket may have a document, the best place first: its own key, unless
         changes that were set aside say otherwise. Nowhere if it has been deleted."""
         return [
-            Whereabouts(spot.document, version_id, meanwhile.gone(self._changes, spot))
-            for spot, version_id in meanwhile.places(self._changes, of_document(document))
+            Whereabouts(spot.document, version_id, whereabouts.gone(self._changes, spot))
+            for spot, version_id in whereabouts.places(self._changes, of_document(document))
         ]
 
     def former(self, path: str) -> str | None:
         """Where the bucket has the file that is at `path` now; None if it has none, but that of
         a file whose deletion or rename it has not followed."""
-        place = meanwhile.place(self._changes, of_file(path))
+        place = whereabouts.place(self._changes, of_file(path))
         return None if place is None else place.path
 
     def archived_at(self, path: str) -> str | None:
         """The same of documents and saves alike."""
-        return meanwhile.archived_at(self._changes, path)
+        return whereabouts.archived_at(self._changes, path)
 
     def now_at(self, path: str) -> str | None:
         """Where the file or directory is that the bucket has at `path`; None if it was deleted,
         or has gone on under another name already."""
-        return meanwhile.now_at(self._changes, path)
+        return whereabouts.now_at(self._changes, path)
 
     def went(self, document: Document, since: datetime) -> Document | None:
         """What the document of a moment, a time with a time zone, is called now, as far as the
         bucket has not followed that; None if it was deleted."""
-        spot = meanwhile.went(self._changes, of_document(document), since.timestamp())
+        spot = whereabouts.went(self._changes, of_document(document), since.timestamp())
         return None if spot is None else spot.document
 
     def replaced(self, spot: Spot) -> Part | None:
         """The deleted or renamed version that is still current at a spot, as far as is known, and
         that what is written there now takes the place of."""
-        return meanwhile.replaced(self._changes, spot)
+        return whereabouts.replaced(self._changes, spot)
 
     def renamed_from(self, entry: Entry) -> str | None:
         """Under which path the bucket has the version that a document builds on, if it has not
         gone on under the document's own."""
         spot = of_document(entry.document)
-        places = meanwhile.places(self._changes, spot)
-        taken = meanwhile.is_taken(self._changes, spot)
+        places = whereabouts.places(self._changes, spot)
+        taken = whereabouts.is_taken(self._changes, spot)
         if not places or taken or not entry.facts.version_id:
             return None
         old, version_id = places[-1]

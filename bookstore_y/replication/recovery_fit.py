@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from .archive import Archive
-from .buffer import Facts
-from .errors import BookstoreError, NotFound, UpdateBufferError
-from .keys import Document
-from .recovery import Recovery, Stranger
-from .salvage import documents_of
+from ..archive.archive import Archive
+from ..buffer.database import Facts
+from ..buffer.recovery import Recovery, Stranger
+from ..buffer.salvage import documents_of
+from ..errors import BookstoreError, NotFound, UpdateBufferError
+from ..keys import Document
 
 PATIENCE = 5.0
 """Seconds that a starting server takes at most to ask the bucket."""

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .pathchange import Change, Part, Spot, moved, of_file
+from .path_change import (
+    Change,
+    Part,
+    Spot,
+    moved,
+    of_file,
+)
 
 
 def places(changes: Sequence[Change], spot: Spot) -> list[tuple[Spot, str]]:

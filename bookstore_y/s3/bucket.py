@@ -33,8 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from .connection import Connection, and_aiohttps, answer_of, code_of, connections
-from .errors import (
+from ..errors import (
     AccessDenied,
     BookstoreError,
     BucketError,
@@ -50,6 +49,14 @@ from .errors import (
     VersioningNotEnabled,
     VersionNotFound,
 )
+from ..settings import BookstoreSettings
+from .client import (
+    Connection,
+    and_aiohttps,
+    answer_of,
+    code_of,
+    connections,
+)
 from .objects import (
     Copied,
     CurrentObject,
@@ -62,7 +69,6 @@ from .objects import (
     is_cold,
     listed,
 )
-from .settings import BookstoreSettings
 from .unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -70,7 +76,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("bookstore_y.bucket")
 
 
 _AT_ONCE = timedelta(seconds=1)

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, DataNotFoundError, NoCredentialsErr
 from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 
-from .settings import BookstoreSettings
+from ..settings import BookstoreSettings
 from .unanswered import Unanswered
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
-from ..archive import Archive
+from ..archive.archive import Archive
 from ..errors import BookstoreError, DocumentNotFound
 from ..keys import Document
 from ..settings import BookstoreSettings

@@ -19,7 +19,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from ..checkpointer import Checkpointer
+from ..replication.checkpointer import Checkpointer
 
 PATH = "api/bookstore-stress"
 _INTERVAL = 0.02

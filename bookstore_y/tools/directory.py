@@ -16,8 +16,8 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from .errors import BookstoreError, InvalidPath
-from .keys import check_path
+from ..errors import BookstoreError, InvalidPath
+from ..keys import check_path
 
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 """What refuses one file for these reasons refuses all that follow."""

@@ -19,9 +19,10 @@ from statistics import median
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from .bucket import Bucket, NotImplementedByServer
-from .connection import answer_of
-from .errors import (
+from ..archive.snapshot_reader import Reading
+from ..archive.version import Version
+from ..archive.workspace import Workspace
+from ..errors import (
     AccessDenied,
     BookstoreError,
     BucketError,
@@ -33,10 +34,9 @@ from .errors import (
     SnapshotError,
     VersioningNotEnabled,
 )
-from .reading import Reading
-from .settings import BookstoreSettings
-from .version import Version
-from .workspace import Workspace
+from ..s3.bucket import Bucket, NotImplementedByServer
+from ..s3.client import answer_of
+from ..settings import BookstoreSettings
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 

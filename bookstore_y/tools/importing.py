@@ -22,26 +22,34 @@ from urllib.parse import quote
 
 import pycrdt
 
-from . import content
-from .concurrency import Budget, each, listed
-from .errors import (
+from ..aio import Budget, each, listed
+from ..archive.snapshot_reader import Reading
+from ..archive.version import Facts, Snapshot
+from ..archive.version_keys import Place, room_types
+from ..archive.workspace import Workspace
+from ..errors import (
     BookstoreError,
     BucketUnavailable,
     DocumentNotFound,
     InvalidPath,
     SnapshotError,
 )
-from .keys import Document, check_path
-from .objects import ObjectVersion
-from .places import Place, room_types
-from .reading import Reading
-from .snapshot import EMPTY_UPDATE, advance, lineage_of, missing, squash, state_vector, unusable
-from .version import Facts, Snapshot
-from .workspace import Workspace
+from ..keys import Document, check_path
+from ..s3.objects import ObjectVersion
+from ..ydoc import content
+from ..ydoc.snapshot import (
+    EMPTY_UPDATE,
+    advance,
+    lineage_of,
+    missing,
+    squash,
+    state_vector,
+    unusable,
+)
 from .ystore_db import StoredHistory, YStoreDatabase, has_brotli, room_of
 
 if TYPE_CHECKING:
-    from .archive import Archive
+    from ..archive.archive import Archive
 
 DOCUMENTS = 4
 """Histories that are squashed at a time: each takes memory, and a processor."""

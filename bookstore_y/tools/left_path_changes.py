@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .buffer import Buffer
-from .checkpointer import Checkpointer
-from .moves import NoSuchChange
-from .pathchange import Change
-from .recovery import BufferOptions, Recovery
-from .settings import BookstoreSettings
+from ..buffer.database import Buffer
+from ..buffer.recovery import BufferOptions, Recovery
+from ..replication.checkpointer import Checkpointer
+from ..replication.path_change import Change
+from ..replication.path_changes import NoSuchChange
+from ..settings import BookstoreSettings
 
 
 def files(settings: BookstoreSettings, options: BufferOptions) -> list[Path]:

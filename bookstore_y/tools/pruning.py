@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from . import labels
-from .bucket import NotImplementedByServer
-from .concurrency import each, listed
-from .errors import (
+from ..aio import each, listed
+from ..archive import labels
+from ..archive.version import Facts, former_path
+from ..archive.version_keys import Place, Places
+from ..archive.workspace import Workspace, is_within
+from ..errors import (
     AccessDenied,
     BookstoreError,
     BucketUnavailable,
@@ -24,14 +26,12 @@ from .errors import (
     InvalidPath,
     VersionNotFound,
 )
-from .objects import ObjectVersion
-from .places import Place, Places
+from ..s3.bucket import NotImplementedByServer
+from ..s3.objects import ObjectVersion
 from .retention import FOREVER, Policy, superfluous
-from .version import Facts, former_path
-from .workspace import Workspace, is_within
 
 if TYPE_CHECKING:
-    from .archive import Archive
+    from ..archive.archive import Archive
 
 OUTAGE = 20
 """Versions in a row that an unavailable bucket may cost before the others are not tried."""

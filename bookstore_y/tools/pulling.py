@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .concurrency import Budget, each
+from ..aio import Budget, each
+from ..archive.file_reader import FileReader
+from ..archive.version import Version
+from ..archive.workspace import ArchivedFile
+from ..errors import BookstoreError, BucketUnavailable
+from ..keys import SNAPSHOT_SUFFIX
 from .directory import Directory, DirectoryUnusable, Refused
-from .errors import BookstoreError, BucketUnavailable
-from .file_reader import FileReader
-from .keys import SNAPSHOT_SUFFIX
-from .version import Version
-from .workspace import ArchivedFile
 
 if TYPE_CHECKING:
-    from .archive import Archive
+    from ..archive.archive import Archive
 
 MEMORY = 256 * 1024 * 1024
 """Bytes that the files under way take together, about; one alone may take more."""

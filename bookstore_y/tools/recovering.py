@@ -9,12 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .archive import Archive
-from .checkpointer import Checkpointer
-from .errors import BookstoreError, BucketError
-from .fitting import Fit, fit_of, fit_of_one
-from .recovery import BufferOptions, Recovery
-from .salvage import HeldDocument, Salvaged
+from ..archive.archive import Archive
+from ..buffer.recovery import BufferOptions, Recovery
+from ..buffer.salvage import HeldDocument, Salvaged
+from ..errors import BookstoreError, BucketError
+from ..replication.checkpointer import Checkpointer
+from ..replication.recovery_fit import Fit, fit_of, fit_of_one
 
 PATIENCE = 120.0
 """Seconds that the bucket is tried for."""

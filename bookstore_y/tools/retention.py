@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .objects import ObjectVersion
+    from ..s3.objects import ObjectVersion
 
 FOREVER = timedelta.max
 

@@ -22,8 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .errors import BookstoreError, SnapshotError
-from .snapshot import check, decompress
+from ..errors import BookstoreError, SnapshotError
+from ..ydoc.snapshot import check, decompress
 
 _MAGIC = b"SQLite format 3\0"
 

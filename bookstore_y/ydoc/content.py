@@ -11,10 +11,10 @@ from typing import Any
 import pycrdt
 from jupyter_ydoc import YFile, ydocs
 
+from ..errors import BookstoreError, UnsupportedDocument
 from . import canonical, cell_ids, notebook_numbers
 from .canonical import hash_of as hash_of
 from .edits import STATE, Edits
-from .errors import BookstoreError, UnsupportedDocument
 from .rewriting import rewrite
 from .snapshot import apply, is_panic
 

@@ -17,7 +17,7 @@ from typing import Any
 import pycrdt
 import zstandard
 
-from .errors import CorruptSnapshot, DocumentTooLarge
+from ..errors import CorruptSnapshot, DocumentTooLarge
 
 EMPTY_UPDATE = b"\x00\x00"
 EMPTY_STATE = b"\x00"

@@ -12,10 +12,10 @@ import pytest
 from jupyter_ydoc import ydocs
 
 from bookstore_y import Archive, BookstoreSettings, Version
+from bookstore_y.archive.version import Facts
 from bookstore_y.cli import main
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..servers import S3Server, s3_options
 

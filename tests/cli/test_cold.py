@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import AccessDenied
+from bookstore_y.s3.bucket import Bucket
 
 from ..servers import S3Server, connect
 from .commands import Commands

@@ -267,8 +267,8 @@ def test_the_archive_s_own_snapshots_are_there_as_well(
 async def _checkpoint(path: str, source: str) -> None:
     from jupyter_ydoc import YNotebook
 
+    from bookstore_y.archive.version import Facts
     from bookstore_y.keys import Document
-    from bookstore_y.version import Facts
 
     room = YNotebook()
     room.set({"cells": [{"cell_type": "code", "source": source, "id": "a", "metadata": {}}]})

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bookstore_y.bucket import Bucket
-from bookstore_y.doctor import hazards
 from bookstore_y.errors import AccessDenied, ObjectLocked
-from bookstore_y.snapshot import EMPTY_UPDATE, compress
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.tools.doctor import hazards
+from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress
 
 from .commands import Commands
 
@@ -259,7 +259,7 @@ class TestDocuments:
         on_moto: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("bookstore_y.doctor.READ", 2)
+        monkeypatch.setattr("bookstore_y.tools.doctor.READ", 2)
         for path in ("a.txt", "b.txt", "c.txt"):
             key, body = f"workspace/{path}.file.y.zst", compress(EMPTY_UPDATE)
             client.put_object(Bucket=on_moto, Key=key, Body=body)

@@ -18,11 +18,12 @@ from jupyter_server_fileid.manager import ArbitraryFileIdManager, LocalFileIdMan
 from jupyter_ydoc import ydocs
 from pycrdt.store import SQLiteYStore
 
-from bookstore_y import Archive, Version, content
+from bookstore_y import Archive, Version
+from bookstore_y.archive.version import Facts
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts
+from bookstore_y.ydoc import content
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..servers import S3Server
 from .command import Bookstore, notebook

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import Archive, BookstoreSettings, S3YStore
-from bookstore_y.buffer import Buffer
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Policy
+from bookstore_y.buffer.database import Buffer
 from bookstore_y.keys import Document
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Policy
 
 from ..e2e.disk import Disk
 from ..rest.denying import Denying

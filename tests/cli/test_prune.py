@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bookstore_y import Archive, Version
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import AccessDenied, DocumentNotFound
 from bookstore_y.keys import Document
-from bookstore_y.pruning import Plan, Pruning, Removed
-from bookstore_y.retention import Policy
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.tools.pruning import Plan, Pruning, Removed
+from bookstore_y.tools.retention import Policy
 
 from ..conformance.documents import Writer, text_in
 from ..servers import S3Server, connect

@@ -16,10 +16,10 @@ import pytest
 from jupyter_ydoc import YNotebook
 
 from bookstore_y import Archive
-from bookstore_y.directory import Directory
-from bookstore_y.file_reader import FileReader
+from bookstore_y.archive.file_reader import FileReader
 from bookstore_y.keys import Document
-from bookstore_y.pulling import Pulled, Pulling
+from bookstore_y.tools.directory import Directory
+from bookstore_y.tools.pulling import Pulled, Pulling
 
 from ..servers import S3Server, connect, s3_options
 from .command import Bookstore, notebook
@@ -297,7 +297,7 @@ def test_a_damaged_snapshot_is_named_and_its_save_comes_in_its_place(
 def bookstore_update() -> bytes:
     import pycrdt
 
-    from bookstore_y.snapshot import compress
+    from bookstore_y.ydoc.snapshot import compress
 
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     doc.get("text", type=pycrdt.Text).insert(0, "text")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
+from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.keys import Document
-from bookstore_y.recovery import BufferOptions
+from bookstore_y.replication.checkpointer import Checkpointer
 
 from ..recovery.common import QUIET, files, type_into
 from ..servers import S3Server, make_bucket, s3_options

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from bookstore_y import Version
+from bookstore_y.archive.history import Page
 from bookstore_y.cli._errors import CommandError
 from bookstore_y.cli._versions import choose, short_ids
 from bookstore_y.errors import VersionNotFound
-from bookstore_y.history import Page
 
 from ..servers import S3Server
 from .commands import Commands

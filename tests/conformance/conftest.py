@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket
+from bookstore_y.archive.archive import Archive
+from bookstore_y.s3.bucket import Bucket
 from bookstore_y.settings import BookstoreSettings
 
 from ..servers import S3Server, s3_options

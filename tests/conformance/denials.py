@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client

@@ -7,10 +7,10 @@ from typing import Any
 from jupyter_ydoc import ydocs
 from pycrdt import Doc, Text
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Facts, Saved
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts, Saved
+from bookstore_y.ydoc.snapshot import lineage_of
 
 NOTES = Document("notes.md", "file")
 

@@ -11,7 +11,8 @@ import zstandard
 from jupyter_ydoc import ydocs
 from pycrdt import Doc
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Facts
 from bookstore_y.errors import (
     BucketNotFound,
     BucketUnavailable,
@@ -26,8 +27,7 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import EMPTY_UPDATE, compress, lineage_of
-from bookstore_y.version import Facts
+from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress, lineage_of
 
 from ..servers import S3Server, free_port, make_bucket
 from .conftest import Configure, Tick

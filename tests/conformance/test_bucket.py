@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import pytest
 
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import (
     AccessDenied,
     BucketError,
@@ -27,7 +26,8 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document, document_of, snapshot_key
-from bookstore_y.objects import ObjectVersion
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import ObjectVersion
 from bookstore_y.settings import BookstoreSettings
 
 from ..servers import S3Server, free_port, make_bucket

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bookstore_y import Archive
-from bookstore_y.current_files import CurrentFiles
-from bookstore_y.objects import ObjectPage
+from bookstore_y.archive.current_files import CurrentFiles
+from bookstore_y.s3.objects import ObjectPage
 
 from .denials import deny
 

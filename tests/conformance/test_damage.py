@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket
+from bookstore_y.archive.archive import Archive
 from bookstore_y.errors import BucketUnavailable, CorruptSnapshot
-from bookstore_y.objects import StoredObject
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import StoredObject
 
 from .documents import NOTES, Writer, text_in
 

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bookstore_y.archive import BOTH, Archive
-from bookstore_y.concurrency import each, listed
+from bookstore_y.aio import each, listed
+from bookstore_y.archive.archive import BOTH, Archive
+from bookstore_y.archive.history import Page
+from bookstore_y.archive.version import Version, former_path
 from bookstore_y.errors import (
     AccessDenied,
     DocumentNotFound,
@@ -24,9 +26,7 @@ from bookstore_y.errors import (
     InvalidToken,
     VersionNotFound,
 )
-from bookstore_y.history import Page
 from bookstore_y.keys import Document
-from bookstore_y.version import Version, former_path
 
 from .conftest import Configure, Tick
 from .denials import deny

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 from bookstore_y.errors import AccessDenied, BucketError, InvalidLabel, VersionNotFound
 from bookstore_y.keys import Document
 

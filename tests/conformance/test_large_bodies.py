@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from bookstore_y.bucket import Bucket
 from bookstore_y.errors import (
     AccessDenied,
     BucketError,
     BucketUnavailable,
     PreconditionFailed,
 )
+from bookstore_y.s3.bucket import Bucket
 from bookstore_y.settings import BookstoreSettings
 
 from ..servers import S3Server

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pycrdt import Map
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Facts, Version
 from bookstore_y.errors import (
     BookstoreError,
     BucketNotAllowed,
@@ -20,8 +21,7 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts, Version
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..servers import S3Server, make_bucket
 from .conftest import Configure, Tick

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 from bookstore_y.errors import DocumentNotFound, VersionNotFound
 from bookstore_y.keys import Document
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Facts, Version
 from bookstore_y.errors import (
     AccessDenied,
     DocumentNotFound,
@@ -17,8 +18,7 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document
-from bookstore_y.snapshot import lineage_of
-from bookstore_y.version import Facts, Version
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from .conftest import Tick
 from .denials import deny

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Version
 from bookstore_y.errors import (
     AccessDenied,
     BucketUnavailable,
@@ -20,8 +20,8 @@ from bookstore_y.errors import (
     VersioningNotEnabled,
 )
 from bookstore_y.keys import Document
-from bookstore_y.objects import StoredObject
-from bookstore_y.version import Version
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import StoredObject
 
 from .conftest import Configure, Tick
 from .denials import deny

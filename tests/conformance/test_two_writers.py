@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Saved
 from bookstore_y.errors import BucketUnavailable, PreconditionFailed
-from bookstore_y.objects import Written
-from bookstore_y.version import Saved
+from bookstore_y.s3.objects import Written
 
 from ..servers import S3Server
 from .conftest import Configure
@@ -200,7 +200,7 @@ async def test_writers_who_never_agree_give_up_in_the_end(
         tries += 1
         raise PreconditionFailed("another version came first")
 
-    monkeypatch.setattr("bookstore_y.saving.MAX_REFUSALS", 3)
+    monkeypatch.setattr("bookstore_y.archive.snapshot_writer.MAX_REFUSALS", 3)
     monkeypatch.setattr(archive.bucket, "put", refused)
     with pytest.raises(PreconditionFailed):
         await Writer(origin=ada).type("!").save(archive)

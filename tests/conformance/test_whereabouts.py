@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 from bookstore_y.keys import Document
 
 from .conftest import Tick

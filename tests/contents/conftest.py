@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.recovery import BufferOptions
-from bookstore_y.saves import Saves
+from bookstore_y.buffer.recovery import BufferOptions
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.file_uploads import Saves
 
 from ..e2e.conftest import bucket, new_disk
 from ..servers import S3Server, connect

@@ -13,10 +13,11 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from jupyter_server_ydoc.loaders import FileLoader  # type: ignore[import-untyped]
 from pycrdt import Doc
 
-from bookstore_y import BookstoreSettings, content
+from bookstore_y import BookstoreSettings
 from bookstore_y.file_state import Stored, stored_of
 from bookstore_y.jupyter.documents import Documents
 from bookstore_y.keys import Document
+from bookstore_y.ydoc import content
 
 PATH = "notes.txt"
 

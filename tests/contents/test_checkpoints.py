@@ -23,10 +23,10 @@ from tornado.web import HTTPError
 from traitlets.config import Config
 
 from bookstore_y import Archive, S3Checkpoints
+from bookstore_y.archive.version import Facts
 from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
 from bookstore_y.keys import Document
-from bookstore_y.version import Facts
 
 from ..servers import S3Server, s3_options
 from ..support import Outage, Typist, config_for

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.history import Page
 from bookstore_y.errors import BucketUnavailable
-from bookstore_y.history import Page
 from bookstore_y.jupyter import newest
 from bookstore_y.jupyter.newest import Newest
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
 from bookstore_y.errors import AccessDenied
-from bookstore_y.saves import Save, Saves
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.file_uploads import Save, Saves
 
 from ..support import NEVER, Outage, until
 from .files import SavedFiles

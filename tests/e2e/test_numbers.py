@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.directory import Directory
 from bookstore_y.errors import DocumentNotFound
-from bookstore_y.pulling import Pulling
+from bookstore_y.tools.directory import Directory
+from bookstore_y.tools.pulling import Pulling
 
 from ..servers import S3Server, s3_options
 from .bookstore_api import BookstoreAPI

@@ -9,10 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bookstore_y.buffer import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
-from bookstore_y.recovery import BufferOptions, Recovery
 from bookstore_y.settings import BookstoreSettings
 
 from . import updates

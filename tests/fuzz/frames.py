@@ -5,7 +5,12 @@ from __future__ import annotations
 import zstandard
 
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge
-from bookstore_y.snapshot import EMPTY_UPDATE, compress, decompress, squash
+from bookstore_y.ydoc.snapshot import (
+    EMPTY_UPDATE,
+    compress,
+    decompress,
+    squash,
+)
 
 from . import updates
 from .target import Target, hold, only

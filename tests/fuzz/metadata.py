@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bookstore_y.archive.version import Facts, former_path
 from bookstore_y.errors import InvalidPath
 from bookstore_y.keys import MAX_KEY_BYTES, Document, document_of, snapshot_key
-from bookstore_y.version import Facts, former_path
 
 from .target import Target, hold, only
 

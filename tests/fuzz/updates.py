@@ -7,7 +7,7 @@ from typing import Any
 import pycrdt
 
 from bookstore_y.errors import CorruptSnapshot
-from bookstore_y.snapshot import (
+from bookstore_y.ydoc.snapshot import (
     EMPTY_UPDATE,
     advance,
     check,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry, Policy
 from bookstore_y.keys import Document
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry, Policy
 
 from ..support import NEVER, Reader, text_of
 

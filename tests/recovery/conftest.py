@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from bookstore_y import BookstoreSettings, health, recovery
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.recovery import BufferOptions
+from bookstore_y import BookstoreSettings
+from bookstore_y.buffer import recovery
+from bookstore_y.buffer.recovery import BufferOptions
+from bookstore_y.replication import health
+from bookstore_y.replication.checkpointer import Checkpointer
 
 from .common import Server
 

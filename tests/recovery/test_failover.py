@@ -12,8 +12,8 @@ import pytest
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.recovery import BufferOptions
+from bookstore_y.buffer.recovery import BufferOptions
+from bookstore_y.replication.checkpointer import Checkpointer
 
 from ..e2e.slow_bucket import slow_bucket
 from ..servers import S3Server, make_bucket

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y import recovery
-from bookstore_y.buffer import Buffer
-from bookstore_y.buffer_file import FORMAT
+from bookstore_y.buffer import recovery
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.sqlite_file import FORMAT
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
 

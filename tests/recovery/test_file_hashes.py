@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer import Buffer, Facts
-from bookstore_y.snapshot import lineage_of
+from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..support import Typist
 from .common import NOTES, QUIET, Server

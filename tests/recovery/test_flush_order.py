@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from bookstore_y.bucket import Bucket
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry
 from bookstore_y.jupyter import flushing
 from bookstore_y.jupyter.flushing import Flush
 from bookstore_y.keys import Document
-from bookstore_y.objects import Written
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.objects import Written
 
 from ..support import NEVER, Gate, Reader, Typist, until
 from .common import QUIET, Server, files, type_into

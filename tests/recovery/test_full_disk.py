@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y import checkpointer
-from bookstore_y.checkpointer import Checkpointer
+from bookstore_y.replication import checkpointer
+from bookstore_y.replication.checkpointer import Checkpointer
 
 from ..support import Outage, Reader, Typist, until
 from .common import NOTES, QUIET, Server, type_into

@@ -16,10 +16,10 @@ _KILLED = """
 import asyncio, os, signal, sys
 from traitlets.config import Config
 from bookstore_y import BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Policy
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Policy
 from bookstore_y.keys import Document
-from bookstore_y.recovery import BufferOptions
+from bookstore_y.buffer.recovery import BufferOptions
 
 async def main():
     settings = BookstoreSettings(**eval(sys.argv[1]))

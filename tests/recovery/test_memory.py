@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.buffer import Buffer, Facts
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.recovery import BufferOptions, Recovery
-from bookstore_y.snapshot import lineage_of
+from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.recovery import BufferOptions, Recovery
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..servers import S3Server
 from ..support import Outage, Reader, Typist, text_of, until

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.buffer import Buffer
-from bookstore_y.checkpointer import Checkpointer
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.recovery import BufferOptions
+from bookstore_y.buffer.salvage import Salvaged
 from bookstore_y.errors import DocumentNotFound
 from bookstore_y.keys import Document
-from bookstore_y.recovery import BufferOptions
-from bookstore_y.salvage import Salvaged
+from bookstore_y.replication.checkpointer import Checkpointer
 
 from ..support import Outage, Reader, Typist, text_of, until
 from .common import NOTES, QUIET, Server, all_texts, files, type_into
 
 _CRASH = """
 import asyncio, os, sys
-from bookstore_y.buffer import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, Facts
 from bookstore_y.keys import Document
 
 async def main():

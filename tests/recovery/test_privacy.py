@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.recovery import BufferOptions, Recovery
+from bookstore_y.buffer.recovery import BufferOptions, Recovery
 
 from ..support import Outage, Typist
 from .common import NOTES, QUIET, Server, files, type_into

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
-from bookstore_y.buffer import Buffer
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.recovery import Recovery
 from bookstore_y.keys import Document
-from bookstore_y.recovery import Recovery
 
 from ..support import Outage, Reader, Typist
 from .common import NOTES, QUIET, Server, files, type_into

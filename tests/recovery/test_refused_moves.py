@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.checkpointer import Checkpointer
-from bookstore_y.entry import Entry
 from bookstore_y.errors import BookstoreError, BucketError, DocumentNotFound
 from bookstore_y.keys import Document
-from bookstore_y.live import Live
-from bookstore_y.moves import NoSuchChange
-from bookstore_y.saves import Save, Saves
+from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import Entry
+from bookstore_y.replication.file_uploads import Save, Saves
+from bookstore_y.replication.live import Live
+from bookstore_y.replication.path_changes import NoSuchChange
 
 from ..support import Reader, Refusals, Typist, text_of, until
 from .common import NOTES, QUIET, Server, all_texts, files, type_into

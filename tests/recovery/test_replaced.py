@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer import Facts, Replaced
+from bookstore_y.buffer.database import Facts, Replaced
 from bookstore_y.keys import Document
 
 from ..support import Outage, Typist

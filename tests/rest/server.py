@@ -14,7 +14,7 @@ import httpx
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, Version
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 
 from ..e2e.disk import Disk
 from ..e2e.jupyter_process import Application, JupyterProcess

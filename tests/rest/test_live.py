@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.archive import Archive
+from bookstore_y.archive.archive import Archive
 
 from ..e2e.bookstore_api import BookstoreAPI
 from ..e2e.disk import Disk

@@ -9,11 +9,11 @@ import pytest
 from pycrdt import Array, Doc
 
 from bookstore_y import Archive, BookstoreSettings
+from bookstore_y.archive.version import Facts
 from bookstore_y.keys import Document
 from bookstore_y.stress import marks
 from bookstore_y.stress.bucket_copies import load, trace
 from bookstore_y.stress.result import Failure
-from bookstore_y.version import Facts
 
 from ..servers import S3Server, s3_options
 

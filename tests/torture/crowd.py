@@ -6,8 +6,8 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from bookstore_y.archive import Archive
-from bookstore_y.version import Saved
+from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.version import Saved
 
 from .worker import Link
 from .writing import Author, Pace, Setup

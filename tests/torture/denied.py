@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.checkpointer import Checkpointer
+from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.store import S3YStore
 
 from ..rest.denying import Denying

@@ -10,9 +10,9 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from bookstore_y.archive import Archive
-from bookstore_y.bucket import Bucket
-from bookstore_y.buffer import Buffer
+from bookstore_y.archive.archive import Archive
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.s3.bucket import Bucket
 from bookstore_y.store import S3YStore
 
 from .worker import Link

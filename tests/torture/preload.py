@@ -19,12 +19,12 @@ async def _warm_up() -> None:
     """Make a client, so that what botocore reads and imports for the first one is there."""
     import aioboto3  # type: ignore[import-untyped]
 
-    from bookstore_y import connection
+    from bookstore_y.s3 import client
 
     session = aioboto3.Session("key", "secret", region_name="us-east-1")
-    session._session.register_component("data_loader", connection._loader())
+    session._session.register_component("data_loader", client._loader())
     async with session.client("s3", endpoint_url="http://127.0.0.1:9"):
-        connection._load_models()
+        client._load_models()
 
 
 asyncio.run(_warm_up())

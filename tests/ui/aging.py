@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from moto.s3.models import s3_backends
 
-from bookstore_y.labels import TAG, to_tag
+from bookstore_y.archive.labels import TAG, to_tag
 
 from ..servers import S3Server, connect
 

@@ -17,18 +17,18 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from pycrdt import Doc, Text
 
 from bookstore_y import Archive, BookstoreError, BookstoreSettings
-from bookstore_y.bucket import Bucket
-from bookstore_y.current_files import CurrentFiles
-from bookstore_y.directory import Directory
+from bookstore_y.archive.current_files import CurrentFiles
+from bookstore_y.archive.file_reader import FileReader
+from bookstore_y.archive.version import Facts
 from bookstore_y.errors import BucketUnavailable
-from bookstore_y.file_reader import FileReader
 from bookstore_y.jupyter.bringing_back import Found, Source
 from bookstore_y.jupyter.files import Files
 from bookstore_y.jupyter.names import chooses
 from bookstore_y.jupyter.placing import Placer
 from bookstore_y.jupyter.workspace import Workspace
 from bookstore_y.keys import Document
-from bookstore_y.version import Facts
+from bookstore_y.s3.bucket import Bucket
+from bookstore_y.tools.directory import Directory
 
 from ..e2e.waiting import eventually
 from ..support import Outage
@@ -335,7 +335,7 @@ async def test_a_disk_that_is_full_for_one_file_takes_the_others(
             return _Wrapped(file, refusing)
         return file
 
-    monkeypatch.setattr("bookstore_y.directory.Path.open", full)
+    monkeypatch.setattr("bookstore_y.tools.directory.Path.open", full)
     async with server() as here:
         state = await here.done()
         assert here.files() == {"small.txt": b"x"}

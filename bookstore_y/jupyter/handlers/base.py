@@ -33,7 +33,7 @@ from ...errors import (
     UpdateBufferError,
     VersionInColdStorage,
 )
-from ...moves import ChangeNeeded
+from ...replication.path_changes import ChangeNeeded
 from ..announcing import MADE_UP
 from ..cloning import FeatureOff
 from ..documents import Documents

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from tornado.web import HTTPError
 
-from ...body import Content
-from ...diff import diff_of
+from ...archive.diff import diff_of
+from ...archive.file_content import Content
+from ...archive.history import Page
+from ...archive.version import Version
 from ...errors import DocumentNotFound
-from ...history import Page
 from ...keys import Document, check_path
-from ...version import Version
 from ..files import is_notebook
 from ..now import now
 from .arguments import Query, path_of

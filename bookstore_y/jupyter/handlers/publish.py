@@ -7,8 +7,8 @@ import asyncio
 from nbformat import ValidationError, validate
 from tornado.web import HTTPError
 
+from ...archive.version import Version
 from ...keys import file_key
-from ...version import Version
 from .. import publishing
 from ..cloning import FeatureOff, s3_path
 from .arguments import Fields, path_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...archive.workspace import ArchivedFile
 from ...errors import InvalidToken
-from ...workspace import ArchivedFile
 from ..cloning import FeatureOff
 from .arguments import Query
 from .base import BookstoreHandler, call

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...checkpointer import Checkpointer
 from ...errors import BookstoreError
 from ...keys import check_path
+from ...replication.checkpointer import Checkpointer
 from ...settings import BookstoreSettings
 from ..arrangement import archives_nothing, not_in_use
 from ..documents import Documents

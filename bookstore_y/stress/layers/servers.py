@@ -18,7 +18,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from pycrdt import Array, Channel, Doc, Provider, Text
 
-from ...archive import Archive
+from ...archive.archive import Archive
 from ...errors import BookstoreError
 from ...keys import Document
 from ...settings import BookstoreSettings

@@ -1,0 +1,1 @@
+"""Updates in SQLite, until the bucket has them. Knows no S3."""

@@ -1,0 +1,1 @@
+"""One document's way from the buffer to the bucket, and back."""

@@ -1,0 +1,1 @@
+"""One versioned bucket. Speaks S3; knows no Yjs."""
