@@ -14,7 +14,7 @@ from traitlets.config import Config
 from bookstore_y import BookstoreSettings, S3YStore
 from bookstore_y import store as stores
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry
+from bookstore_y.replication.document import DocumentState
 
 from .measure import Stopwatch
 
@@ -46,7 +46,7 @@ def checkpointer_of(store: S3YStore) -> Checkpointer:
     return Checkpointer.shared(settings, store.buffer_options())
 
 
-def entry_of(store: S3YStore) -> Entry:
+def entry_of(store: S3YStore) -> DocumentState:
     """Where the document of an open store stands."""
     assert store.entry is not None
     return store.entry

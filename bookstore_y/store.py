@@ -39,7 +39,7 @@ from .errors import (
 )
 from .keys import Document
 from .replication.checkpointer import Checkpointer
-from .replication.document import Entry, Policy
+from .replication.document import DocumentState, Policy
 from .replication.live import Live
 from .s3.client import answer_of
 from .settings import BookstoreSettings
@@ -190,7 +190,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self.path = path
         self.metadata_callback = metadata_callback
         self._checkpointer: Checkpointer | None = None
-        self._entry: Entry | None = None
+        self._entry: DocumentState | None = None
         self._failure: BookstoreError | None = None
         self._live: Live | None = None
         self._loaded: bytes | None = None
@@ -361,7 +361,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
 
         return capture
 
-    def _take(self, checkpointer: Checkpointer, entry: Entry, live: Live) -> None:
+    def _take(self, checkpointer: Checkpointer, entry: DocumentState, live: Live) -> None:
         if self._is_awaited(checkpointer, entry, live.ydoc):
             return
         try:
@@ -371,7 +371,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 "The live document of %s cannot be encoded. %s", entry.document, error
             )
 
-    def _detach(self, entry: Entry) -> None:
+    def _detach(self, entry: DocumentState) -> None:
         if self._live in entry.live:
             entry.live.remove(self._live)
         if self._live is not None and self._live.edits is not None:
@@ -397,7 +397,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             history_bytes=self.history_bytes,
         )
 
-    def _opened(self) -> tuple[Checkpointer, Entry]:
+    def _opened(self) -> tuple[Checkpointer, DocumentState]:
         if self._failure is not None:
             raise self._failure
         if self._checkpointer is None or self._entry is None:
@@ -415,7 +415,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         return None if self._rtc is None else (self._rtc[1], self._rtc[2])
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> DocumentState | None:
         """Where the document stands; None while it is not open."""
         return self._entry
 
@@ -507,7 +507,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._ready = self._rtc is None  # a document room may reset it to the file yet
         self._beginning = self._rtc is not None
 
-    def _attach(self, entry: Entry, ydoc: Doc[Any]) -> None:
+    def _attach(self, entry: DocumentState, ydoc: Doc[Any]) -> None:
         if self._live is None or self._live.ydoc is not ydoc or self._live not in entry.live:
             self._detach(entry)
             edits = Edits(ydoc) if self._rtc is not None else None
@@ -682,7 +682,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._beginning = False
         await self.write(missing(ydoc.get_update(), self._loaded))
 
-    async def _keep_replaced(self, checkpointer: Checkpointer, entry: Entry) -> str:
+    async def _keep_replaced(self, checkpointer: Checkpointer, entry: DocumentState) -> str:
         """Have what a file replaces as a version of its own, and say which."""
         try:
             await checkpointer.checkpoint(entry)
@@ -722,7 +722,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """Whether the document is still to be brought by clients."""
         return self._awaited is not None
 
-    def _is_awaited(self, checkpointer: Checkpointer, entry: Entry, ydoc: Doc[Any]) -> bool:
+    def _is_awaited(self, checkpointer: Checkpointer, entry: DocumentState, ydoc: Doc[Any]) -> bool:
         """Whether there is nothing of the document yet; else it begins here, if it did not."""
         awaited = self._awaited
         if awaited is None:
@@ -759,21 +759,21 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         hashes = self._entry.facts.file_hashes if self._entry is not None else []
         return hashes[-1] if hashes else ""
 
-    async def _is_behind(self, entry: Entry, body: Any) -> bool:
+    async def _is_behind(self, entry: DocumentState, body: Any) -> bool:
         """Whether a file's content is what the file was, as far as is known."""
         from .ydoc import content
 
         known = self._known_states(entry)
         return await asyncio.to_thread(content.is_one_of, entry.document.type, body, known)
 
-    def _known_states(self, entry: Entry) -> list[str]:
+    def _known_states(self, entry: DocumentState) -> list[str]:
         """Hashes of what the file may be without having been changed by other means."""
         facts = entry.facts
         # Another file id means another disk: what is on it is some earlier state of the file.
         known = facts.file_hashes[-1:] if facts.file_id == self._file_id else facts.file_hashes
         return [*known, facts.saving]
 
-    def _note_file(self, entry: Entry, file_hash: str) -> None:
+    def _note_file(self, entry: DocumentState, file_hash: str) -> None:
         facts = entry.facts
         facts.file_id, facts.saving = self._file_id, ""
         if file_hash in facts.file_hashes:

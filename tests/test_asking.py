@@ -19,7 +19,7 @@ from bookstore_y.buffer.database import Buffer
 from bookstore_y.errors import VersionNotFound
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry
+from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
 
 from .servers import S3Server, connect
@@ -88,7 +88,7 @@ def checkpointer_of(store: S3YStore) -> Checkpointer:
     return store._checkpointer
 
 
-def entry_of(store: S3YStore) -> Entry:
+def entry_of(store: S3YStore) -> DocumentState:
     assert store.entry is not None
     return store.entry
 

@@ -22,7 +22,7 @@ from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, 
 from bookstore_y.keys import Document
 from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry, Policy
+from bookstore_y.replication.document import DocumentState, Policy
 from bookstore_y.s3.bucket import Bucket
 
 from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of
@@ -52,7 +52,7 @@ class Open:
     """A document that is open in a checkpointer, and the one who types into it."""
 
     archive: Checkpointer
-    entry: Entry
+    entry: DocumentState
     typist: Typist
 
     def type(self, words: str) -> None:

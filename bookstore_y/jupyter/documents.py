@@ -19,7 +19,7 @@ from ..archive.version_keys import Places
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
 from ..keys import Document
 from ..replication.checkpointer import Checkpointer
-from ..replication.document import Entry
+from ..replication.document import DocumentState
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from ..ydoc import content
@@ -189,7 +189,7 @@ class Documents:
         """Whether there is what `room` gives, or will be in a moment."""
         return bool(self.rooms.of_path(path)) or await self.room(path) is not None
 
-    def authors_of(self, entry: Entry) -> set[str]:
+    def authors_of(self, entry: DocumentState) -> set[str]:
         """Names of those who are in the document's rooms now."""
         return self.rooms.authors_of(entry)
 

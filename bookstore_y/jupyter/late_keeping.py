@@ -12,7 +12,7 @@ from jupyter_server.serverapp import ServerApp
 from ..errors import BookstoreError, BucketError
 from ..replication import health, late_versions
 from ..replication.checkpointer import Checkpointer
-from ..replication.document import Entry
+from ..replication.document import DocumentState
 from ..replication.late_versions import Late
 from ..ydoc.snapshot import Ranges
 from .late_edits import LateEdits
@@ -27,7 +27,7 @@ class LateKeeping:
         self._serverapp = serverapp
         self._watched: WeakKeyDictionary[Any, LateEdits] = WeakKeyDictionary()
 
-    def watch(self, room: Any, checkpointer: Checkpointer, entry: Entry) -> None:
+    def watch(self, room: Any, checkpointer: Checkpointer, entry: DocumentState) -> None:
         """Keep the late edits in a room of jupyter_server_ydoc, whose document is `entry`."""
         if room in self._watched:
             return
@@ -57,7 +57,11 @@ class LateKeeping:
             )
 
     async def _kept(
-        self, checkpointer: Checkpointer, entry: Entry, updates: Sequence[bytes], dropped: Ranges
+        self,
+        checkpointer: Checkpointer,
+        entry: DocumentState,
+        updates: Sequence[bytes],
+        dropped: Ranges,
     ) -> Late | None:
         attempt = 0
         while True:

@@ -12,7 +12,7 @@ from jupyter_server.serverapp import ServerApp
 
 from ..errors import BookstoreError
 from ..keys import Document
-from ..replication.document import Entry
+from ..replication.document import DocumentState
 from ..store import S3YStore
 from ..ydoc import content
 
@@ -160,7 +160,7 @@ class Rooms:
         for client in list(room.room.clients):
             client.close(REFUSED, json.dumps(payload))
 
-    def authors_of(self, entry: Entry) -> set[str]:
+    def authors_of(self, entry: DocumentState) -> set[str]:
         """Names of those who are in the rooms of a document now; not in those of another that has
         its name."""
         return {name for room in self.all() if room.store.entry is entry for name in room.people}

@@ -55,7 +55,7 @@ from ..ydoc.snapshot import (
     unusable,
 )
 from . import finding
-from .document import Entry, Policy
+from .document import DocumentState, Policy
 from .live import Covering, Live
 from .path_change import Whereabouts, of_document
 
@@ -81,7 +81,7 @@ class Exchange:
         self._writing = asyncio.Semaphore(self._checkpointer.settings.max_threads)
 
     async def checkpoint(
-        self, entry: Entry, follow: bool = True, *, replaced: bool = False
+        self, entry: DocumentState, follow: bool = True, *, replaced: bool = False
     ) -> Saved | None:
         """Write what is pending as a new version; with `replaced`, only what was replaced.
         Without `follow`, under the name that the document had before the renames and deletions
@@ -110,7 +110,7 @@ class Exchange:
             if written and fence is None:
                 return saved
 
-    async def _write(self, entry: Entry, follow: bool) -> tuple[bool, Saved | None]:
+    async def _write(self, entry: DocumentState, follow: bool) -> tuple[bool, Saved | None]:
         """Squash and save. False when a file was moved meanwhile, which is to be followed first,
         or when something was replaced, which is to be a version first."""
         cp = self._checkpointer
@@ -162,7 +162,9 @@ class Exchange:
             cp.last_checkpoint = time.time()
         return True, saved
 
-    async def _note(self, entry: Entry, held: Held, saved: Saved | None, fence: int | None) -> None:
+    async def _note(
+        self, entry: DocumentState, held: Held, saved: Saved | None, fence: int | None
+    ) -> None:
         cp = self._checkpointer
         pending = held.pending
         last = pending[-1].seq
@@ -179,7 +181,7 @@ class Exchange:
             self._deliver(entry, saved.merged)
         self._tell_replaced(entry, replaced)
 
-    def _tell_replaced(self, entry: Entry, replaced: list[Replaced]) -> None:
+    def _tell_replaced(self, entry: DocumentState, replaced: list[Replaced]) -> None:
         cp = self._checkpointer
         if any(each.by_file for each in replaced) and entry.facts.version_id:
             cp.log.warning(
@@ -191,13 +193,13 @@ class Exchange:
             )
             entry.origin = entry.origin or reset_of(entry.facts.version_id)
 
-    def take_merged(self, entry: Entry, updates: Iterable[bytes]) -> None:
+    def take_merged(self, entry: DocumentState, updates: Iterable[bytes]) -> None:
         """Take in what others had written, which a version has that was just written here."""
         for update in updates:
             self._checkpointer.append(entry, update, b"", time.time())
             self._deliver(entry, [update])
 
-    async def _covering(self, entry: Entry, archived: Footprint) -> Covering | None:
+    async def _covering(self, entry: DocumentState, archived: Footprint) -> Covering | None:
         """A live document that has all of what was archived."""
         for live in entry.live:
             if not live.is_ready():
@@ -211,7 +213,7 @@ class Exchange:
                 return Covering(live, archived, mark if same else None)
         return None
 
-    async def condense(self, entry: Entry) -> None:
+    async def condense(self, entry: DocumentState) -> None:
         """Squash what the buffer holds of a document: what is pending, and what is not."""
         cp = self._checkpointer
         async with entry.lock:
@@ -229,12 +231,12 @@ class Exchange:
             size = sum(map(len, data))
             cp.count_persisted(entry, len(pending) - 1, size - len(update))
 
-    def is_replaced(self, entry: Entry) -> bool:
+    def is_replaced(self, entry: DocumentState) -> bool:
         """Whether another document has the place of this one, whose file is gone."""
         cp = self._checkpointer
         return entry.deleted and cp.entries.get(entry.document) is not entry
 
-    async def fold(self, entry: Entry) -> None:
+    async def fold(self, entry: DocumentState) -> None:
         """Keep what the buffer holds of a document within its history window: the oldest updates
         become part of the base."""
         cp = self._checkpointer
@@ -250,11 +252,11 @@ class Exchange:
             await cp.buffer.mark_persisted(entry.id, last.seq, entry.facts, folded)
             entry.state = await aside(len(base), state_vector, base)
 
-    def _bound(self, entry: Entry, count: int, size: int) -> None:
+    def _bound(self, entry: DocumentState, count: int, size: int) -> None:
         if _are_too_many(count, size, entry.policy):
             self._checkpointer.spawn(self.fold(entry))  # when what is under way is done
 
-    async def _of_live(self, entry: Entry) -> tuple[Covering, Held, Squashed] | None:
+    async def _of_live(self, entry: DocumentState) -> tuple[Covering, Held, Squashed] | None:
         """What is pending, from a live document, which spares decoding what is archived. None if
         there is none that has it all."""
         if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
@@ -281,7 +283,7 @@ class Exchange:
             return None
         return Covering(live, after, mark), held, replace(squashed, edited=edited)
 
-    async def _squash(self, entry: Entry, fence: int | None) -> tuple[None, Held, Squashed]:
+    async def _squash(self, entry: DocumentState, fence: int | None) -> tuple[None, Held, Squashed]:
         """Squash what is held, up to the fence, after setting aside what cannot be."""
         cp = self._checkpointer
         while True:
@@ -318,7 +320,7 @@ class Exchange:
 
     async def _save(
         self,
-        entry: Entry,
+        entry: DocumentState,
         held: Held,
         squashed: Squashed,
         authors: set[str],
@@ -361,7 +363,7 @@ class Exchange:
         entry.looked_at = time.monotonic()
         return saved
 
-    async def ask(self, entry: Entry, held: Held, follow: bool = True) -> Held:
+    async def ask(self, entry: DocumentState, held: Held, follow: bool = True) -> Held:
         """Have the buffer hold what the bucket has of a document."""
         held, taking_in = await self.find(entry, held, follow)
         if taking_in is not None:
@@ -369,7 +371,7 @@ class Exchange:
         return held
 
     async def find(
-        self, entry: Entry, held: Held, follow: bool = True
+        self, entry: DocumentState, held: Held, follow: bool = True
     ) -> tuple[Held, Callable[[], Coroutine[Any, Any, None]] | None]:
         """All that the buffer and the bucket have of a document; and what is to be done, with the
         entry's lock held, for the buffer to hold all of it, where it does not."""
@@ -423,7 +425,7 @@ class Exchange:
         whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
         return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
 
-    def _goes_on_without(self, entry: Entry, error: BookstoreError) -> bool:
+    def _goes_on_without(self, entry: DocumentState, error: BookstoreError) -> bool:
         """Buffer the live document, if what it builds on has not gone on under its new name, and
         cannot be read: all of it is archived anew then."""
         version_id = entry.facts.version_id
@@ -436,7 +438,7 @@ class Exchange:
         entry.asked = True
         return True
 
-    async def _newer(self, entry: Entry, held: Held, follow: bool) -> Snapshot | None:
+    async def _newer(self, entry: DocumentState, held: Held, follow: bool) -> Snapshot | None:
         """The current version; None if the buffer holds it. Raises like `Archive.load_snapshot`."""
         cp = self._checkpointer
         while True:
@@ -456,7 +458,7 @@ class Exchange:
                     return snapshot
             # It was renamed on the way: under its former name there is nothing now, or another.
 
-    async def _begin(self, entry: Entry) -> None:
+    async def _begin(self, entry: DocumentState) -> None:
         """Go on with a document that the bucket does not have, or has no more."""
         cp, facts = self._checkpointer, entry.facts
         held = await cp.buffer.read(entry.id)
@@ -473,7 +475,7 @@ class Exchange:
                 await cp.set_facts(entry)
         entry.asked, entry.evicted = True, False
 
-    async def _goes_on_apart(self, entry: Entry) -> bool:
+    async def _goes_on_apart(self, entry: DocumentState) -> bool:
         """Whether a document has a history of its own, while another one is current in the bucket.
         What it builds on is a version of its own then, unless it was begun while the bucket was
         away."""
@@ -488,7 +490,7 @@ class Exchange:
         entry.asked = True
         return True
 
-    async def _build_on_own(self, entry: Entry) -> bool:
+    async def _build_on_own(self, entry: DocumentState) -> bool:
         """Have the buffer hold the version that the document builds on, though it is not current.
         False if there is none any more."""
         cp, facts = self._checkpointer, entry.facts
@@ -504,7 +506,7 @@ class Exchange:
         return True
 
     async def _take_in(
-        self, entry: Entry, behind: list[Live], snapshot: Snapshot, base: bytes
+        self, entry: DocumentState, behind: list[Live], snapshot: Snapshot, base: bytes
     ) -> None:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
         next checkpoint would write over what it does not hold."""
@@ -518,14 +520,14 @@ class Exchange:
             if live in entry.live:
                 live.deliver(snapshot.update)
 
-    async def _set_base(self, entry: Entry, snapshot: Snapshot, base: bytes) -> None:
+    async def _set_base(self, entry: DocumentState, snapshot: Snapshot, base: bytes) -> None:
         version_id, etag = snapshot.version_id, snapshot.etag
         known = replace(entry.facts, version_id=version_id, etag=etag)
         at = snapshot.last_modified.timestamp()
         await self._checkpointer.buffer.set_base(entry.id, base, at, known)
         entry.facts.version_id, entry.facts.etag = version_id, etag
 
-    def _take_whole(self, entry: Entry) -> bool:
+    def _take_whole(self, entry: DocumentState) -> bool:
         """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
         been overwritten by what cannot be read."""
         cp = self._checkpointer
@@ -537,16 +539,16 @@ class Exchange:
             cp.append(entry, live.whole(), b"", time.time())
         return True
 
-    def _deliver(self, entry: Entry, updates: Iterable[bytes]) -> None:
+    def _deliver(self, entry: DocumentState, updates: Iterable[bytes]) -> None:
         for update in updates:
             for live in entry.live:
                 live.deliver(update)
 
-    def note_authors(self, entry: Entry) -> None:
+    def note_authors(self, entry: DocumentState) -> None:
         """Those who are in the document's rooms now have a part in its next version."""
         entry.authors.update(self._checkpointer.authors_of(entry))
 
-    async def look(self, entry: Entry) -> None:
+    async def look(self, entry: DocumentState) -> None:
         """Apply to the live document what others have written to it, if they have."""
         cp = self._checkpointer
         async with entry.lock:
@@ -575,7 +577,7 @@ class Exchange:
                 entry.error = error
 
 
-def _is_archived(entry: Entry) -> bool:
+def _is_archived(entry: DocumentState) -> bool:
     """Whether the bucket has a version of it that is current, as far as is known."""
     return bool(entry.facts.version_id) and not (entry.facts.deleted or entry.deleted)
 
@@ -600,7 +602,7 @@ def _watch(type: str | None) -> Watch | None:
     return watch
 
 
-def is_whole(entry: Entry, held: Held) -> bool:
+def is_whole(entry: DocumentState, held: Held) -> bool:
     """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
     the bucket never had any of."""
     begun_here = entry.facts.whole or not entry.facts.version_id

@@ -48,7 +48,7 @@ from ..keys import Document
 from ..settings import BookstoreSettings
 from . import health, recovery_fit
 from .bucket_sync import Exchange, is_whole
-from .document import Entry, Policy
+from .document import DocumentState, Policy
 from .health import Health
 from .memory_limiter import Pressure
 from .path_changes import Moves
@@ -84,12 +84,12 @@ class Checkpointer:
         self.exchange = Exchange(self)
         self.pressure = Pressure(self, options.limit)
         self.log = logging.getLogger("bookstore_y.checkpointer")
-        self.authors_of: Callable[[Entry], Iterable[str]] = lambda entry: ()
+        self.authors_of: Callable[[DocumentState], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
         """Called with `status()` whenever its `status` or `buffer` has changed."""
         self.last_checkpoint: float | None = None
         """Seconds since the epoch."""
-        self.entries: dict[Document, Entry] = {}
+        self.entries: dict[Document, DocumentState] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._users = 0
         self._stack: AsyncExitStack | None = None
@@ -318,7 +318,7 @@ class Checkpointer:
         # never takes it from another.
         order = sorted(self.buffer.known(), key=lambda k: (not k.facts.deleted, k.newest))
         for known in order:
-            entry = Entry(known.id, known.document, known.facts, self._policy)
+            entry = DocumentState(known.id, known.document, known.facts, self._policy)
             entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
             entry.deleted = known.facts.deleted
             entry.first_pending = entry.last_activity = now
@@ -334,7 +334,7 @@ class Checkpointer:
 
     # -- what stores call ----------------------------------------------------------------------
 
-    async def open(self, document: Document, policy: Policy) -> Entry:
+    async def open(self, document: Document, policy: Policy) -> DocumentState:
         """The entry of a document, which is made if the buffer does not hold it."""
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
         entry = self.entries.get(document)
@@ -342,7 +342,7 @@ class Checkpointer:
             if entry is not None and entry.users == 0 and not self.moves.dooms(entry):
                 self.moves.displace(entry)  # with edits from after its deletion
                 self.moves.retry()
-            entry = Entry(self.buffer.new_id(), document, Facts(), policy)
+            entry = DocumentState(self.buffer.new_id(), document, Facts(), policy)
             entry.last_activity = self._now()
             self.entries[document] = entry
             try:
@@ -359,7 +359,7 @@ class Checkpointer:
         return entry
 
     def append(
-        self, entry: Entry, update: bytes, metadata: bytes, timestamp: float
+        self, entry: DocumentState, update: bytes, metadata: bytes, timestamp: float
     ) -> tuple[int, Awaitable[None] | None]:
         """Take in an update; see `Buffer.append`. Never waits, and never for the bucket."""
         seq, durable = self.buffer.append(entry.id, update, metadata, timestamp)
@@ -379,11 +379,11 @@ class Checkpointer:
             self._arm(entry)
         return seq, durable
 
-    def _stored(self, entry: Entry, size: int, durable: asyncio.Future[None]) -> None:
+    def _stored(self, entry: DocumentState, size: int, durable: asyncio.Future[None]) -> None:
         if not durable.cancelled() and durable.exception() is not None:
             self.count_persisted(entry, 1, size)  # its writer was told that it is not kept
 
-    async def load(self, entry: Entry) -> Held:
+    async def load(self, entry: DocumentState) -> Held:
         """All that is known of a document: from the buffer, with what the bucket has besides.
 
         Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing; and
@@ -401,7 +401,7 @@ class Checkpointer:
             )
         return held
 
-    async def _find(self, entry: Entry) -> Held:
+    async def _find(self, entry: DocumentState) -> Held:
         with contextlib.ExitStack() as locked:
             await entry.lock.acquire()
             locked.callback(entry.lock.release)
@@ -424,7 +424,7 @@ class Checkpointer:
             return held
 
     async def _taken_in(
-        self, entry: Entry, taking_in: Callable[[], Coroutine[Any, Any, None]]
+        self, entry: DocumentState, taking_in: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         try:
             await taking_in()
@@ -432,7 +432,7 @@ class Checkpointer:
         except UpdateBufferError as error:  # the next checkpoint tries it again, and says so
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
 
-    def capture(self, entry: Entry, update: bytes) -> None:
+    def capture(self, entry: DocumentState, update: bytes) -> None:
         """Take in what a closing room's document holds beyond `entry.state`."""
         if len(update) <= 2:
             return
@@ -443,7 +443,7 @@ class Checkpointer:
             entry = self.entries[entry.document]
         self.append(entry, update, b"", time.time())
 
-    def close(self, entry: Entry) -> None:
+    def close(self, entry: DocumentState) -> None:
         """A store of the document has closed: checkpoint what is pending without delay."""
         entry.users -= 1
         if self._closing or self._stack is None:
@@ -489,18 +489,18 @@ class Checkpointer:
                 self.disarm(entry)
                 del self.entries[document]
 
-    async def drop(self, entry: Entry) -> None:
+    async def drop(self, entry: DocumentState) -> None:
         """Evict a document, if nobody has it open."""
         if entry.users == 0:
             self.disarm(entry)
             await self._evict(entry)
 
-    def hurry(self, entry: Entry) -> None:
+    def hurry(self, entry: DocumentState) -> None:
         """Checkpoint what is pending now, unless that has just failed."""
         if entry.pending and entry.retry_at <= self._now() and not self._closing:
             self._start(entry)
 
-    async def before_save(self, entry: Entry, within: float) -> None:
+    async def before_save(self, entry: DocumentState, within: float) -> None:
         """Checkpoint what is pending, and wait for it so many seconds; not while it fails, since
         nothing is to wait for a bucket that is away. Who cancels ends the wait alone."""
         if self.health.error is None and entry.pending and entry.retry_at <= self._now():
@@ -511,7 +511,7 @@ class Checkpointer:
 
             await asyncio.wait([self.spawn(checkpoint())], timeout=within)
 
-    def about_to_save(self, entry: Entry) -> None:
+    def about_to_save(self, entry: DocumentState) -> None:
         """The document's file is about to be saved. It must never be newer than what survives a
         crash together with it, so what is in memory goes to the journal first."""
         if self.buffer.durable or not entry.pending:
@@ -525,11 +525,11 @@ class Checkpointer:
                 self.log.warning("A crash right after a save may double edits. %s", error)
             self._journal_failed = True
 
-    async def set_facts(self, entry: Entry) -> None:
+    async def set_facts(self, entry: DocumentState) -> None:
         """Keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
 
-    def keep_replaced(self, entry: Entry) -> None:
+    def keep_replaced(self, entry: DocumentState) -> None:
         """Checkpoint what was replaced now, in the background; it is tried again with the rest."""
 
         async def keep() -> None:
@@ -539,7 +539,7 @@ class Checkpointer:
         if entry.retry_at <= self._now() and not self._closing:
             self.spawn(keep())
 
-    def about_to_replace(self, entry: Entry, *, by_file: bool = False) -> None:
+    def about_to_replace(self, entry: DocumentState, *, by_file: bool = False) -> None:
         """What the buffer holds of the document now is to be a version of its own, since the next
         update replaces it. With a buffer in a file a crash does not change that."""
         entry.facts.replaced.append(Replaced(self.buffer.last, by_file))
@@ -547,7 +547,7 @@ class Checkpointer:
 
     # -- checkpoints ---------------------------------------------------------------------------
 
-    async def checkpoint(self, entry: Entry, *, replaced: bool = False) -> Saved | None:
+    async def checkpoint(self, entry: DocumentState, *, replaced: bool = False) -> Saved | None:
         """Write what is pending as a new version. None when there was nothing new to write.
         With `replaced`, only what was replaced.
 
@@ -572,7 +572,7 @@ class Checkpointer:
             self._arm(entry)
             return saved
 
-    async def write(self, entry: Entry) -> None:
+    async def write(self, entry: DocumentState) -> None:
         """Checkpoint under the name that a document had before what is being followed now."""
         await self.exchange.checkpoint(entry, follow=False)
 
@@ -583,7 +583,7 @@ class Checkpointer:
 
     # -- scheduling ----------------------------------------------------------------------------
 
-    def _arm(self, entry: Entry) -> None:
+    def _arm(self, entry: DocumentState) -> None:
         """Set the entry's one timer to when something is next due."""
         self.disarm(entry)
         if self._closing or self._stack is None or entry.running:
@@ -595,12 +595,12 @@ class Checkpointer:
             loop = asyncio.get_running_loop()
             entry.timer = loop.call_later(delay, self._arm, entry)
 
-    def disarm(self, entry: Entry) -> None:
+    def disarm(self, entry: DocumentState) -> None:
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
 
-    def _next_due(self, entry: Entry) -> float:
+    def _next_due(self, entry: DocumentState) -> float:
         policy = entry.policy
         if not entry.pending:
             return min(self._eviction_due(entry), self._look_due(entry))
@@ -615,12 +615,12 @@ class Checkpointer:
             return math.inf  # the bucket is watched, and all that waits for it starts then
         return max(due, entry.retry_at)
 
-    def _eviction_due(self, entry: Entry) -> float:
+    def _eviction_due(self, entry: DocumentState) -> float:
         # What its room goes on to write builds on what it has noted, which the bucket has not.
         needed = entry.evicted or (entry.facts.noted and entry.users > 0)
         return math.inf if needed else entry.last_activity + entry.policy.ttl
 
-    def _look_due(self, entry: Entry) -> float:
+    def _look_due(self, entry: DocumentState) -> float:
         """When to see whether others have written to a document that is open here."""
         known = entry.facts.version_id and not entry.facts.deleted
         if not entry.users or not known or self.health.error is not None:
@@ -629,13 +629,13 @@ class Checkpointer:
         idle = self._now() - entry.last_activity >= policy.ttl
         return entry.looked_at + (policy.ttl if idle else policy.max_delay)
 
-    def _start(self, entry: Entry) -> None:
+    def _start(self, entry: DocumentState) -> None:
         if not entry.running:
             entry.running = True
             self.disarm(entry)
             self.spawn(self._run(entry))
 
-    async def _run(self, entry: Entry) -> None:
+    async def _run(self, entry: DocumentState) -> None:
         try:
             if entry.pending:
                 await self.checkpoint(entry)
@@ -652,7 +652,7 @@ class Checkpointer:
             if self.entries.get(entry.document) is entry:
                 self._arm(entry)
 
-    async def _evict(self, entry: Entry) -> None:
+    async def _evict(self, entry: DocumentState) -> None:
         async with entry.lock:
             if entry.pending:
                 return
@@ -674,7 +674,7 @@ class Checkpointer:
                 entry.evicted = False
                 self.entries.setdefault(entry.document, entry)
 
-    def count_persisted(self, entry: Entry, updates: int, size: int) -> None:
+    def count_persisted(self, entry: DocumentState, updates: int, size: int) -> None:
         """So many pending updates of so many bytes are no longer pending."""
         updates, size = min(updates, entry.pending), min(size, entry.pending_bytes)
         entry.pending -= updates
@@ -698,7 +698,7 @@ class Checkpointer:
 
     # -- trouble -------------------------------------------------------------------------------
 
-    def _failed(self, entry: Entry, error: BookstoreError) -> None:
+    def _failed(self, entry: DocumentState, error: BookstoreError) -> None:
         entry.attempts += 1
         entry.retry_at = self._now() + health.pause(entry.attempts)
         if entry.failing_since is None:
@@ -710,7 +710,7 @@ class Checkpointer:
         self.health.note(error)
         self.changed()
 
-    def _worked(self, entry: Entry) -> None:
+    def _worked(self, entry: DocumentState) -> None:
         entry.error, entry.attempts, entry.retry_at = None, 0, 0.0
         entry.failing_since = None
         self.health.worked()
@@ -738,7 +738,7 @@ class Checkpointer:
         self.journal.close()
         self.changed()
 
-    def moved(self, entry: Entry) -> None:
+    def moved(self, entry: DocumentState) -> None:
         """A document has another name now, or none."""
         saved = self.journal.noted(entry.id)
         self.journal.forget(entry.id)
@@ -822,7 +822,7 @@ class Checkpointer:
         deadline = self._now() + timeout
         self.exchange.hurry()
 
-        async def settle(entry: Entry) -> None:
+        async def settle(entry: DocumentState) -> None:
             while entry.pending and not self.exchange.is_replaced(entry):
                 try:
                     await self.checkpoint(entry)

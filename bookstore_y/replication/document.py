@@ -1,4 +1,4 @@
-"""Entry: a document in the buffer, and where it stands with the bucket."""
+"""DocumentState: a document in the buffer, and where it stands with the bucket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Policy:
 
 
 @dataclass(eq=False)
-class Entry:
+class DocumentState:
     """A document in the buffer, and where it stands with the bucket."""
 
     id: int

@@ -27,7 +27,7 @@ from ..errors import (
     VersionNotFound,
 )
 from ..ydoc.snapshot import Ranges, lineage_of, with_late
-from .document import Entry
+from .document import DocumentState
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -52,7 +52,7 @@ class Late:
 
 
 async def keep(
-    checkpointer: Checkpointer, entry: Entry, updates: Sequence[bytes], dropped: Ranges
+    checkpointer: Checkpointer, entry: DocumentState, updates: Sequence[bytes], dropped: Ranges
 ) -> Late | None:
     """Make a version of the newest state before a reset that takes what the document `dropped`.
 
@@ -76,7 +76,7 @@ async def keep(
     return None
 
 
-async def _replaced(checkpointer: Checkpointer, entry: Entry) -> list[str]:
+async def _replaced(checkpointer: Checkpointer, entry: DocumentState) -> list[str]:
     """The ids of versions that were replaced by the file, newest first."""
     page = await checkpointer.archive.history(
         entry.document, kinds=("snapshot",), limit=_LOOKED_AT, details=True
@@ -96,7 +96,7 @@ def _late(type: str | None, base: bytes, updates: Sequence[bytes], dropped: Rang
 
 
 async def _put_beside(
-    checkpointer: Checkpointer, entry: Entry, update: bytes, replaced: str
+    checkpointer: Checkpointer, entry: DocumentState, update: bytes, replaced: str
 ) -> Late | None:
     archive, document, facts = checkpointer.archive, entry.document, entry.facts
     async with entry.writing:
@@ -122,7 +122,7 @@ async def _put_beside(
 
 
 async def _put_again(
-    checkpointer: Checkpointer, entry: Entry, current: Snapshot, late: Saved
+    checkpointer: Checkpointer, entry: DocumentState, current: Snapshot, late: Saved
 ) -> Saved:
     """Make the document current again, with what others may have written meanwhile."""
     known = replace(

@@ -17,7 +17,7 @@ from ..keys import Document
 from ..s3.client import answer_of
 
 if TYPE_CHECKING:
-    from .document import Entry
+    from .document import DocumentState
     from .file_uploads import File
 
 
@@ -84,14 +84,14 @@ class Change:
     id: int
     source: str
     target: str | None = None
-    displaced: Entry | None = None
+    displaced: DocumentState | None = None
     at: float = field(default_factory=time.time)
     """When it was noted, in seconds since the epoch."""
     inherited: bool = False
     """Whether an earlier process noted it."""
     waits_for: list[asyncio.Event] = field(default_factory=list)
     """PUTs to the old keys that were under way, and the note of it in the buffer."""
-    doomed: list[Entry] = field(default_factory=list)
+    doomed: list[DocumentState] = field(default_factory=list)
     """The documents that a deletion is of; each keeps its last state as a version."""
     until: int = 0
     """Up to which sequence number updates of those came before the deletion."""

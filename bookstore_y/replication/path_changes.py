@@ -33,7 +33,7 @@ from ..errors import (
 from ..keys import Document, check_path
 from ..s3.objects import Copied
 from . import whereabouts
-from .document import Entry
+from .document import DocumentState
 from .file_uploads import Saves
 from .following import Following
 from .health import BUCKET_WIDE, pause
@@ -103,11 +103,11 @@ class Moves:
         return bool(self._changes)
 
     @property
-    def displaced(self) -> list[Entry]:
+    def displaced(self) -> list[DocumentState]:
         """Documents whose name another has taken, on their way to the bucket."""
         return [change.displaced for change in self._changes if change.displaced is not None]
 
-    def dooms(self, entry: Entry) -> bool:
+    def dooms(self, entry: DocumentState) -> bool:
         """Whether the deletion of a document has not been followed, which settles it."""
         return any(entry in change.doomed for change in self._changes)
 
@@ -214,7 +214,7 @@ class Moves:
         that what is written there now takes the place of."""
         return whereabouts.replaced(self._changes, spot)
 
-    def renamed_from(self, entry: Entry) -> str | None:
+    def renamed_from(self, entry: DocumentState) -> str | None:
         """Under which path the bucket has the version that a document builds on, if it has not
         gone on under the document's own."""
         spot = of_document(entry.document)
@@ -227,7 +227,7 @@ class Moves:
             return None
         return old.path
 
-    async def wrote(self, spot: Spot, entry: Entry | None = None, seq: int = 0) -> None:
+    async def wrote(self, spot: Spot, entry: DocumentState | None = None, seq: int = 0) -> None:
         """Something has been written at a spot, of updates up to `seq` if it is a document."""
         for change in self._changes:
             if change.displaced is entry is not None or not change.touches(spot.path):
@@ -235,7 +235,9 @@ class Moves:
             if change.displaced is not None or not self._is_due(change):
                 await self._spare(change, spot, entry, seq)
 
-    async def _spare(self, change: Change, spot: Spot, entry: Entry | None, seq: int) -> None:
+    async def _spare(
+        self, change: Change, spot: Spot, entry: DocumentState | None, seq: int
+    ) -> None:
         if entry in change.doomed and seq <= change.until:
             # It is what the deletion is of.
             part = (change.parts or {}).get(spot)
@@ -269,7 +271,7 @@ class Moves:
             if change.displaced is None or change.displaced.id not in doomed
         ]
 
-    def displace(self, entry: Entry) -> None:
+    def displace(self, entry: DocumentState) -> None:
         """Another document has taken this one's name: what it holds goes to the bucket first."""
         self._checkpointer.disarm(entry)
         self._changes.append(Change(0, entry.document.path, displaced=entry))
@@ -548,7 +550,7 @@ class Moves:
         if change.displaced is None and change.id:
             await self._checkpointer.buffer.set_move_state(change.id, change.to_json())
 
-    async def _settle(self, entry: Entry) -> bool:
+    async def _settle(self, entry: DocumentState) -> bool:
         """Have the last state of a document as a version; False if it can never be one."""
         try:
             await self._checkpointer.write(entry)
@@ -559,7 +561,7 @@ class Moves:
             return False
         return True
 
-    async def _settle_below(self, entry: Entry) -> bool:
+    async def _settle_below(self, entry: DocumentState) -> bool:
         """Like `_settle`, for a deleted document whose name another one has taken: that one's
         version is to be the current one afterwards."""
         cp = self._checkpointer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry, Policy
+from bookstore_y.replication.document import DocumentState, Policy
 
 from ..support import NEVER, Reader, text_of
 
@@ -18,7 +18,7 @@ SOON = Policy(interval=1_000_000, max_delay=0.05, idle_delay=0.05, ttl=NEVER)
 Server = Callable[..., Checkpointer]
 
 
-def type_into(archive: Checkpointer, entry: Entry, *updates: bytes) -> None:
+def type_into(archive: Checkpointer, entry: DocumentState, *updates: bytes) -> None:
     for update in updates:
         archive.append(entry, update, b"", 1.0)
 

@@ -13,7 +13,7 @@ from bookstore_y.jupyter import flushing
 from bookstore_y.jupyter.flushing import Flush
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry
+from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
 
@@ -48,7 +48,7 @@ def flush_of(archive: Checkpointer, rooms: Any) -> Flush:
     return Flush(rooms, archive, None, logging.getLogger("test"))
 
 
-async def documents(archive: Checkpointer, *sizes: int) -> list[Entry]:
+async def documents(archive: Checkpointer, *sizes: int) -> list[DocumentState]:
     entries = []
     for size in sizes:
         entry = await archive.open(Document(f"of-{size}"), QUIET)

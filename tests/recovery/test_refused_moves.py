@@ -11,7 +11,7 @@ import pytest
 from bookstore_y.errors import BookstoreError, BucketError, DocumentNotFound
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Entry
+from bookstore_y.replication.document import DocumentState
 from bookstore_y.replication.file_uploads import Save, Saves
 from bookstore_y.replication.live import Live
 from bookstore_y.replication.path_changes import NoSuchChange
@@ -23,14 +23,14 @@ MOVED = Document("moved")
 OTHER = Document("other")
 
 
-async def archived(archive: Checkpointer, document: Document, *updates: bytes) -> Entry:
+async def archived(archive: Checkpointer, document: Document, *updates: bytes) -> DocumentState:
     entry = await archive.open(document, QUIET)
     type_into(archive, entry, *updates)
     await archive.checkpoint(entry)
     return entry
 
 
-async def closed(archive: Checkpointer, entry: Entry) -> None:
+async def closed(archive: Checkpointer, entry: DocumentState) -> None:
     """Have a document leave the buffer."""
     archive.close(entry)
     await archive.forget(entry.document)
