@@ -1,4 +1,4 @@
-"""Exchange: what goes between the buffer and the bucket, for one document at a time.
+"""BucketSync: what goes between the buffer and the bucket, for one document at a time.
 
 Squashing what is pending and saving it; having the buffer hold what the bucket has; merging what
 others wrote into both, and into the live document.
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from .checkpointer import Checkpointer
 
 
-class Exchange:
+class BucketSync:
     """The exchange of one checkpointer's documents with the bucket.
 
     Whoever calls `checkpoint` or `ask` holds the entry's lock, if anybody else might.

@@ -47,7 +47,7 @@ from ..errors import (
 from ..keys import Document
 from ..settings import BookstoreSettings
 from . import health, recovery_fit
-from .bucket_sync import Exchange, is_whole
+from .bucket_sync import BucketSync, is_whole
 from .document import DocumentState, Policy
 from .health import Health
 from .memory_limiter import Pressure
@@ -81,7 +81,7 @@ class Checkpointer:
         self.health = Health(self.archive.check, self.spawn, self._bucket_is_back)
         self.health.changed = self.changed
         self.moves = Moves(self)
-        self.exchange = Exchange(self)
+        self.sync = BucketSync(self)
         self.pressure = Pressure(self, options.limit)
         self.log = logging.getLogger("bookstore_y.checkpointer")
         self.authors_of: Callable[[DocumentState], Iterable[str]] = lambda entry: ()
@@ -373,7 +373,7 @@ class Checkpointer:
         self.pressure.added(len(update))
         if entry.pending == 1:
             entry.first_pending = now
-            self.exchange.note_authors(entry)
+            self.sync.note_authors(entry)
             self._arm(entry)
         elif entry.pending >= entry.policy.interval and not entry.running:
             self._arm(entry)
@@ -409,7 +409,7 @@ class Checkpointer:
             if entry.asked and not held.empty:
                 return held
             try:
-                held, taking_in = await self.exchange.find(entry, held)
+                held, taking_in = await self.sync.find(entry, held)
             except (BucketError, ConfigurationError):
                 held = await self.buffer.read(entry.id)
                 if not is_whole(entry, held):
@@ -448,7 +448,7 @@ class Checkpointer:
         entry.users -= 1
         if self._closing or self._stack is None:
             return
-        if entry.pending and entry.users == 0 and self.exchange.is_replaced(entry):
+        if entry.pending and entry.users == 0 and self.sync.is_replaced(entry):
             self.moves.displace(entry)
             self.moves.retry()
         elif entry.pending:
@@ -555,7 +555,7 @@ class Checkpointer:
         """
         async with entry.lock:
             try:
-                saved = await self.exchange.checkpoint(entry, replaced=replaced)
+                saved = await self.sync.checkpoint(entry, replaced=replaced)
             except BookstoreError as error:
                 self._failed(entry, error)
                 raise
@@ -574,7 +574,7 @@ class Checkpointer:
 
     async def write(self, entry: DocumentState) -> None:
         """Checkpoint under the name that a document had before what is being followed now."""
-        await self.exchange.checkpoint(entry, follow=False)
+        await self.sync.checkpoint(entry, follow=False)
 
     def release(self) -> None:
         """What earlier processes left can go when all of it is in the bucket."""
@@ -642,7 +642,7 @@ class Checkpointer:
             elif self._now() >= self._eviction_due(entry):
                 await self._evict(entry)
             else:
-                await self.exchange.look(entry)
+                await self.sync.look(entry)
         except UpdateBufferError as error:
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
         except BookstoreError:
@@ -820,10 +820,10 @@ class Checkpointer:
         Returns what could not be flushed, by name, with the reason.
         """
         deadline = self._now() + timeout
-        self.exchange.hurry()
+        self.sync.hurry()
 
         async def settle(entry: DocumentState) -> None:
-            while entry.pending and not self.exchange.is_replaced(entry):
+            while entry.pending and not self.sync.is_replaced(entry):
                 try:
                     await self.checkpoint(entry)
                 except (ConfigurationError, SnapshotError):

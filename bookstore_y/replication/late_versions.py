@@ -140,5 +140,5 @@ async def _put_again(
                 raise
             await asyncio.sleep(2**attempt / 4)
         else:
-            checkpointer.exchange.take_merged(entry, again.merged)
+            checkpointer.sync.take_merged(entry, again.merged)
             return again

@@ -48,7 +48,7 @@ class Pressure:
             if buffer.size() <= self._limit * 3 // 4:
                 return
             try:
-                await cp.exchange.condense(entry)
+                await cp.sync.condense(entry)
             except BookstoreError:
                 continue  # its next checkpoint comes upon the same, and reports it
         if buffer.size() > self._limit and not buffer.durable:

@@ -481,11 +481,11 @@ class Moves:
             await self.saves.write_held(change.saves)
         await self._following.spare_new(change)
         for entry in change.doomed:
-            below = cp.exchange.is_replaced(entry)
+            below = cp.sync.is_replaced(entry)
             await (self._settle_below(entry) if below else self._settle(entry))
         await self._following.follow(change)
         for entry in change.doomed:
-            if of_document(entry.document) in change.taken and not cp.exchange.is_replaced(entry):
+            if of_document(entry.document) in change.taken and not cp.sync.is_replaced(entry):
                 continue  # it was edited since, which has brought it back
             # Whoever still has it open starts a new run of versions with the next edit, though
             # what it is made of may be in the last one of the old alone.
