@@ -17,7 +17,7 @@ from jupyter_ydoc import YNotebook
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.aio import each, listed
 from bookstore_y.archive.file_content import notebook_bytes
-from bookstore_y.archive.version import Facts, Saved
+from bookstore_y.archive.version import Saved, VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulling
@@ -56,7 +56,7 @@ async def fill(settings: BookstoreSettings, count: int) -> datetime:
         if index % 2:
             await archive.save_file(path, notebook_bytes(document.get()))
             return
-        facts = Facts(lineage=f"{index:032}", parent=before.version_id if before else "")
+        facts = VersionMetadata(lineage=f"{index:032}", parent=before.version_id if before else "")
         saved[index] = await archive.save(
             Document(path, "notebook"),
             document.ydoc.get_update(),

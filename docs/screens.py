@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.snapshot import lineage_of
 
@@ -154,7 +154,7 @@ async def _make_history() -> str:
             room.set(_notebook(sources))
             update = room.ydoc.get_update()
             lineage = lineage or lineage_of(update)
-            facts = Facts(authors=authors, parent=(ids or [""])[-1], lineage=lineage)
+            facts = VersionMetadata(authors=authors, parent=(ids or [""])[-1], lineage=lineage)
             saved = await archive.save(document, update, facts)
             ids.append(saved.version_id)
             days_ago[saved.version_id] = days

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import Buffer, Facts, Row
+from bookstore_y.buffer.database import Buffer, DocumentRecord, Row
 from bookstore_y.buffer.sqlite_file import FORMAT, DamagedBuffer, NewerBuffer
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
@@ -50,7 +50,7 @@ def buffer(request: pytest.FixtureRequest, path: str) -> Iterator[Buffer]:
     buffer.close()
 
 
-async def add(buffer: Buffer, document: Document, facts: Facts) -> int:
+async def add(buffer: Buffer, document: Document, facts: DocumentRecord) -> int:
     """Take a document in. Returns its id."""
     new = buffer.new_id()
     await buffer.add(new, document, facts)
@@ -76,8 +76,8 @@ async def pending(buffer: Buffer, document: int) -> list[bytes]:
 
 
 async def test_updates_come_back_in_order_with_metadata_and_time(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
-    other = await add(buffer, Document("other"), Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
+    other = await add(buffer, Document("other"), DocumentRecord())
 
     for number in range(50):
         buffer.append(document, b"%d" % number, b"m%d" % number, 1000.5 + number)
@@ -91,7 +91,7 @@ async def test_updates_come_back_in_order_with_metadata_and_time(buffer: Buffer)
 
 
 async def test_a_read_sees_an_append_that_nobody_has_awaited(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
 
     _, durable = buffer.append(document, b"at once", b"", 1.0)
 
@@ -100,7 +100,7 @@ async def test_a_read_sees_an_append_that_nobody_has_awaited(buffer: Buffer) -> 
 
 
 async def test_metadata_may_come_late(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     first, _ = buffer.append(document, b"one", b"", 1.0)
     buffer.append(document, b"two", b"own", 1.0)
 
@@ -110,36 +110,36 @@ async def test_metadata_may_come_late(buffer: Buffer) -> None:
 
 
 async def test_what_arrives_during_a_put_stays_pending(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     await append(buffer, document, b"one", b"two")
     put = (await buffer.read(document)).pending[-1].seq
     await append(buffer, document, b"three")
 
-    await buffer.mark_persisted(document, put, Facts(version_id="v1"))
+    await buffer.mark_persisted(document, put, DocumentRecord(version_id="v1"))
 
     assert await pending(buffer, document) == [b"three"]
     assert await held(buffer, document) == [b"one", b"two", b"three"]
-    assert buffer.known()[0].facts == Facts(version_id="v1")
+    assert buffer.known()[0].facts == DocumentRecord(version_id="v1")
 
 
 async def test_an_older_acknowledgement_takes_nothing_back(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     first = await append(buffer, document, b"one")
     second = await append(buffer, document, b"two")
 
-    await buffer.mark_persisted(document, second, Facts())
-    await buffer.mark_persisted(document, first, Facts())
+    await buffer.mark_persisted(document, second, DocumentRecord())
+    await buffer.mark_persisted(document, first, DocumentRecord())
 
     assert await pending(buffer, document) == []
 
 
 async def test_folding_replaces_the_oldest_updates_by_a_base(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     seq = await append(buffer, document, b"one", b"two")
     last = await append(buffer, document, b"three")
-    await buffer.mark_persisted(document, last, Facts())
+    await buffer.mark_persisted(document, last, DocumentRecord())
 
-    await buffer.mark_persisted(document, 0, Facts(), Row(seq, b"one+two", b"meta", 7.0))
+    await buffer.mark_persisted(document, 0, DocumentRecord(), Row(seq, b"one+two", b"meta", 7.0))
     now = await buffer.read(document)
 
     assert now.updates() == [b"one+two", b"three"]
@@ -148,30 +148,30 @@ async def test_folding_replaces_the_oldest_updates_by_a_base(buffer: Buffer) -> 
 
 
 async def test_folding_never_takes_a_pending_update(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     first = await append(buffer, document, b"one")
     second = await append(buffer, document, b"two")
-    await buffer.mark_persisted(document, first, Facts())
+    await buffer.mark_persisted(document, first, DocumentRecord())
 
-    await buffer.mark_persisted(document, 0, Facts(), Row(second, b"base", b"", 7.0))
+    await buffer.mark_persisted(document, 0, DocumentRecord(), Row(second, b"base", b"", 7.0))
 
     assert await held(buffer, document) == [b"base", b"two"]
     assert await pending(buffer, document) == [b"two"]
 
 
 async def test_a_base_is_read_before_the_updates(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     await append(buffer, document, b"update")
 
-    await buffer.set_base(document, b"from the bucket", 5.0, Facts())
+    await buffer.set_base(document, b"from the bucket", 5.0, DocumentRecord())
 
     assert await held(buffer, document) == [b"from the bucket", b"update"]
 
 
 async def test_evicting_refuses_what_is_pending(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     seq = await append(buffer, document, b"one")
-    await buffer.mark_persisted(document, seq, Facts())
+    await buffer.mark_persisted(document, seq, DocumentRecord())
     await append(buffer, document, b"two")
 
     assert not await buffer.evict(document)
@@ -179,12 +179,12 @@ async def test_evicting_refuses_what_is_pending(buffer: Buffer) -> None:
 
 
 async def test_evicting_forgets_the_document(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
-    other = await add(buffer, Document("other"), Facts())
-    await buffer.set_base(document, b"base", 1.0, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
+    other = await add(buffer, Document("other"), DocumentRecord())
+    await buffer.set_base(document, b"base", 1.0, DocumentRecord())
     await append(buffer, other, b"another's")
     seq = await append(buffer, document, b"one")
-    await buffer.mark_persisted(document, seq, Facts())
+    await buffer.mark_persisted(document, seq, DocumentRecord())
 
     assert await buffer.evict(document)
 
@@ -194,9 +194,9 @@ async def test_evicting_forgets_the_document(buffer: Buffer) -> None:
 
 
 async def test_evicting_can_keep_what_is_known_of_the_document(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     seq = await append(buffer, document, b"one")
-    await buffer.mark_persisted(document, seq, Facts(version_id="v1"))
+    await buffer.mark_persisted(document, seq, DocumentRecord(version_id="v1"))
 
     assert await buffer.evict(document, keep=True)
 
@@ -207,9 +207,9 @@ async def test_evicting_can_keep_what_is_known_of_the_document(buffer: Buffer) -
 
 
 async def test_evicting_gives_the_space_back(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     seq = await append(buffer, document, *[bytes(100_000)] * 20)
-    await buffer.mark_persisted(document, seq, Facts())
+    await buffer.mark_persisted(document, seq, DocumentRecord())
     full = buffer.size()
 
     await buffer.evict(document)
@@ -219,9 +219,9 @@ async def test_evicting_gives_the_space_back(buffer: Buffer) -> None:
 
 
 async def test_what_is_known_lists_documents_with_what_is_pending(buffer: Buffer) -> None:
-    facts = Facts("lineage", "version", "etag", "file id", ["hash"], "saving")
+    facts = DocumentRecord("lineage", "version", "etag", "file id", ["hash"], "saving")
     document = await add(buffer, DOCUMENT, facts)
-    await add(buffer, Document("plain"), Facts())
+    await add(buffer, Document("plain"), DocumentRecord())
     seq, _ = buffer.append(document, b"one", b"", 10.0)
     buffer.append(document, b"two", b"", 20.0)
     buffer.append(document, b"three", b"", 30.0)
@@ -235,11 +235,11 @@ async def test_what_is_known_lists_documents_with_what_is_pending(buffer: Buffer
 
 
 async def test_a_document_can_move_and_its_facts_change(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     await append(buffer, document, b"one")
 
     await buffer.set_document(document, Document("moved.ipynb", "notebook"))
-    await buffer.set_facts(document, Facts(etag="new"))
+    await buffer.set_facts(document, DocumentRecord(etag="new"))
 
     (known,) = buffer.known()
     assert (known.document.path, known.facts.etag, known.pending) == ("moved.ipynb", "new", 1)
@@ -263,17 +263,17 @@ async def test_moves_are_kept_in_order_until_removed(buffer: Buffer) -> None:
 
 async def test_reopening_a_file_finds_everything(buffers: Open) -> None:
     buffer = buffers()
-    document = await add(buffer, DOCUMENT, Facts(lineage="l"))
-    await buffer.set_base(document, b"base", 1.0, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord(lineage="l"))
+    await buffer.set_base(document, b"base", 1.0, DocumentRecord())
     seq = await append(buffer, document, b"one")
-    await buffer.mark_persisted(document, seq, Facts(lineage="l", version_id="v1"))
+    await buffer.mark_persisted(document, seq, DocumentRecord(lineage="l", version_id="v1"))
     await append(buffer, document, b"two")
     rename = await buffer.add_move("a", "b")
 
     buffer = buffers()
 
     (known,) = buffer.known()
-    assert (known.document, known.facts) == (DOCUMENT, Facts(lineage="l", version_id="v1"))
+    assert (known.document, known.facts) == (DOCUMENT, DocumentRecord(lineage="l", version_id="v1"))
     assert await held(buffer, known.id) == [b"base", b"one", b"two"]
     assert await pending(buffer, known.id) == [b"two"]
     assert [move.id for move in buffer.moves()] == [rename]
@@ -284,11 +284,11 @@ async def test_an_update_after_reopening_is_pending_though_older_ones_are_gone(
     buffers: Open, how: str
 ) -> None:
     buffer = buffers()
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     seq = await append(buffer, document, b"one", b"two", b"three")
-    await buffer.mark_persisted(document, seq, Facts())
+    await buffer.mark_persisted(document, seq, DocumentRecord())
     if how == "folded":
-        await buffer.mark_persisted(document, 0, Facts(), Row(seq, b"all", b"", 1.0))
+        await buffer.mark_persisted(document, 0, DocumentRecord(), Row(seq, b"all", b"", 1.0))
     else:
         await buffer.evict(document, keep=True)
 
@@ -300,7 +300,7 @@ async def test_an_update_after_reopening_is_pending_though_older_ones_are_gone(
 
 async def test_appends_that_are_queued_survive_closing(buffers: Open) -> None:
     buffer = buffers()
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     durable = [buffer.append(document, b"%d" % number, b"", 1.0)[1] for number in range(500)]
 
     buffer = buffers()  # closes the first, which nobody has given time to write
@@ -311,7 +311,7 @@ async def test_appends_that_are_queued_survive_closing(buffers: Open) -> None:
 
 async def test_an_append_whose_waiting_is_cancelled_is_kept(buffers: Open) -> None:
     buffer = buffers()
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
 
     async def write() -> None:
         _, durable = buffer.append(document, b"one", b"", 1.0)
@@ -330,12 +330,12 @@ async def test_an_append_whose_waiting_is_cancelled_is_kept(buffers: Open) -> No
 async def test_what_is_durable_is_there_after_a_crash(path: str) -> None:
     writer = (
         "import asyncio, os, sys\n"
-        "from bookstore_y.buffer.database import Buffer, Facts\n"
+        "from bookstore_y.buffer.database import Buffer, DocumentRecord\n"
         "from bookstore_y.keys import Document\n"
         "async def main():\n"
         "    buffer = Buffer(sys.argv[1])\n"
         "    document = buffer.new_id()\n"
-        "    await buffer.add(document, Document('notes'), Facts())\n"
+        "    await buffer.add(document, Document('notes'), DocumentRecord())\n"
         "    for number in range(20):\n"
         "        await buffer.append(document, b'%d' % number, b'', 1.0)[1]\n"
         "    os._exit(9)\n"
@@ -420,7 +420,7 @@ def test_a_second_process_is_refused(path: str, opened: str) -> None:
 
 
 async def test_one_bad_update_does_not_fail_those_beside_it(buffer: Buffer) -> None:
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     nothing: bytes = None  # type: ignore[assignment]
 
     waiting = []
@@ -438,13 +438,13 @@ async def test_one_bad_update_does_not_fail_those_beside_it(buffer: Buffer) -> N
 
 async def test_whatever_goes_wrong_the_writer_goes_on(path: str) -> None:
     with closing(Buffer(path)) as buffer:
-        document = await add(buffer, DOCUMENT, Facts())
+        document = await add(buffer, DOCUMENT, DocumentRecord())
         _, durable = buffer.append(document, b"one", "\ud800", 1.0)  # type: ignore[arg-type]
         assert durable is not None
         with pytest.raises(UpdateBufferError):
             await durable
         with pytest.raises(UpdateBufferError):
-            await buffer.set_base(document, object(), 1.0, Facts())  # type: ignore[arg-type]
+            await buffer.set_base(document, object(), 1.0, DocumentRecord())  # type: ignore[arg-type]
 
         await append(buffer, document, b"two")
         assert await asyncio.wait_for(held(buffer, document), 15) == [b"two"]
@@ -452,7 +452,7 @@ async def test_whatever_goes_wrong_the_writer_goes_on(path: str) -> None:
 
 async def test_numbers_of_what_was_set_aside_are_not_given_again(buffers: Open) -> None:
     buffer = buffers()
-    document = await add(buffer, DOCUMENT, Facts())
+    document = await add(buffer, DOCUMENT, DocumentRecord())
     last = await append(buffer, document, b"one", b"unusable")
     await buffer.reject(document, [last])
 

@@ -10,7 +10,7 @@ import pytest
 from jupyter_ydoc import YNotebook
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.settings import BookstoreSettings
 from bookstore_y.ydoc.snapshot import lineage_of
@@ -29,7 +29,7 @@ KEY = "workspace/Gezeiten 🌊.ipynb.notebook.y.zst"
 async def save(server: S3Server, bucket: str, notebook: YNotebook) -> None:
     update = notebook.ydoc.get_update()
     async with Archive(BookstoreSettings(**s3_options(server, bucket))) as archive:
-        await archive.save(DOCUMENT, update, Facts(lineage=lineage_of(update)))
+        await archive.save(DOCUMENT, update, VersionMetadata(lineage=lineage_of(update)))
 
 
 def zstd(*arguments: str, data: bytes) -> bytes:

@@ -27,7 +27,7 @@ from .saved_files import Files
 from .snapshot_reader import Reading
 from .snapshot_writer import Saving
 from .tracing import Tracing
-from .version import Facts, Saved, Snapshot, Version, version_of
+from .version import Saved, Snapshot, Version, VersionMetadata, version_of
 from .version_keys import KINDS, Places
 from .workspace import ArchivedFile, Workspace
 
@@ -146,7 +146,7 @@ class Archive:
         """The lineage of a version, or of the current one, by its metadata alone; empty if that
         does not say. Raises `DocumentNotFound` and `VersionNotFound`."""
         stored = await self.bucket.head(self.key(document), version_id)
-        return Facts.from_metadata(stored.metadata).lineage
+        return VersionMetadata.from_metadata(stored.metadata).lineage
 
     async def versions(self, path: str | Document, *, details: bool = False) -> list[Version]:
         """All snapshots of a document, newest first, with those from before it was renamed.
@@ -366,7 +366,7 @@ class Archive:
         self,
         document: Document,
         update: bytes,
-        facts: Facts,
+        facts: VersionMetadata,
         *,
         parent_etag: str = "",
         instead_of: str = "",

@@ -17,7 +17,7 @@ from ..errors import (
 )
 from ..s3.bucket import Bucket
 from . import labels
-from .version import Facts, Version
+from .version import Version, VersionMetadata
 
 REMEMBERED = 10_000
 """Versions whose metadata is kept in memory: it never changes, unlike tags."""
@@ -28,9 +28,9 @@ class Details:
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-        self._facts: OrderedDict[tuple[str, str], Facts] = OrderedDict()
+        self._facts: OrderedDict[tuple[str, str], VersionMetadata] = OrderedDict()
 
-    async def facts(self, key: str, version_id: str) -> Facts:
+    async def facts(self, key: str, version_id: str) -> VersionMetadata:
         """A version's metadata. Raises `VersionNotFound`."""
         known = self._facts.get((key, version_id))
         if known is not None:
@@ -97,8 +97,8 @@ class Details:
         except VersionInColdStorage:  # moto 5.2, where AWS answers
             return None
 
-    def _remember(self, key: str, version_id: str, metadata: dict[str, str]) -> Facts:
-        facts = Facts.from_metadata(metadata)
+    def _remember(self, key: str, version_id: str, metadata: dict[str, str]) -> VersionMetadata:
+        facts = VersionMetadata.from_metadata(metadata)
         if version_id != "null":  # the id of every write to a bucket that keeps no versions
             self._facts[key, version_id] = facts
         if len(self._facts) > REMEMBERED:

@@ -20,7 +20,7 @@ from . import file_content
 from .file_content import Content
 from .saved_files import Files
 from .snapshot_reader import Reading
-from .version import Facts, Version, version_of
+from .version import Version, VersionMetadata, version_of
 from .version_keys import Places
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -70,7 +70,7 @@ class Publishing:
         self, path: str, raw: bytes, content_type: str, origin: str, authors: Iterable[str]
     ) -> Version:
         key = keys.file_key(self._settings.published_prefix, path)
-        facts = Facts(origin=origin, authors=tuple(authors))
+        facts = VersionMetadata(origin=origin, authors=tuple(authors))
         written = await self._files.put(key, path, raw, facts, content_type, kind="published")
         if written is not None:
             return written
@@ -94,14 +94,14 @@ class Publishing:
         document = Document(path, version.type)
         target = keys.snapshot_key(self._settings.published_prefix, document)
         snapshot = await self._bucket.head(version.key, version.version_id)
-        facts = Facts.from_metadata(snapshot.metadata)
+        facts = VersionMetadata.from_metadata(snapshot.metadata)
         try:
-            published = Facts.from_metadata((await self._bucket.head(target)).metadata)
+            published = VersionMetadata.from_metadata((await self._bucket.head(target)).metadata)
             if published.origin == origin:
                 return
         except DocumentNotFound:
             pass
-        metadata = Facts(
+        metadata = VersionMetadata(
             lineage=facts.lineage, parent=version.version_id, origin=origin, authors=facts.authors
         ).to_metadata()
         await self._bucket.copy(version.key, version.version_id, target, metadata)

@@ -21,7 +21,7 @@ from ..ydoc.snapshot import advance
 from .saved_files import Files
 from .snapshot_reader import Reading
 from .snapshot_writer import Saving
-from .version import Facts, Snapshot, renamed_from
+from .version import Snapshot, VersionMetadata, renamed_from
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Renaming:
     async def _lineage(self, key: str) -> str | None:
         """The lineage of what is at `key`; None if nothing is."""
         stored = await self._head(key)
-        return None if stored is None else Facts.from_metadata(stored.metadata).lineage
+        return None if stored is None else VersionMetadata.from_metadata(stored.metadata).lineage
 
     # -- saved files ---------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Renaming:
 
     async def _copy(self, source: str, old: StoredObject, target: str) -> Copied:
         facts = replace(
-            Facts.from_metadata(old.metadata),
+            VersionMetadata.from_metadata(old.metadata),
             parent=old.version_id,
             origin=renamed_from(source),
             authors=(),
@@ -204,7 +204,7 @@ class Renaming:
         if kept is None or (current is not None and current.version_id != copied.version_id):
             return
         facts = replace(
-            Facts.from_metadata(kept.metadata),
+            VersionMetadata.from_metadata(kept.metadata),
             parent=version_id,
             origin=f"undelete:{version_id}",
             authors=(),
@@ -224,5 +224,5 @@ def _is_copy_of(there: StoredObject | None, source: str, old: StoredObject) -> b
     """Whether what is under a new key was made by following this very rename."""
     if there is None:
         return False
-    facts = Facts.from_metadata(there.metadata)
+    facts = VersionMetadata.from_metadata(there.metadata)
     return facts.parent == old.version_id and facts.origin == renamed_from(source)

@@ -25,7 +25,7 @@ from .metadata_cache import Details
 from .saved_files import Files
 from .snapshot_reader import Reading
 from .snapshot_writer import Saving
-from .version import Facts, Snapshot, Version, version_of
+from .version import Snapshot, Version, VersionMetadata, version_of
 from .version_keys import Place, Places
 
 log = logging.getLogger("bookstore_y.restoring")
@@ -43,7 +43,7 @@ class _Base:
     of the version that is current, which may be another. The ETag is empty if none is."""
 
     update: bytes
-    facts: Facts
+    facts: VersionMetadata
     parent: str
     etag: str
 
@@ -129,7 +129,7 @@ class Restoring:
             return _Base(current.update, current.facts, current.version_id, current.etag)
         last_good = await self._readable(key, old)
         if last_good is None:
-            return _Base(EMPTY_UPDATE, Facts(), parent, etag)
+            return _Base(EMPTY_UPDATE, VersionMetadata(), parent, etag)
         return _Base(last_good.update, last_good.facts, parent, etag)
 
     async def _readable(self, key: str, old: Version) -> Snapshot | None:
@@ -184,7 +184,7 @@ class Restoring:
         key = self._places.key(place)
         stored = await self._bucket.head(key, version.version_id)
         facts = replace(
-            Facts.from_metadata(stored.metadata),
+            VersionMetadata.from_metadata(stored.metadata),
             parent=version.version_id,
             origin=f"undelete:{version.version_id}",
             authors=(),

@@ -14,7 +14,7 @@ from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion, StoredObject
 from ..settings import BookstoreSettings
 from .snapshot_writer import Saving
-from .version import Facts, Version, version_of
+from .version import Version, VersionMetadata, version_of
 
 READINGS = 3
 """Times that a file is read before the way to the bucket is taken to be broken."""
@@ -47,7 +47,7 @@ class Files:
         `anew` says that the current version is another file's, whose deletion the bucket has not
         followed. Of two servers that save one file at once the later is current, and both stay.
         """
-        facts = Facts(origin=origin, authors=tuple(authors))
+        facts = VersionMetadata(origin=origin, authors=tuple(authors))
         return await self.put(self.key(path), path, body, facts, content_type, anew=anew)
 
     async def put(
@@ -55,7 +55,7 @@ class Files:
         key: str,
         path: str,
         body: bytes,
-        facts: Facts,
+        facts: VersionMetadata,
         content_type: str,
         *,
         kind: str = "save",
@@ -87,7 +87,7 @@ class Files:
         while True:
             limit = self._settings.max_document_size
             stored = await self._bucket.get(key, version_id, max_size=limit)
-            digest = Facts.from_metadata(stored.metadata).digest
+            digest = VersionMetadata.from_metadata(stored.metadata).digest
             # Another program may have written other bytes with our metadata: so be it, if they
             # arrive twice alike.
             if digest in ("", await asyncio.to_thread(_sha256, stored.body)):
@@ -137,7 +137,7 @@ def _sha256(body: bytes) -> str:
 
 
 def _says(current: StoredObject, body: bytes, digest: str) -> bool:
-    known = Facts.from_metadata(current.metadata).digest
+    known = VersionMetadata.from_metadata(current.metadata).digest
     if known:
         return known == digest
     # Written by another program, nteract's bookstore say: the ETag of a plain PUT is the MD5.

@@ -21,7 +21,7 @@ from ..ydoc.snapshot import (
     opened,
     size_of,
 )
-from .version import Facts, Snapshot
+from .version import Snapshot, VersionMetadata
 
 log = logging.getLogger("bookstore_y.reading")
 
@@ -72,18 +72,20 @@ class Reading:
                 log.warning("Version %s of %r is unusable: %s", stored.version_id, key, error)
         except (DocumentNotFound, VersionNotFound):
             return None
-        facts = Facts.from_metadata(stored.metadata)
+        facts = VersionMetadata.from_metadata(stored.metadata)
         return _snapshot(b"", EMPTY_STATE, stored, facts)
 
 
 def _open(stored: StoredObject, max_size: int, max_growth: int | None) -> Snapshot:
     update, state = opened(stored.body, max_size, max_growth)
-    facts = Facts.from_metadata(stored.metadata)
+    facts = VersionMetadata.from_metadata(stored.metadata)
     if not facts.lineage:
         facts = replace(facts, lineage=lineage_of(update))
     return _snapshot(update, state, stored, facts)
 
 
-def _snapshot(update: bytes, state: bytes, stored: StoredObject, facts: Facts) -> Snapshot:
+def _snapshot(
+    update: bytes, state: bytes, stored: StoredObject, facts: VersionMetadata
+) -> Snapshot:
     at = stored.last_modified
     return Snapshot(update, state, stored.version_id, stored.etag, at, facts)

@@ -20,7 +20,7 @@ from ..s3.objects import Written
 from ..settings import BookstoreSettings
 from ..ydoc.snapshot import advance, compress, missing
 from .snapshot_reader import Reading
-from .version import Facts, Saved, Snapshot
+from .version import Saved, Snapshot, VersionMetadata
 
 log = logging.getLogger("bookstore_y.saving")
 
@@ -52,7 +52,7 @@ class Saving:
         self,
         document: Document,
         update: bytes,
-        facts: Facts,
+        facts: VersionMetadata,
         *,
         parent_etag: str = "",
         instead_of: str = "",
@@ -73,7 +73,7 @@ class Saving:
         return await self._save_and_look(document, update, facts, instead_of)
 
     async def _save_conditionally(
-        self, document: Document, update: bytes, facts: Facts, parent_etag: str
+        self, document: Document, update: bytes, facts: VersionMetadata, parent_etag: str
     ) -> Saved:
         key = snapshot_key(self._settings.workspace_prefix, document)
         merged: list[bytes] = []
@@ -110,7 +110,7 @@ class Saving:
             return Saved(written.version_id, written.etag, update, tuple(merged))
 
     async def _save_and_look(
-        self, document: Document, update: bytes, facts: Facts, instead_of: str
+        self, document: Document, update: bytes, facts: VersionMetadata, instead_of: str
     ) -> Saved:
         """Without conditional writes: write, see what slipped in since the parent, merge, and
         write again until nothing did."""
@@ -198,7 +198,7 @@ class Saving:
         )
 
     async def _put(
-        self, key: str, update: bytes, facts: Facts, if_match: str | None = None
+        self, key: str, update: bytes, facts: VersionMetadata, if_match: str | None = None
     ) -> Written:
         level = self._settings.compression_level
         frame, digest = await aside(len(update), _framed, update, level)

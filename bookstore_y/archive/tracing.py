@@ -18,7 +18,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion
 from ..settings import BookstoreSettings
-from .version import Facts, renamed_from
+from .version import VersionMetadata, renamed_from
 
 _RENAMES = 50
 """How many renames of one document are followed; more than a tab can have been away for."""
@@ -34,7 +34,7 @@ class _Read:
     """A version, and what its metadata says."""
 
     entry: ObjectVersion
-    facts: Facts
+    facts: VersionMetadata
 
 
 def _continues(version: _Read, former: _Read) -> bool:
@@ -146,7 +146,7 @@ class Tracing:
 
     async def _read(self, entry: ObjectVersion) -> _Read:
         stored = await self._bucket.head(entry.key, entry.version_id)
-        return _Read(entry, Facts.from_metadata(stored.metadata))
+        return _Read(entry, VersionMetadata.from_metadata(stored.metadata))
 
     async def _went(self, document: Document, lineage: str) -> tuple[Document, datetime] | None:
         try:

@@ -56,7 +56,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Facts:
+class VersionMetadata:
     """What a version's user metadata says about it.
 
     `file_id` is what jupyter_server_fileid calls the file on the disk that it was written from,
@@ -101,12 +101,12 @@ class Facts:
                 facts[name] = ",".join(reversed(values) if name == "file-hashes" else values)
         return facts
 
-    def renewed(self) -> Facts:
+    def renewed(self) -> VersionMetadata:
         """The same about another write."""
         return replace(self, write_id=uuid.uuid4().hex)
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, str]) -> Facts:
+    def from_metadata(cls, metadata: dict[str, str]) -> VersionMetadata:
         """Never fails: an object that another program wrote says nothing about itself."""
 
         def listed(name: str) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def version_of(
     is_latest: bool = False,
 ) -> Version:
     """The version that an object was read as, with its details, labels apart."""
-    facts = Facts.from_metadata(stored.metadata)
+    facts = VersionMetadata.from_metadata(stored.metadata)
     return Version(
         version_id=stored.version_id,
         key=stored.key,
@@ -163,7 +163,7 @@ class Snapshot:
     version_id: str
     etag: str
     last_modified: datetime
-    facts: Facts
+    facts: VersionMetadata
 
 
 @dataclass(frozen=True)

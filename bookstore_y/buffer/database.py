@@ -46,7 +46,7 @@ class Replaced(NamedTuple):
 
 
 @dataclass
-class Facts:
+class DocumentRecord:
     """What is known about a document besides its updates."""
 
     lineage: str = ""
@@ -89,7 +89,7 @@ class Facts:
         return json.dumps(self.__dict__, separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str) -> Facts:
+    def from_json(cls, text: str) -> DocumentRecord:
         """Never fails: what is not known can be asked of the bucket again."""
         try:
             given: Any = json.loads(text)
@@ -156,7 +156,7 @@ class Known:
 
     id: int
     document: Document
-    facts: Facts
+    facts: DocumentRecord
     pending: int
     pending_bytes: int
     newest: float
@@ -284,7 +284,7 @@ class Buffer:
         self._last_id += 1
         return self._last_id
 
-    async def add(self, id: int, document: Document, facts: Facts) -> None:
+    async def add(self, id: int, document: Document, facts: DocumentRecord) -> None:
         """Take in a document under an id of `new_id`, unless it is there."""
         await self._run(
             lambda db: db.execute(
@@ -293,11 +293,11 @@ class Buffer:
             )
         )
 
-    async def set_facts(self, document: int, facts: Facts) -> None:
+    async def set_facts(self, document: int, facts: DocumentRecord) -> None:
         """Replace what is known about a document."""
         await self.note_facts(document, facts)
 
-    def note_facts(self, document: int, facts: Facts) -> asyncio.Future[Any]:
+    def note_facts(self, document: int, facts: DocumentRecord) -> asyncio.Future[Any]:
         """Like `set_facts`, with a place in the sequence when it returns, as `append` has it."""
         text = facts.to_json()
         return self._start(
@@ -313,7 +313,9 @@ class Buffer:
             )
         )
 
-    async def set_base(self, document: int, data: bytes, timestamp: float, facts: Facts) -> None:
+    async def set_base(
+        self, document: int, data: bytes, timestamp: float, facts: DocumentRecord
+    ) -> None:
         """Set the oldest held snapshot, as it was loaded from the bucket, and what is known of the
         document with it."""
         text = facts.to_json()
@@ -325,7 +327,7 @@ class Buffer:
         await self._run(run)
 
     async def mark_persisted(
-        self, document: int, seq: int, facts: Facts, fold: Row | None = None
+        self, document: int, seq: int, facts: DocumentRecord, fold: Row | None = None
     ) -> None:
         """Note that a version of the bucket holds every update up to `seq`, and what is known of
         the document now. With `fold`, its data is the new base, in place of the one before and of
@@ -524,7 +526,9 @@ class Buffer:
             "ON documents.id = document GROUP BY id ORDER BY id"
         ).fetchall()
         return [
-            Known(number, Document(path, kind), Facts.from_json(facts), count, size, newest)
+            Known(
+                number, Document(path, kind), DocumentRecord.from_json(facts), count, size, newest
+            )
             for number, path, kind, facts, count, size, newest in rows
         ]
 
@@ -573,7 +577,7 @@ class Buffer:
         for number, path, kind, text, persisted in other.execute(
             "SELECT id, path, type, facts, persisted FROM documents ORDER BY id"
         ).fetchall():
-            facts = Facts.from_json(text)
+            facts = DocumentRecord.from_json(text)
             document = Document(path, kind)  # raises InvalidPath before anything is taken in
             held = ours.get((document, facts.lineage)) if facts.lineage else None
             target = taken[number] = held.id if held is not None else self.new_id()
@@ -670,7 +674,7 @@ class Buffer:
 
 
 def _ids(text: str) -> list[int]:
-    """Never fails, like `Facts.from_json`."""
+    """Never fails, like `DocumentRecord.from_json`."""
     try:
         given = json.loads(text)
     except (ValueError, TypeError):
@@ -679,7 +683,7 @@ def _ids(text: str) -> list[int]:
 
 
 def _replaced(given: Any) -> list[Replaced]:
-    """Never fails, like `Facts.from_json`."""
+    """Never fails, like `DocumentRecord.from_json`."""
     if not (isinstance(given, list) and len(given) == 2 and isinstance(given[0], int)):
         return []
     return [Replaced(given[0], bool(given[1]))]

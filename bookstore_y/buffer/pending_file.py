@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..keys import Document
 from . import sqlite_file
-from .database import Facts, Row
+from .database import DocumentRecord, Row
 
 
 class Journal:
@@ -32,7 +32,9 @@ class Journal:
         """Up to which sequence number the journal has a document's updates."""
         return self._noted.get(document, 0)
 
-    def note(self, path: str, id: int, document: Document, facts: Facts, rows: list[Row]) -> None:
+    def note(
+        self, path: str, id: int, document: Document, facts: DocumentRecord, rows: list[Row]
+    ) -> None:
         """Take in a document's pending updates, those after `noted`. The file is made at `path`.
 
         Raises `UpdateBufferError`.
@@ -56,7 +58,9 @@ class Journal:
         if rows:
             self._noted[id] = rows[-1].seq
 
-    def note_all(self, path: str, documents: list[tuple[int, Document, Facts, list[Row]]]) -> None:
+    def note_all(
+        self, path: str, documents: list[tuple[int, Document, DocumentRecord, list[Row]]]
+    ) -> None:
         """Like `note`, for many documents; for use in a thread, by which no other uses this."""
         for each in documents:
             self.note(path, *each)

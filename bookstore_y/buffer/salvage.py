@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidPath
 from ..keys import Document
 from . import sqlite_file
-from .database import Facts
+from .database import DocumentRecord
 from .sqlite_file import DamagedBuffer
 
 _KEYS = {"documents": "id", "bases": "document", "updates": "seq", "rejected": "seq", "moves": "id"}
@@ -33,7 +33,7 @@ class HeldDocument:
 
     id: int
     document: Document
-    facts: Facts
+    facts: DocumentRecord
     updates: int
     """Those that no version of the bucket was known to hold."""
     size: int
@@ -81,7 +81,7 @@ class Salvaged:
         ).fetchall()
         found = []
         for number, path, kind, text, count, size, first, last, base in rows:
-            facts, document = Facts.from_json(text), Document(path, kind)
+            facts, document = DocumentRecord.from_json(text), Document(path, kind)
             whole = bool(base) or facts.whole
             found.append(HeldDocument(number, document, facts, count, size, first, last, whole))
         return found
@@ -213,7 +213,7 @@ def _give_tables(path: Path, template: Path) -> None:
     path.write_bytes(bytes(header) + new[_HEADER:size] + old[size:])
 
 
-def documents_of(path: Path) -> list[tuple[Document, Facts]]:
+def documents_of(path: Path) -> list[tuple[Document, DocumentRecord]]:
     """The documents with something pending in a file. Raises like `Salvaged`."""
     salvaged = Salvaged(path)
     try:

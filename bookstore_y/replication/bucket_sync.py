@@ -18,9 +18,9 @@ from pycrdt import Doc
 from .. import metrics
 from ..aio import aside, to_its_end
 from ..archive.version import (
-    Facts,
     Saved,
     Snapshot,
+    VersionMetadata,
     renamed_from,
     reset_of,
 )
@@ -340,7 +340,7 @@ class BucketSync:
             saved = await cp.archive.save(
                 entry.document,
                 squashed.update,
-                Facts(
+                VersionMetadata(
                     lineage=facts.lineage,
                     parent="" if facts.deleted else facts.version_id,
                     updates=len(held.pending),

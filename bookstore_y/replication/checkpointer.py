@@ -29,7 +29,7 @@ from ..archive.archive import Archive
 from ..archive.version import Saved
 from ..buffer.database import (
     Buffer,
-    Facts,
+    DocumentRecord,
     Held,
     Replaced,
 )
@@ -342,7 +342,7 @@ class Checkpointer:
             if entry is not None and entry.users == 0 and not self.moves.dooms(entry):
                 self.moves.displace(entry)  # with edits from after its deletion
                 self.moves.retry()
-            entry = DocumentState(self.buffer.new_id(), document, Facts(), policy)
+            entry = DocumentState(self.buffer.new_id(), document, DocumentRecord(), policy)
             entry.last_activity = self._now()
             self.entries[document] = entry
             try:

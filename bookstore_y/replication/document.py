@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from ..buffer.database import Facts, Replaced
+from ..buffer.database import DocumentRecord, Replaced
 from ..errors import BookstoreError
 from ..keys import Document
 from .live import Covering, Live
@@ -29,7 +29,7 @@ class DocumentState:
 
     id: int
     document: Document
-    facts: Facts
+    facts: DocumentRecord
     policy: Policy
     pending: int = 0
     pending_bytes: int = 0

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..aio import to_its_end
 from ..archive.version import (
-    Facts,
     Saved,
     Snapshot,
+    VersionMetadata,
     late_for,
     replaced_by_reset,
 )
@@ -106,7 +106,7 @@ async def _put_beside(
         late = await archive.save(
             document,
             update,
-            Facts(
+            VersionMetadata(
                 lineage=lineage_of(update),
                 parent=current.version_id,
                 authors=tuple(sorted(checkpointer.authors_of(entry))),

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..archive.archive import Archive
-from ..buffer.database import Facts
+from ..buffer.database import DocumentRecord
 from ..buffer.recovery import Recovery, Stranger
 from ..buffer.salvage import documents_of
 from ..errors import BookstoreError, NotFound, UpdateBufferError
@@ -67,14 +67,14 @@ def _belongs(stranger: Stranger, fit: Fit) -> bool:
     return fit is Fit.SAME
 
 
-async def fit_of(archive: Archive, documents: Sequence[tuple[Document, Facts]]) -> Fit:
+async def fit_of(archive: Archive, documents: Sequence[tuple[Document, DocumentRecord]]) -> Fit:
     """What the bucket says of a recovery file's documents. Raises a `BookstoreError` when it
     cannot be asked."""
     fits = {await fit_of_one(archive, document, facts) for document, facts in documents}
     return next((fit for fit in Fit if fit in fits), Fit.NEW)
 
 
-async def fit_of_one(archive: Archive, document: Document, facts: Facts) -> Fit:
+async def fit_of_one(archive: Archive, document: Document, facts: DocumentRecord) -> Fit:
     """What the bucket says of one document. Raises like `fit_of`."""
     with contextlib.suppress(NotFound):
         if facts.version_id and await archive.lineage(document, facts.version_id) == facts.lineage:

@@ -24,7 +24,7 @@ import pycrdt
 
 from ..aio import Budget, each, listed
 from ..archive.snapshot_reader import Reading
-from ..archive.version import Facts, Snapshot
+from ..archive.version import Snapshot, VersionMetadata
 from ..archive.version_keys import Place, room_types
 from ..archive.workspace import Workspace
 from ..errors import (
@@ -175,7 +175,7 @@ class YStoreImport(_Importing):
         """Save what was found; the outcome and, unless it is well, the reason."""
         archive = self._archive
         current = await archive.current(document)
-        facts = Facts(
+        facts = VersionMetadata(
             lineage=found.lineage,
             updates=found.count,
             origin=f"import:{quote(self._database.path.name)}@{found.last.isoformat()}",
@@ -215,7 +215,7 @@ class YStoreImport(_Importing):
         return "beneath", ""
 
     async def _put(
-        self, document: Document, update: bytes, facts: Facts, on: Snapshot | None = None
+        self, document: Document, update: bytes, facts: VersionMetadata, on: Snapshot | None = None
     ) -> tuple[str, str]:
         if not self._dry_run:
             parent, etag = (on.version_id, on.etag) if on else ("", "")
@@ -251,7 +251,7 @@ class YStoreImport(_Importing):
     async def _was_imported(self, key: str, write_id: str) -> bool:
         async def look(entry: ObjectVersion) -> bool:
             stored = await self._archive.bucket.head(key, entry.version_id)
-            return Facts.from_metadata(stored.metadata).write_id == write_id
+            return VersionMetadata.from_metadata(stored.metadata).write_id == write_id
 
         entries = [
             entry
@@ -495,7 +495,7 @@ class TreeImport(_Importing):
             if entry.etag.strip('"') == md5:
                 return True
             stored = await self._archive.bucket.head(entry.key, entry.version_id)
-            digest = Facts.from_metadata(stored.metadata).digest
+            digest = VersionMetadata.from_metadata(stored.metadata).digest
             return digest == hashlib.sha256(body).hexdigest()
         try:
             snapshot = await self._reading.read(entry.key, entry.version_id)

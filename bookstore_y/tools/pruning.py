@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..aio import each, listed
 from ..archive import labels
-from ..archive.version import Facts, former_path
+from ..archive.version import VersionMetadata, former_path
 from ..archive.version_keys import Place, Places
 from ..archive.workspace import Workspace, is_within
 from ..errors import (
@@ -178,7 +178,7 @@ class Pruning:
                 stored = await self._bucket.head(entry.key, entry.version_id)
             except VersionNotFound:  # removed since it was listed
                 return []
-            facts = Facts.from_metadata(stored.metadata)
+            facts = VersionMetadata.from_metadata(stored.metadata)
             path = former_path(facts.origin)
             if path is None or not facts.parent:
                 return []

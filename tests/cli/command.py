@@ -12,7 +12,7 @@ import pytest
 from jupyter_ydoc import ydocs
 
 from bookstore_y import Archive, BookstoreSettings, Version
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.cli import main
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.snapshot import lineage_of
@@ -106,7 +106,7 @@ async def checkpoint(
     doc = ydocs[type]()
     doc.set(content)
     update = doc.ydoc.get_update()
-    facts = Facts(lineage=lineage_of(update), origin=origin)
+    facts = VersionMetadata(lineage=lineage_of(update), origin=origin)
     saved = await archive.save(document, update, facts)
     return await archive.version(document, saved.version_id)
 

@@ -267,10 +267,10 @@ def test_the_archive_s_own_snapshots_are_there_as_well(
 async def _checkpoint(path: str, source: str) -> None:
     from jupyter_ydoc import YNotebook
 
-    from bookstore_y.archive.version import Facts
+    from bookstore_y.archive.version import VersionMetadata
     from bookstore_y.keys import Document
 
     room = YNotebook()
     room.set({"cells": [{"cell_type": "code", "source": source, "id": "a", "metadata": {}}]})
     async with Archive() as archive:
-        await archive.save(Document(path, "notebook"), room.ydoc.get_update(), Facts())
+        await archive.save(Document(path, "notebook"), room.ydoc.get_update(), VersionMetadata())

@@ -19,7 +19,7 @@ from jupyter_ydoc import ydocs
 from pycrdt.store import SQLiteYStore
 
 from bookstore_y import Archive, Version
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.keys import Document
 from bookstore_y.ydoc import content
@@ -165,7 +165,7 @@ def test_a_document_that_the_bucket_has_in_the_same_history_is_merged(
     theirs.type_in(" of theirs")
 
     async def save(archive: Archive) -> None:
-        facts = Facts(lineage=ours.lineage)
+        facts = VersionMetadata(lineage=ours.lineage)
         await archive.save(Document("a.txt", "file"), ours.doc.get_update(), facts)
 
     bookstore.archive(save)

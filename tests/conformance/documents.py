@@ -8,7 +8,7 @@ from jupyter_ydoc import ydocs
 from pycrdt import Doc, Text
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Facts, Saved
+from bookstore_y.archive.version import Saved, VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.snapshot import lineage_of
 
@@ -42,8 +42,8 @@ class Writer:
         self._text += text
         return self
 
-    def facts(self, **more: Any) -> Facts:
-        return Facts(lineage=self.lineage, parent=self.parent, **more)
+    def facts(self, **more: Any) -> VersionMetadata:
+        return VersionMetadata(lineage=self.lineage, parent=self.parent, **more)
 
     async def save(self, archive: Archive, document: Document = NOTES, **facts: Any) -> Saved:
         """Archive the copy, and take in what other writers had written."""

@@ -12,7 +12,7 @@ from jupyter_ydoc import ydocs
 from pycrdt import Doc
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import (
     BucketNotFound,
     BucketUnavailable,
@@ -476,13 +476,15 @@ async def test_a_version_is_json(archive: Archive) -> None:
 
 
 async def test_any_facts_fit_into_metadata() -> None:
-    facts = Facts(lineage="a" * 32, parent="b" * 64, authors=("c" * 5000, "d"), origin="e" * 1400)
+    facts = VersionMetadata(
+        lineage="a" * 32, parent="b" * 64, authors=("c" * 5000, "d"), origin="e" * 1400
+    )
 
     metadata = facts.to_metadata()
 
     assert sum(len(name) + len(value) for name, value in metadata.items()) <= 2048
     assert all(value.isascii() for value in metadata.values())
-    assert Facts.from_metadata(metadata).origin == "e" * 1400
+    assert VersionMetadata.from_metadata(metadata).origin == "e" * 1400
 
 
 # -- restoring --------------------------------------------------------------------------------
@@ -539,7 +541,7 @@ class Room:
         self.parent = self.parent_etag = ""
 
     async def save(self) -> str:
-        facts = Facts(lineage=self.lineage, parent=self.parent)
+        facts = VersionMetadata(lineage=self.lineage, parent=self.parent)
         saved = await self.archive.save(
             self.document, self.doc.get_update(), facts, parent_etag=self.parent_etag
         )

@@ -9,7 +9,7 @@ import pytest
 from pycrdt import Map
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Facts, Version
+from bookstore_y.archive.version import Version, VersionMetadata
 from bookstore_y.errors import (
     BookstoreError,
     BucketNotAllowed,
@@ -110,7 +110,7 @@ async def test_a_snapshot_is_published_as_a_file_and_as_itself(archive: Archive)
     assert (await archive.fetch("published/a.md.file.y.zst")).raw() == b"one"
     assert version.authors == ("Ada",)
     snapshot = await archive.bucket.head("published/a.md.file.y.zst")
-    facts = Facts.from_metadata(snapshot.metadata)
+    facts = VersionMetadata.from_metadata(snapshot.metadata)
     assert (facts.origin, facts.parent) == (f"publish:{first.version_id}", first.version_id)
     assert (facts.lineage, facts.authors) == (ada.lineage, ("Ada",))
     assert text_of(await archive.load(ROOM)) == "one two"
@@ -121,7 +121,9 @@ async def test_a_snapshot_is_published_as_a_file_and_as_itself(archive: Archive)
 
 async def test_a_notebook_is_published_as_jupyter_writes_it(archive: Archive) -> None:
     update = typed_doc("notebook", notebook("a = 1")).get_update()
-    await archive.save(Document("a.ipynb", "notebook"), update, Facts(lineage=lineage_of(update)))
+    await archive.save(
+        Document("a.ipynb", "notebook"), update, VersionMetadata(lineage=lineage_of(update))
+    )
 
     await archive.publish("a.ipynb")
 

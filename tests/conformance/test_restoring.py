@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Facts, Version
+from bookstore_y.archive.version import Version, VersionMetadata
 from bookstore_y.errors import (
     AccessDenied,
     DocumentNotFound,
@@ -58,7 +58,7 @@ async def room(archive: Archive, document: Document, content: Any) -> str:
     """A checkpoint of a new document that says this."""
     assert document.type is not None
     update = typed_doc(document.type, content).get_update()
-    saved = await archive.save(document, update, Facts(lineage=lineage_of(update)))
+    saved = await archive.save(document, update, VersionMetadata(lineage=lineage_of(update)))
     return saved.version_id
 
 

@@ -23,7 +23,7 @@ from tornado.web import HTTPError
 from traitlets.config import Config
 
 from bookstore_y import Archive, S3Checkpoints
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
 from bookstore_y.keys import Document
@@ -273,7 +273,9 @@ async def test_a_version_of_another_file_is_not_found(people: Files, files: Save
 
 async def test_a_snapshot_is_no_checkpoint(people: Files, archive: Archive) -> None:
     await people.written(TEXT, "words")
-    snapshot = await archive.save(Document(TEXT, "unicode"), Typist().type("typed"), Facts())
+    snapshot = await archive.save(
+        Document(TEXT, "unicode"), Typist().type("typed"), VersionMetadata()
+    )
     with pytest.raises(HTTPError) as refused:
         await people.forget(TEXT, snapshot.version_id)
     assert refused.value.status_code == 404

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
@@ -77,12 +77,14 @@ def _sound() -> bytes:
 async def _fill(path: str) -> None:
     made = Buffer(path)
     for document in (Document("a.ipynb", "notebook"), Document("b.txt", None)):
-        await made.add(made.new_id(), document, Facts("0" * 32, "version", "etag", "id", ["1"]))
+        await made.add(
+            made.new_id(), document, DocumentRecord("0" * 32, "version", "etag", "id", ["1"])
+        )
     for update in updates.seeds()[1:4]:
         _, durable = made.append(1, update, b"", time.time())
         if durable is not None:
             await durable
-    await made.set_base(1, updates.seeds()[-1], 0.0, Facts())
+    await made.set_base(1, updates.seeds()[-1], 0.0, DocumentRecord())
     made.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bookstore_y.archive.version import Facts, former_path
+from bookstore_y.archive.version import VersionMetadata, former_path
 from bookstore_y.errors import InvalidPath
 from bookstore_y.keys import MAX_KEY_BYTES, Document, document_of, snapshot_key
 
@@ -16,7 +16,7 @@ def metadata(data: bytes) -> None:
     pairs = (line.partition("=") for line in data.decode("utf-8", "surrogateescape").splitlines())
     given = {name: value for name, _, value in pairs}
     with only():
-        facts = Facts.from_metadata(given)
+        facts = VersionMetadata.from_metadata(given)
         hold(facts.updates >= 0, "a negative number of updates")
         source = former_path(facts.origin)
     if source is not None:
@@ -38,7 +38,7 @@ def key(data: bytes) -> None:
 
 def metadata_seeds() -> list[bytes]:
     """What this package writes, after a checkpoint and after renames, and a very large number."""
-    plain = Facts(
+    plain = VersionMetadata(
         "0" * 32, "parent", 7, ("Zoë", "a,b"), "checkpoint", "file", ("1", "2"), "id", "former"
     )
     written = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.ydoc.snapshot import lineage_of
 
 from ..support import Typist
@@ -27,7 +27,7 @@ def test_what_others_know_of_a_file_is_learned(
     ours: str, theirs: tuple[str, list[str]], known: tuple[str, list[str]]
 ) -> None:
     """Last stays what the file was last on this disk."""
-    facts = Facts(file_id="here" if ours else "", file_hashes=list(ours))
+    facts = DocumentRecord(file_id="here" if ours else "", file_hashes=list(ours))
     facts.learn_of_file(*theirs)
     assert (facts.file_id, facts.file_hashes) == known
 
@@ -39,7 +39,7 @@ async def test_a_save_that_another_file_knows_of_is_not_forgotten(
     update = Typist().type("saved")
     for name, hashes in ((str(path), ["h1"]), (f"{path}-2", ["h1", "h2"])):
         with closing(Buffer(name)) as buffer:
-            facts = Facts(lineage=lineage_of(update), file_id="disk", file_hashes=hashes)
+            facts = DocumentRecord(lineage=lineage_of(update), file_id="disk", file_hashes=hashes)
             document = buffer.new_id()
             await buffer.add(document, NOTES, facts)
             _, durable = buffer.append(document, update, b"", 1.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.ydoc.snapshot import lineage_of
@@ -138,7 +138,7 @@ async def test_two_histories_in_two_files_are_both_archived_the_newer_last(
         update = Typist().type(words)
         with closing(Buffer(base.new_file())) as buffer:
             document = buffer.new_id()
-            await buffer.add(document, NOTES, Facts(lineage=lineage_of(update)))
+            await buffer.add(document, NOTES, DocumentRecord(lineage=lineage_of(update)))
             _, durable = buffer.append(document, update, b"", 1.0 + number)
             assert durable is not None
             await durable
@@ -155,7 +155,7 @@ async def test_a_file_that_is_in_use_is_left_to_its_process(
 ) -> None:
     path = Recovery(settings, BufferOptions(recovery_dir=str(directory))).new_file()
     with closing(Buffer(path)) as buffer:
-        await buffer.add(buffer.new_id(), NOTES, Facts())
+        await buffer.add(buffer.new_id(), NOTES, DocumentRecord())
         async with server() as archive:
             assert archive.status()["documents"] == 0
 

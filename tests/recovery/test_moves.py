@@ -24,14 +24,14 @@ from .common import NOTES, QUIET, Server, all_texts, files, type_into
 
 _CRASH = """
 import asyncio, os, sys
-from bookstore_y.buffer.database import Buffer, Facts
+from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.keys import Document
 
 async def main():
     buffer = Buffer(sys.argv[1])
     ids = [buffer.new_id() for name in sys.argv[2:]]
     for number, name in zip(ids, sys.argv[2:]):
-        await buffer.add(number, Document(name), Facts())
+        await buffer.add(number, Document(name), DocumentRecord())
     update = bytes.fromhex(sys.stdin.read())
     for number in ids:
         await buffer.append(number, update, b"", 1.0)[1]

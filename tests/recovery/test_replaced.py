@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import Facts, Replaced
+from bookstore_y.buffer.database import DocumentRecord, Replaced
 from bookstore_y.keys import Document
 
 from ..support import Outage, Typist
@@ -99,7 +99,9 @@ async def test_the_log_names_the_version_that_a_file_replaced(
 
 
 def test_what_is_not_known_of_replaced_states_is_ignored() -> None:
-    kept = Facts(replaced=[Replaced(3), Replaced(7, by_file=True)])
-    assert Facts.from_json(kept.to_json()) == kept
-    assert Facts.from_json('{"replaced":[[3],["a",true],5,[9,false]]}').replaced == [Replaced(9)]
-    assert Facts.from_json("{}").replaced == []
+    kept = DocumentRecord(replaced=[Replaced(3), Replaced(7, by_file=True)])
+    assert DocumentRecord.from_json(kept.to_json()) == kept
+    assert DocumentRecord.from_json('{"replaced":[[3],["a",true],5,[9,false]]}').replaced == [
+        Replaced(9)
+    ]
+    assert DocumentRecord.from_json("{}").replaced == []

@@ -9,7 +9,7 @@ import pytest
 from pycrdt import Array, Doc
 
 from bookstore_y import Archive, BookstoreSettings
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.stress import marks
 from bookstore_y.stress.bucket_copies import load, trace
@@ -32,7 +32,7 @@ async def a_version(settings: BookstoreSettings, *sources: str) -> str:
     async with Archive(settings) as archive:
         key = archive.key(Document(PATH, "notebook"))
         await archive.bucket.delete(key)
-        saved = await archive.save(Document(PATH, "notebook"), doc.get_update(), Facts())
+        saved = await archive.save(Document(PATH, "notebook"), doc.get_update(), VersionMetadata())
         return saved.version_id
 
 

@@ -19,7 +19,7 @@ from pycrdt import Doc, Text
 from bookstore_y import Archive, BookstoreError, BookstoreSettings
 from bookstore_y.archive.current_files import CurrentFiles
 from bookstore_y.archive.file_reader import FileReader
-from bookstore_y.archive.version import Facts
+from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.jupyter.bringing_back import Found, Source
 from bookstore_y.jupyter.files import Files
@@ -251,7 +251,7 @@ async def test_a_snapshot_that_is_newer_than_the_save_is_what_comes_back(
     doc: Doc[Any] = Doc()
     doc["source"] = Text("typed")
     for path in ("notes.txt", "other.txt"):
-        await archive.save(Document(path, "file"), doc.get_update(), Facts(lineage="one"))
+        await archive.save(Document(path, "file"), doc.get_update(), VersionMetadata(lineage="one"))
     await asyncio.sleep(1.1)  # S3 tells time in seconds
     await save(archive, other_txt=b"saved later")
     async with server() as here:
