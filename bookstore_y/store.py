@@ -21,7 +21,7 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .aio import require_asyncio
 from .archive.version import Version, reset_of
-from .buffer.database import FILE_HASHES, MEMORY, Held
+from .buffer.database import FILE_HASHES, MEMORY, BufferedDocument
 from .buffer.recovery import BufferOptions
 from .errors import (
     BookstoreError,
@@ -488,7 +488,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 self._ready = True
             if self._awaited is None:
                 raise
-            held = Held(None, [], 0)
+            held = BufferedDocument(None, [], 0)
         except BookstoreError as error:
             if self._rtc is None:
                 raise
@@ -515,7 +515,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._live not in entry.live:
             entry.live.append(self._live)
 
-    async def _held(self) -> Held:
+    async def _held(self) -> BufferedDocument:
         checkpointer, entry = self._opened()
         try:
             return await checkpointer.load(entry)

@@ -116,7 +116,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Held:
+class BufferedDocument:
     """All that the buffer holds of one document, as of one moment."""
 
     base: Row | None
@@ -131,9 +131,11 @@ class Held:
     def empty(self) -> bool:
         return self.base is None and not self.rows
 
-    def until(self, seq: int) -> Held:
+    def until(self, seq: int) -> BufferedDocument:
         """What was held up to a sequence number."""
-        return Held(self.base, [row for row in self.rows if row.seq <= seq], self.persisted)
+        return BufferedDocument(
+            self.base, [row for row in self.rows if row.seq <= seq], self.persisted
+        )
 
     def updates(self) -> list[bytes]:
         """Every update held, oldest first, the base before them."""
@@ -142,7 +144,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Waiting(Held):
+class PendingUpdates(BufferedDocument):
     """What is pending of one document, with how much is held besides its base."""
 
     count: int
@@ -450,11 +452,11 @@ class Buffer:
 
     # -- reading -------------------------------------------------------------------------------
 
-    async def read(self, document: int, *, base: bool = True) -> Held:
+    async def read(self, document: int, *, base: bool = True) -> BufferedDocument:
         """All that is held of one document, or all but its base. Sees every `append` that
         returned before."""
 
-        def run(db: sqlite3.Connection) -> Held:
+        def run(db: sqlite3.Connection) -> BufferedDocument:
             found = db.execute(
                 "SELECT 0, data, metadata, timestamp FROM bases WHERE document = ? AND ?",
                 (document, base),
@@ -467,7 +469,7 @@ class Buffer:
             persisted = db.execute(
                 "SELECT persisted FROM documents WHERE id = ?", (document,)
             ).fetchone()
-            return Held(
+            return BufferedDocument(
                 Row(*found) if found else None,
                 [Row(*row) for row in rows],
                 persisted[0] if persisted else 0,
@@ -475,10 +477,10 @@ class Buffer:
 
         return await self._run(run)
 
-    async def read_pending(self, document: int) -> Waiting:
+    async def read_pending(self, document: int) -> PendingUpdates:
         """What is pending of one document. Sees every `append` that returned before."""
 
-        def run(db: sqlite3.Connection) -> Waiting:
+        def run(db: sqlite3.Connection) -> PendingUpdates:
             persisted, count, size = db.execute(
                 "SELECT persisted, count(seq), coalesce(sum(length(data)), 0) FROM documents "
                 "LEFT JOIN updates ON documents.id = document WHERE id = ?",
@@ -489,7 +491,7 @@ class Buffer:
                 "AND seq > ? ORDER BY seq",
                 (document, persisted or 0),
             )
-            return Waiting(None, [Row(*row) for row in rows], persisted or 0, count, size)
+            return PendingUpdates(None, [Row(*row) for row in rows], persisted or 0, count, size)
 
         return await self._run(run)
 

@@ -26,7 +26,7 @@ from ..archive.version import (
 )
 from ..buffer.database import (
     LARGEST_DOCUMENT,
-    Held,
+    BufferedDocument,
     Replaced,
     Row,
 )
@@ -163,7 +163,7 @@ class BucketSync:
         return True, saved
 
     async def _note(
-        self, entry: DocumentState, held: Held, saved: Saved | None, fence: int | None
+        self, entry: DocumentState, held: BufferedDocument, saved: Saved | None, fence: int | None
     ) -> None:
         cp = self._checkpointer
         pending = held.pending
@@ -256,7 +256,9 @@ class BucketSync:
         if _are_too_many(count, size, entry.policy):
             self._checkpointer.spawn(self.fold(entry))  # when what is under way is done
 
-    async def _of_live(self, entry: DocumentState) -> tuple[Covering, Held, Squashed] | None:
+    async def _of_live(
+        self, entry: DocumentState
+    ) -> tuple[Covering, BufferedDocument, Squashed] | None:
         """What is pending, from a live document, which spares decoding what is archived. None if
         there is none that has it all."""
         if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
@@ -283,7 +285,9 @@ class BucketSync:
             return None
         return Covering(live, after, mark), held, replace(squashed, edited=edited)
 
-    async def _squash(self, entry: DocumentState, fence: int | None) -> tuple[None, Held, Squashed]:
+    async def _squash(
+        self, entry: DocumentState, fence: int | None
+    ) -> tuple[None, BufferedDocument, Squashed]:
         """Squash what is held, up to the fence, after setting aside what cannot be."""
         cp = self._checkpointer
         while True:
@@ -321,7 +325,7 @@ class BucketSync:
     async def _save(
         self,
         entry: DocumentState,
-        held: Held,
+        held: BufferedDocument,
         squashed: Squashed,
         authors: set[str],
         origin: str,
@@ -363,7 +367,9 @@ class BucketSync:
         entry.looked_at = time.monotonic()
         return saved
 
-    async def ask(self, entry: DocumentState, held: Held, follow: bool = True) -> Held:
+    async def ask(
+        self, entry: DocumentState, held: BufferedDocument, follow: bool = True
+    ) -> BufferedDocument:
         """Have the buffer hold what the bucket has of a document."""
         held, taking_in = await self.find(entry, held, follow)
         if taking_in is not None:
@@ -371,8 +377,8 @@ class BucketSync:
         return held
 
     async def find(
-        self, entry: DocumentState, held: Held, follow: bool = True
-    ) -> tuple[Held, Callable[[], Coroutine[Any, Any, None]] | None]:
+        self, entry: DocumentState, held: BufferedDocument, follow: bool = True
+    ) -> tuple[BufferedDocument, Callable[[], Coroutine[Any, Any, None]] | None]:
         """All that the buffer and the bucket have of a document; and what is to be done, with the
         entry's lock held, for the buffer to hold all of it, where it does not."""
         cp = self._checkpointer
@@ -438,7 +444,9 @@ class BucketSync:
         entry.asked = True
         return True
 
-    async def _newer(self, entry: DocumentState, held: Held, follow: bool) -> Snapshot | None:
+    async def _newer(
+        self, entry: DocumentState, held: BufferedDocument, follow: bool
+    ) -> Snapshot | None:
         """The current version; None if the buffer holds it. Raises like `Archive.load_snapshot`."""
         cp = self._checkpointer
         while True:
@@ -602,7 +610,7 @@ def _watch(type: str | None) -> Watch | None:
     return watch
 
 
-def is_whole(entry: DocumentState, held: Held) -> bool:
+def is_whole(entry: DocumentState, held: BufferedDocument) -> bool:
     """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
     the bucket never had any of."""
     begun_here = entry.facts.whole or not entry.facts.version_id

@@ -29,8 +29,8 @@ from ..archive.archive import Archive
 from ..archive.version import Saved
 from ..buffer.database import (
     Buffer,
+    BufferedDocument,
     DocumentRecord,
-    Held,
     Replaced,
 )
 from ..buffer.pending_file import Journal
@@ -383,7 +383,7 @@ class Checkpointer:
         if not durable.cancelled() and durable.exception() is not None:
             self.count_persisted(entry, 1, size)  # its writer was told that it is not kept
 
-    async def load(self, entry: DocumentState) -> Held:
+    async def load(self, entry: DocumentState) -> BufferedDocument:
         """All that is known of a document: from the buffer, with what the bucket has besides.
 
         Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing; and
@@ -401,7 +401,7 @@ class Checkpointer:
             )
         return held
 
-    async def _find(self, entry: DocumentState) -> Held:
+    async def _find(self, entry: DocumentState) -> BufferedDocument:
         with contextlib.ExitStack() as locked:
             await entry.lock.acquire()
             locked.callback(entry.lock.release)
