@@ -15,7 +15,7 @@ from pycrdt import Array, Doc, Map, Text, merge_updates
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge, SnapshotError
 from bookstore_y.ydoc.snapshot import (
     EMPTY_UPDATE,
-    Footprint,
+    StateSummary,
     advance,
     check,
     compress,
@@ -522,7 +522,7 @@ def test_a_state_vector_and_deletions_are_read_to_their_ends() -> None:
     assert sound.same(sound)
     for state, deletions in ((b"\0\0", b"\0\0"), (b"\0", b"\0\0\0"), (b"", b""), (b"\1", b"\0\0")):
         with pytest.raises(CorruptSnapshot):
-            sound.same(Footprint(state, deletions))
+            sound.same(StateSummary(state, deletions))
 
 
 def test_a_row_of_zeros_is_set_aside_and_not_taken_for_an_edit() -> None:

@@ -43,8 +43,8 @@ from ..errors import (
 )
 from ..ydoc.snapshot import (
     EMPTY_UPDATE,
-    Footprint,
     Squashed,
+    StateSummary,
     Watch,
     advance,
     condense,
@@ -199,7 +199,7 @@ class BucketSync:
             self._checkpointer.append(entry, update, b"", time.time())
             self._deliver(entry, [update])
 
-    async def _covering(self, entry: DocumentState, archived: Footprint) -> Covering | None:
+    async def _covering(self, entry: DocumentState, archived: StateSummary) -> Covering | None:
         """A live document that has all of what was archived."""
         for live in entry.live:
             if not live.is_ready():
@@ -298,7 +298,7 @@ class BucketSync:
             known = [row.data for row in held.rows if row.seq <= held.persisted]
             pending = [row.data for row in held.pending]
             if not pending:
-                nothing = Footprint(entry.state, EMPTY_UPDATE)
+                nothing = StateSummary(entry.state, EMPTY_UPDATE)
                 return None, held, Squashed(EMPTY_UPDATE, nothing, changed=False)
             try:
                 watch = _watch(entry.document.type)

@@ -9,7 +9,7 @@ from typing import Any
 from pycrdt import Doc
 
 from ..ydoc.edits import Edits, Mark
-from ..ydoc.snapshot import Footprint, footprint_of, update_of
+from ..ydoc.snapshot import StateSummary, footprint_of, update_of
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class Live:
         """All of it, as one update. Raises `CorruptSnapshot` where it cannot be encoded."""
         return update_of(self.ydoc)
 
-    def footprint(self) -> Footprint:
+    def footprint(self) -> StateSummary:
         """What it has seen. Raises `CorruptSnapshot` likewise."""
         return footprint_of(self.ydoc)
 
@@ -48,7 +48,7 @@ class Covering:
     """A live document that has all that is persisted of it, and will have: it only grows."""
 
     live: Live
-    footprint: Footprint
+    footprint: StateSummary
     """Of what is persisted."""
     mark: Mark | None
     """When the live document had nothing else; None if it is not known."""

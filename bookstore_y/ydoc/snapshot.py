@@ -25,7 +25,7 @@ EMPTY_STATE = b"\x00"
 
 
 @dataclass(frozen=True)
-class Footprint:
+class StateSummary:
     """What a document has seen: Yjs calls it a snapshot, and documents of equal ones are equal.
 
     Their encodings may differ all the same, since they list clients, and split ranges, in no fixed
@@ -37,7 +37,7 @@ class Footprint:
     deletions: bytes
     """The deletions, as an update without structs."""
 
-    def same(self, other: Footprint) -> bool:
+    def same(self, other: StateSummary) -> bool:
         """Whether both are of equal documents."""
         if self == other:
             return True
@@ -45,7 +45,7 @@ class Footprint:
         clocks = [{c: n for c, n in _clocks(each.state) if n} for each in (self, other)]
         return clocks[0] == clocks[1] and _ranges(self.deletions) == _ranges(other.deletions)
 
-    def covers(self, other: Footprint) -> bool:
+    def covers(self, other: StateSummary) -> bool:
         """Whether a document of this footprint has all that one of the other has."""
         clocks = dict(_clocks(self.state))
         if any(clocks.get(client, 0) < clock for client, clock in _clocks(other.state)):
@@ -59,7 +59,7 @@ class Squashed:
 
     update: bytes
     """The whole document, as one update."""
-    footprint: Footprint
+    footprint: StateSummary
     changed: bool
     """Whether the pending updates added anything to the persisted ones."""
     complete: bool = True
@@ -107,7 +107,7 @@ def _always() -> bool:
 
 
 def grown(
-    before: Footprint, after: Footprint, whole: bytes, pending: Sequence[bytes]
+    before: StateSummary, after: StateSummary, whole: bytes, pending: Sequence[bytes]
 ) -> Squashed | None:
     """What `advance` would make, from a live document that has applied all that is persisted.
 
@@ -203,10 +203,10 @@ def update_of(doc: pycrdt.Doc[Any], state: bytes = b"\x00") -> bytes:
         return doc.get_update(state)
 
 
-def footprint_of(doc: pycrdt.Doc[Any]) -> Footprint:
+def footprint_of(doc: pycrdt.Doc[Any]) -> StateSummary:
     """What a live document has seen. Raises like `update_of`."""
     state = doc.get_state()
-    return Footprint(state, update_of(doc, state))
+    return StateSummary(state, update_of(doc, state))
 
 
 Ranges = dict[int, list[tuple[int, int]]]
