@@ -113,8 +113,8 @@ def all_archived(server: Checkpointer) -> Callable[[], bool]:
 async def renamed(server: Checkpointer, *names: tuple[str, str]) -> None:
     """Follow renames to their end."""
     for source, target in names:
-        await server.moves.rename(source, target)
-    await until(lambda: not server.moves.waiting, "the bucket to follow")
+        await server.path_changes.rename(source, target)
+    await until(lambda: not server.path_changes.waiting, "the bucket to follow")
 
 
 async def test_a_rename_while_a_checkpoint_asks_takes_nothing_from_the_document(
@@ -165,8 +165,8 @@ async def _deleted_elsewhere(server: Checkpointer, s3: S3Server, bucket: str) ->
 
 
 async def _deleted_here(server: Checkpointer, s3: S3Server, bucket: str) -> None:
-    await server.moves.delete(PATH)
-    await until(lambda: not server.moves.waiting, "the bucket to follow")
+    await server.path_changes.delete(PATH)
+    await until(lambda: not server.path_changes.waiting, "the bucket to follow")
 
 
 @pytest.mark.parametrize("delete", [_deleted_elsewhere, _deleted_here])
@@ -262,15 +262,15 @@ async def test_a_rename_that_meets_what_is_gone_is_no_answer_about_a_document(
         await store.write(Typist().type("moved"))
     with monkeypatch.context() as patch:
         patch.setattr(Archive, "take_over", pruned)
-        await server.moves.rename("moved.txt", "renamed.txt")
+        await server.path_changes.rename("moved.txt", "renamed.txt")
         async with S3YStore(PATH, config=config) as store:
             assert str(await opened(store)) == "one"
         async with S3YStore("renamed.txt", config=config) as store:
             assert str(await opened(store)) == "moved"
-        (change,) = server.moves.listed()
+        (change,) = server.path_changes.listed()
         assert "tried again" in change["reason"]
-    await server.moves.try_again()
-    assert not server.moves.waiting
+    await server.path_changes.try_again()
+    assert not server.path_changes.waiting
 
 
 async def test_what_another_server_made_meanwhile_is_found_by_who_opens_it_next(

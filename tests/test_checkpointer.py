@@ -731,7 +731,7 @@ async def test_an_open_document_is_renamed(archive: Checkpointer, reader: Reader
     await notes.checkpoint()
     notes.type("two ")
 
-    await archive.moves.rename("notes.ipynb", "moved.ipynb")
+    await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
     assert notes.entry.document == new
     await until(says(reader, "", NOTES), "the old key is gone")
     notes.type("three")
@@ -755,7 +755,7 @@ async def test_a_closed_document_is_renamed(archive: Checkpointer, reader: Reade
     await until(says(reader, "closed"), "it is written")
     await archive.forget(NOTES)
 
-    await archive.moves.rename("notes.ipynb", "moved.ipynb")
+    await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
 
     await until(says(reader, "closed", new), "the bucket follows")
     await until(says(reader, "", NOTES), "the old key is gone")
@@ -776,7 +776,7 @@ async def test_a_directory_is_renamed_with_open_and_closed_documents(
             archive.close(one.entry)
             await archive.forget(document)
 
-    await archive.moves.rename("old", "new")
+    await archive.path_changes.rename("old", "new")
     assert await archive.flush(15) == {}
 
     for document in inside:
@@ -800,8 +800,8 @@ async def test_a_rename_is_followed_when_the_bucket_is_back(
     outage.begin()
     if state == "pending":
         notes.type("two")
-    await archive.moves.rename("notes.ipynb", "b.ipynb")
-    await archive.moves.rename("b.ipynb", "c.ipynb")
+    await archive.path_changes.rename("notes.ipynb", "b.ipynb")
+    await archive.path_changes.rename("b.ipynb", "c.ipynb")
     await until(lambda: outage.refused > 2, "several tries")
     assert archive.status()["status"] == "retrying"
     again = await opened(archive, QUIET, new)
@@ -827,7 +827,7 @@ async def test_a_rename_waits_in_the_file_for_the_next_start(
         notes.type("renamed")
         await notes.checkpoint()
         outage.begin()
-        await archive.moves.rename("notes.ipynb", "moved.ipynb")
+        await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
     outage.end()
     async with Checkpointer(settings, BufferOptions(path)):
         await until(
@@ -846,7 +846,7 @@ async def test_a_rename_onto_a_document_with_pending_updates_loses_neither(
     outage.begin()
     archive.close(other.entry)
 
-    await archive.moves.rename("notes.ipynb", "other.ipynb")
+    await archive.path_changes.rename("notes.ipynb", "other.ipynb")
     outage.end()
     await archive.flush(15)
 
@@ -868,7 +868,7 @@ async def test_a_checkpoint_beside_a_rename_writes_nothing_too_early(
     notes.type("two")
 
     await asyncio.gather(
-        archive.moves.rename("notes.ipynb", "moved.ipynb"), archive.checkpoint(notes.entry)
+        archive.path_changes.rename("notes.ipynb", "moved.ipynb"), archive.checkpoint(notes.entry)
     )
     assert await archive.flush(15) == {}
 
@@ -890,7 +890,7 @@ async def test_a_directory_whose_documents_are_being_written_moves_whole(
         gate = Gate(patch)
         writing = asyncio.create_task(second.checkpoint())
         await gate.reached.wait()
-        renaming = asyncio.create_task(archive.moves.rename("old", "new"))
+        renaming = asyncio.create_task(archive.path_changes.rename("old", "new"))
         await until(lambda: first.entry.document.path == "new/a.txt" or renaming.done(), "it moves")
         early = asyncio.create_task(first.checkpoint())
         await asyncio.sleep(0.05)
@@ -913,7 +913,7 @@ async def test_a_rename_hides_nothing_that_another_writer_added(
         await notes.checkpoint()
         await _written_elsewhere(config, tmp_path, "theirs ")
 
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         assert await archive.flush(15) == {}
         notes.type("ours again ")
         await notes.checkpoint()
@@ -944,9 +944,9 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
         await notes.checkpoint()
         await opened(slow, QUIET, document)
         monkeypatch.setattr(Saving, "save", slowly)
-        await slow.moves.rename("notes", "moved")
+        await slow.path_changes.rename("notes", "moved")
         await asyncio.wait_for(copying.wait(), 15)
-        await fast.moves.rename("notes", "moved")
+        await fast.path_changes.rename("notes", "moved")
         notes.type("after")
         assert await fast.flush(15) == {}
         go_on.set()

@@ -118,7 +118,7 @@ class Server:
         async with checkpointer:
             if closed:
                 await self.close()
-            await checkpointer.moves.delete(path)
+            await checkpointer.path_changes.delete(path)
             assert await checkpointer.flush(STEP_SECONDS) == {}
             if not closed:
                 await self.close()
@@ -152,7 +152,7 @@ class Server:
         if self.store is None:
             return [update for file in self.disk.rglob("*.db") for update in _updates_in(file)]
         checkpointer = self.checkpointer
-        entries = [*checkpointer.entries.values(), *checkpointer.moves.displaced]
+        entries = [*checkpointer.entries.values(), *checkpointer.path_changes.displaced]
         held = [await checkpointer.buffer.read(each.id) for each in entries if not each.deleted]
         return [update for each in held for update in each.updates()]
 
@@ -346,7 +346,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
         def _has_refused(self) -> bool:
             """Whether a rename has not been followed, of which the other server may know."""
             running = [server for server in self.servers if server.store is not None]
-            return any(server.checkpointer.moves.waiting for server in running)
+            return any(server.checkpointer.path_changes.waiting for server in running)
 
         def _is_worth_deleting(self) -> bool:
             return len(self.acknowledged.words) > 5
@@ -431,7 +431,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             world.refusals.of()
             for server in self.servers:
                 if server.store is not None:
-                    world.run(server.checkpointer.moves.try_again())
+                    world.run(server.checkpointer.path_changes.try_again())
 
         @rule()
         def loses_an_answer(self) -> None:
@@ -443,7 +443,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             source, self.path = self.path, f"{self.paths[0]}-{len(self.paths)}"
             self.paths.append(self.path)
             for server in self.servers:
-                world.run(server.checkpointer.moves.rename(source, self.path))
+                world.run(server.checkpointer.path_changes.rename(source, self.path))
 
         @precondition(lambda self: not self.down)
         @rule(
@@ -514,7 +514,7 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
                     if server.store is None:
                         world.run(server.open(self.path))
                 for server in self.servers:
-                    assert world.run(server.checkpointer.moves.try_again()) == []
+                    assert world.run(server.checkpointer.path_changes.try_again()) == []
                 for server in self.servers:
                     assert world.run(server.checkpointer.flush(STEP_SECONDS)) == {}
                 self.acknowledged.is_all_in(world.archived(self.path))

@@ -189,7 +189,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         extension = self._extension()
         if extension is None or extension.checkpointer is None:
             return path
-        moves = extension.checkpointer.moves
+        moves = extension.checkpointer.path_changes
         if not self._blocking:
             try:
                 await moves.follow(path)

@@ -135,9 +135,9 @@ class Documents:
         checkpointer = self.running()
         if await self.files.exists(path):
             checkpointer.name_taken(path)
-        await checkpointer.moves.follow(path)
-        if checkpointer.moves.saves is not None:
-            await checkpointer.moves.saves.settle(path)
+        await checkpointer.path_changes.follow(path)
+        if checkpointer.path_changes.saves is not None:
+            await checkpointer.path_changes.saves.settle(path)
         for document in self.buffered(path):
             await checkpointer.settle(document)
 
@@ -152,8 +152,8 @@ class Documents:
             files=CurrentFiles(bucket, settings),
             reader=FileReader(bucket, settings),
             settle=self.settle,
-            now_at=lambda path: checkpointer.moves.now_at(path),
-            archived_at=lambda path: checkpointer.moves.archived_at(path),
+            now_at=lambda path: checkpointer.path_changes.now_at(path),
+            archived_at=lambda path: checkpointer.path_changes.archived_at(path),
             away=lambda: checkpointer.health.error,
             note=checkpointer.health.note,
         )
@@ -374,8 +374,8 @@ class Documents:
         self, document: Document, since: datetime, file_id: str
     ) -> Document | None:
         checkpointer = self.running()
-        await checkpointer.moves.follow(document.path)
-        went = checkpointer.moves.went(document, since)
+        await checkpointer.path_changes.follow(document.path)
+        went = checkpointer.path_changes.went(document, since)
         if went != document:  # the bucket refuses to follow that
             return went
         return await checkpointer.archive.whereabouts(document, since, file_id)
@@ -387,7 +387,7 @@ class Documents:
         if self.workspace.has_had(path) or not self.settings.s3_bucket:
             return False
         await self.settle(path)
-        if checkpointer.moves.archived_at(path) != path:
+        if checkpointer.path_changes.archived_at(path) != path:
             return False
         places = Places(checkpointer.archive.bucket, self.settings)
         return not await places.of(path, ("snapshot", "save"), limit=1)

@@ -131,7 +131,7 @@ class BookstoreExtension(ExtensionApp):
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
         self.saves = Saves(checkpointer, manager.archive_min_interval if manager else 0.0)
-        checkpointer.moves.saves = self.saves
+        checkpointer.path_changes.saves = self.saves
         if manager is not None:
             manager.archiver = Archiver(self.saves, self._in_rooms)
 
@@ -168,7 +168,7 @@ class BookstoreExtension(ExtensionApp):
         if action == "save":
             self.documents.saved(path)
         elif action in ("delete", "rename") and self.checkpointer is not None:
-            moves = self.checkpointer.moves
+            moves = self.checkpointer.path_changes
             try:
                 if action == "delete":
                     await moves.delete(path)

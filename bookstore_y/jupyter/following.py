@@ -95,8 +95,8 @@ class Following:
         entry = checkpointer.entries.get(there)
         if entry is not None:
             return entry.facts.file_id == file_id
-        await checkpointer.moves.follow(source)
-        await checkpointer.moves.follow(document.path)
+        await checkpointer.path_changes.follow(source)
+        await checkpointer.path_changes.follow(document.path)
         if await checkpointer.archive.current(document) is not None:
             return False
         current = await checkpointer.archive.current(there)
@@ -109,7 +109,7 @@ class Following:
         checkpointer.log.info(
             "%s is at %s now, as its file id tells; the archive follows.", source, target
         )
-        await checkpointer.moves.rename(source, target)
+        await checkpointer.path_changes.rename(source, target)
 
 
 def _without_common_end(source: str, target: str) -> tuple[str, str]:

@@ -49,7 +49,7 @@ async def undelete(documents: Documents, path: str) -> list[Version]:
     checkpointer = documents.running()
     archive = checkpointer.archive
     versions = await archive.undelete(path)
-    await checkpointer.moves.withdraw(path)  # or it would be deleted after all
+    await checkpointer.path_changes.withdraw(path)  # or it would be deleted after all
     for document in documents.buffered(path):
         await checkpointer.forget(document)
     if not await documents.files.exists(path):
@@ -136,7 +136,9 @@ async def _restore_file(
     newest = await _newest(archive, path)
     await _check_file(documents, document, newest)
     version = await archive.restore(target if old.version.kind == "snapshot" else path, old)
-    await checkpointer.moves.withdraw(path)  # a deletion that the bucket refused is taken back
+    await checkpointer.path_changes.withdraw(
+        path
+    )  # a deletion that the bucket refused is taken back
     for known in documents.buffered(path):
         await checkpointer.forget(known)
     await documents.files.write(path, body_of(await archive.content(version)))

@@ -90,7 +90,7 @@ class BucketSync:
         saved: Saved | None = None
         while True:
             if follow:
-                await cp.moves.follow(entry.document.path)
+                await cp.path_changes.follow(entry.document.path)
             if not entry.pending or (follow and self.is_replaced(entry)):
                 return saved
             if replaced and entry.fence is None:
@@ -130,7 +130,7 @@ class BucketSync:
                 await cp.set_facts(entry)
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
-        moved = follow and cp.moves.holds_up(entry.document.path)
+        moved = follow and cp.path_changes.holds_up(entry.document.path)
         if moved or entry.fence != fence:
             return False, None
         authors, entry.authors = entry.authors, set()
@@ -337,8 +337,8 @@ class BucketSync:
             facts.lineage = lineage_of(held.updates()[0])
         spot = of_document(entry.document)
         # Without `follow` it is what a change is of, and not what takes its place.
-        replaced = cp.moves.replaced(spot) if follow and not facts.version_id else None
-        former = cp.moves.renamed_from(entry) if follow else None
+        replaced = cp.path_changes.replaced(spot) if follow and not facts.version_id else None
+        former = cp.path_changes.renamed_from(entry) if follow else None
         entry.putting = asyncio.Event()  # no other can be under way: `entry.writing` is held
         try:
             saved = await cp.archive.save(
@@ -362,8 +362,8 @@ class BucketSync:
             entry.putting = None
         facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
         facts.noted = False
-        if follow and cp.moves.waiting:
-            await cp.moves.wrote(spot, entry, held.pending[-1].seq)
+        if follow and cp.path_changes.waiting:
+            await cp.path_changes.wrote(spot, entry, held.pending[-1].seq)
         entry.looked_at = time.monotonic()
         return saved
 
@@ -436,7 +436,7 @@ class BucketSync:
         cannot be read: all of it is archived anew then."""
         version_id = entry.facts.version_id
         away = isinstance(error, (BucketUnavailable, ConfigurationError))
-        if away or self._checkpointer.moves.renamed_from(entry) is None:
+        if away or self._checkpointer.path_changes.renamed_from(entry) is None:
             return False
         if not self._take_whole(entry):
             return False
@@ -451,9 +451,9 @@ class BucketSync:
         cp = self._checkpointer
         while True:
             if follow:
-                await cp.moves.follow(entry.document.path)
+                await cp.path_changes.follow(entry.document.path)
             document, known, renames = entry.document, entry.facts.version_id, entry.renames
-            places = cp.moves.whereabouts(document) if follow else [Whereabouts(document)]
+            places = cp.path_changes.whereabouts(document) if follow else [Whereabouts(document)]
             try:
                 if held.base and known and await finding.is_current(cp.archive, places, known):
                     return None
@@ -565,7 +565,7 @@ class BucketSync:
             if not entry.live:
                 return
             try:
-                places = cp.moves.whereabouts(entry.document)
+                places = cp.path_changes.whereabouts(entry.document)
                 if known and not await finding.is_current(cp.archive, places, known):
                     await self.ask(entry, await cp.buffer.read(entry.id))
                 if not entry.attempts and entry.error is not None:  # it was this that had failed

@@ -51,7 +51,7 @@ from .bucket_sync import BucketSync, is_whole
 from .document import DocumentState, Policy
 from .health import Health
 from .memory_limiter import Pressure
-from .path_changes import Moves
+from .path_changes import PathChanges
 
 State = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Checkpointer:
         self.recovery = Recovery(settings, options)
         self.health = Health(self.archive.check, self.spawn, self._bucket_is_back)
         self.health.changed = self.changed
-        self.moves = Moves(self)
+        self.path_changes = PathChanges(self)
         self.sync = BucketSync(self)
         self.pressure = Pressure(self, options.limit)
         self.log = logging.getLogger("bookstore_y.checkpointer")
@@ -156,7 +156,7 @@ class Checkpointer:
                             self.spawn(self._evict(entry))
                         else:
                             self._arm(entry)
-                    self.moves.retry()
+                    self.path_changes.retry()
                     self.release()
         except BaseException:
             self._users -= 1
@@ -206,7 +206,7 @@ class Checkpointer:
         stack, self._stack = self._stack, None
         if stack is not None:
             await stack.aclose()
-        kept = [*self.entries.values(), *self.moves.displaced]
+        kept = [*self.entries.values(), *self.path_changes.displaced]
         for entry in kept:
             entry.running = False  # also where its task was cancelled before it began
         if self._buffer is None:
@@ -226,7 +226,7 @@ class Checkpointer:
                 )
                 return  # the buffer is the only place; whoever opens it next finds it as it is
         self.entries.clear()
-        self.moves = Moves(self)
+        self.path_changes = PathChanges(self)
         buffer, self._buffer = self._buffer, None
         _open.discard(self)
         self.journal.close()
@@ -239,8 +239,8 @@ class Checkpointer:
 
     def _unarchived(self) -> bool:
         """Whether there is anything that the bucket does not have."""
-        kept = [*self.entries.values(), *self.moves.displaced]
-        if self.moves.waiting or any(entry.pending for entry in kept):
+        kept = [*self.entries.values(), *self.path_changes.displaced]
+        if self.path_changes.waiting or any(entry.pending for entry in kept):
             return True
         return self.buffer.has_pending()
 
@@ -289,7 +289,7 @@ class Checkpointer:
         """
         if self.buffer.durable:
             return
-        if self.moves.waiting:  # which takes the whole buffer to follow
+        if self.path_changes.waiting:  # which takes the whole buffer to follow
             await self.keep()
             return
         pending = [
@@ -326,11 +326,11 @@ class Checkpointer:
             if former is not None and former.deleted and not former.pending:
                 self.spawn(self._evict(former))
             elif former is not None:
-                self.moves.displace(former)
+                self.path_changes.displace(former)
             self.entries[known.document] = entry
         for entry in self.entries.values():
             entry.deleted = entry.deleted and not entry.pending  # an edit has brought it back
-        self.moves.recover()
+        self.path_changes.recover()
 
     # -- what stores call ----------------------------------------------------------------------
 
@@ -339,9 +339,9 @@ class Checkpointer:
         self.archive.key(document)  # raises InvalidPath while there is someone to tell
         entry = self.entries.get(document)
         if entry is None or entry.deleted:
-            if entry is not None and entry.users == 0 and not self.moves.dooms(entry):
-                self.moves.displace(entry)  # with edits from after its deletion
-                self.moves.retry()
+            if entry is not None and entry.users == 0 and not self.path_changes.dooms(entry):
+                self.path_changes.displace(entry)  # with edits from after its deletion
+                self.path_changes.retry()
             entry = DocumentState(self.buffer.new_id(), document, DocumentRecord(), policy)
             entry.last_activity = self._now()
             self.entries[document] = entry
@@ -436,7 +436,7 @@ class Checkpointer:
         """Take in what a closing room's document holds beyond `entry.state`."""
         if len(update) <= 2:
             return
-        if not (entry.deleted or entry in self.moves.displaced):
+        if not (entry.deleted or entry in self.path_changes.displaced):
             if entry.document not in self.entries:  # dropped, as the last of its stores had closed
                 self.entries[entry.document] = entry
                 self.spawn(self.buffer.add(entry.id, entry.document, entry.facts))
@@ -449,8 +449,8 @@ class Checkpointer:
         if self._closing or self._stack is None:
             return
         if entry.pending and entry.users == 0 and self.sync.is_replaced(entry):
-            self.moves.displace(entry)
-            self.moves.retry()
+            self.path_changes.displace(entry)
+            self.path_changes.retry()
         elif entry.pending:
             self._start(entry)
         elif entry.users == 0 and (entry.facts.deleted or entry.evicted):
@@ -717,7 +717,7 @@ class Checkpointer:
         self.changed()
 
     def _bucket_is_back(self) -> None:
-        self.moves.retry(now=True)
+        self.path_changes.retry(now=True)
         for entry in self.entries.values():
             if isinstance(entry.error, health.BUCKET_WIDE):
                 entry.retry_at = 0.0
@@ -772,8 +772,8 @@ class Checkpointer:
         """The state of the archive, of JSON types; times in seconds since the epoch."""
         pending = [entry for entry in self.entries.values() if entry.pending]
         failing = [entry for entry in self.entries.values() if entry.error is not None]
-        changes = self.moves.failing
-        saves = {} if self.moves.saves is None else self.moves.saves.status()
+        changes = self.path_changes.failing
+        saves = {} if self.path_changes.saves is None else self.path_changes.saves.status()
         error = self.health.error
         unanswered = self.archive.bucket.unanswered.since if self._stack is not None else None
         since = [
@@ -802,9 +802,9 @@ class Checkpointer:
             "pending_updates": sum(entry.pending for entry in pending),
             "pending_bytes": sum(entry.pending_bytes for entry in pending),
             "failing_documents": {str(entry.document): str(entry.error) for entry in failing},
-            "path_changes": self.moves.listed()[:LISTED],
-            "waiting_path_changes": self.moves.count,
-            "set_aside_path_changes": self.moves.set_aside,
+            "path_changes": self.path_changes.listed()[:LISTED],
+            "waiting_path_changes": self.path_changes.count,
+            "set_aside_path_changes": self.path_changes.set_aside,
             **{name: value for name, value in saves.items() if name != "failing_since"},
             "last_checkpoint": self.last_checkpoint,
             "buffer": self._where_buffered(),
@@ -839,9 +839,9 @@ class Checkpointer:
                     sizes = await self.buffer.sizes()
                     pending.sort(key=lambda entry: sizes.get(entry.id, 0))
             tasks = [self.spawn(settle(entry)) for entry in pending]
-            self.moves.retry(now=True)
-            if self.moves.due:
-                tasks.append(self.spawn(self.moves.until_none_is_due()))
+            self.path_changes.retry(now=True)
+            if self.path_changes.due:
+                tasks.append(self.spawn(self.path_changes.until_none_is_due()))
             if not tasks:  # what was set aside is not worth waiting for
                 return self._unflushed("")
             _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._now()))
@@ -856,11 +856,13 @@ class Checkpointer:
     def _unflushed(self, reason: str) -> dict[str, str]:
         unflushed = {
             str(entry.document): str(entry.error or reason)
-            for entry in [*self.entries.values(), *self.moves.displaced]
+            for entry in [*self.entries.values(), *self.path_changes.displaced]
             if entry.pending
         }
         why = str(self.health.error or reason)
-        return unflushed | {name: self.moves.reason(name) or why for name in self.moves.names()}
+        return unflushed | {
+            name: self.path_changes.reason(name) or why for name in self.path_changes.names()
+        }
 
 
 _open: set[Checkpointer] = set()
@@ -869,17 +871,17 @@ _open: set[Checkpointer] = set()
 def _pending(what: str) -> float:
     """The sum over all documents of this process. For whoever reads the metrics: to count it at
     every update would cost more than the update."""
-    held = [e for cp in list(_open) for e in (*cp.entries.values(), *cp.moves.displaced)]
+    held = [e for cp in list(_open) for e in (*cp.entries.values(), *cp.path_changes.displaced)]
     return float(sum(getattr(entry, what) for entry in held))
 
 
 metrics.PENDING_UPDATES.set_function(partial(_pending, "pending"))
 metrics.PENDING_BYTES.set_function(partial(_pending, "pending_bytes"))
 metrics.PATH_CHANGES.labels("waiting").set_function(
-    lambda: float(sum(cp.moves.count - cp.moves.set_aside for cp in list(_open)))
+    lambda: float(sum(cp.path_changes.count - cp.path_changes.set_aside for cp in list(_open)))
 )
 metrics.PATH_CHANGES.labels("set aside").set_function(
-    lambda: float(sum(cp.moves.set_aside for cp in list(_open)))
+    lambda: float(sum(cp.path_changes.set_aside for cp in list(_open)))
 )
 metrics.WAITING_SECONDS.set_function(
     lambda: max((cp.waiting_seconds for cp in list(_open)), default=0.0)

@@ -249,7 +249,7 @@ class Saves:
     async def _write(self, file: File) -> None:
         try:
             # Before anything is written, the bucket has to be where the files are.
-            await self._checkpointer.moves.follow(file.path)
+            await self._checkpointer.path_changes.follow(file.path)
             if file.waiting is not None and file.putting is None and not file.held:
                 await self._put(file)
         except ConfigurationError as error:
@@ -280,10 +280,10 @@ class Saves:
                 authors=save.authors,
                 origin=save.origin,
                 content_type=save.content_type,
-                anew=not file.held and cp.moves.replaced(of_file(path)) is not None,
+                anew=not file.held and cp.path_changes.replaced(of_file(path)) is not None,
             )
             if not file.held:
-                await cp.moves.wrote(of_file(path))
+                await cp.path_changes.wrote(of_file(path))
             self._written[path] += 1
             self.forget_refused(path)
             done = True

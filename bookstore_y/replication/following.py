@@ -16,8 +16,8 @@ from ..keys import Document
 from ..s3.objects import Copied, ObjectVersion
 from .health import BUCKET_WIDE
 from .path_change import (
-    Change,
     Part,
+    PathChange,
     Spot,
     moved,
     of_document,
@@ -37,8 +37,8 @@ class Following:
     def __init__(
         self,
         archive: Archive,
-        note: Callable[[Change], Awaitable[None]],
-        is_gone: Callable[[Spot, str, Change], bool],
+        note: Callable[[PathChange], Awaitable[None]],
+        is_gone: Callable[[Spot, str, PathChange], bool],
         taken_over: Callable[[Document, Copied], Awaitable[None]],
         log: Callable[[], logging.Logger | logging.LoggerAdapter[Any]],
     ) -> None:
@@ -50,7 +50,7 @@ class Following:
         self._taken_over = taken_over
         self._log = log
 
-    async def follow(self, change: Change) -> None:
+    async def follow(self, change: PathChange) -> None:
         """Do what is left to do of a change. Raises the first of what kept it from being done,
         a `BookstoreError`, when the rest is done; what the bucket as a whole refuses, at once."""
         first_time = change.parts is None
@@ -86,7 +86,7 @@ class Following:
 
     # -- what there is to do -------------------------------------------------------------------
 
-    async def _plan(self, change: Change) -> dict[Spot, Part]:
+    async def _plan(self, change: PathChange) -> dict[Spot, Part]:
         found: list[tuple[Spot, ObjectVersion]] = []
         try:
             for document, version in await self._archive.snapshots_under(change.source):
@@ -101,7 +101,7 @@ class Following:
             if not self._is_spared(change, spot, version)
         }
 
-    def _is_spared(self, change: Change, spot: Spot, version: ObjectVersion) -> bool:
+    def _is_spared(self, change: PathChange, spot: Spot, version: ObjectVersion) -> bool:
         """Whether what is there now is none of what the change is of."""
         if self._is_gone(spot, version.version_id, change):
             return True  # it was deleted or renamed before
@@ -117,7 +117,7 @@ class Following:
             for entry in change.doomed
         )
 
-    async def spare_new(self, change: Change) -> None:
+    async def spare_new(self, change: PathChange) -> None:
         """Have a deletion spare what others have written under its names by now. Afterwards the
         last states of its documents go there, which cannot be told from that by their age."""
         if not change.inherited or change.parts is not None:
@@ -136,7 +136,7 @@ class Following:
 
     # -- doing it ------------------------------------------------------------------------------
 
-    async def _delete(self, change: Change, spot: Spot, part: Part, *, sure: bool) -> None:
+    async def _delete(self, change: PathChange, spot: Spot, part: Part, *, sure: bool) -> None:
         key = self.key(spot)
         if not sure:
             if spot in change.taken:
@@ -146,7 +146,7 @@ class Following:
                 return  # it is deleted, or another has its name
         await self._archive.bucket.delete(key)
 
-    async def _rename(self, change: Change, target: str, spot: Spot, part: Part) -> None:
+    async def _rename(self, change: PathChange, target: str, spot: Spot, part: Part) -> None:
         new = spot.at(moved(spot.path, change.source, target) or target)
         self.key(new)
         if part.copied:
@@ -166,7 +166,9 @@ class Following:
         if not stays and spot not in change.taken:
             await self._archive.bucket.delete(self.key(spot))
 
-    async def _take_over(self, change: Change, spot: Spot, new: Spot, part: Part) -> bool | None:
+    async def _take_over(
+        self, change: PathChange, spot: Spot, new: Spot, part: Part
+    ) -> bool | None:
         """Have what is under the old name go on under the new one. Returns whether the old one
         has something else by now; None if it has nothing."""
         own = new in change.taken or part.copied

@@ -75,7 +75,7 @@ class Part:
 
 
 @dataclass(eq=False)
-class Change:
+class PathChange:
     """A rename of a file or directory; without `target`, a deletion.
 
     With `displaced` it is neither: the last state of a document whose name another has taken.
@@ -142,7 +142,7 @@ class Change:
         """Whether it concerns what is at `path`, or a directory above or below it."""
         return _touch(path, self.source) or (self.target is not None and _touch(path, self.target))
 
-    def depends_on(self, other: Change) -> bool:
+    def depends_on(self, other: PathChange) -> bool:
         """Whether it has to wait for an earlier one."""
         return other.touches(self.source) or (
             self.target is not None and other.touches(self.target)
@@ -156,7 +156,7 @@ class Change:
         self.error, self.reason = error, str(error)
         self.code, self.message = answer_of(error)
 
-    def to_dict(self, blocked_by: Change | None = None) -> dict[str, Any]:
+    def to_dict(self, blocked_by: PathChange | None = None) -> dict[str, Any]:
         """JSON types only; times are in seconds since the epoch."""
         reason = self.reason or None
         if blocked_by is not None:

@@ -1,4 +1,4 @@
-"""Moves: renames and deletions of files, which the bucket follows as soon as it can.
+"""PathChanges: renames and deletions of files, which the bucket follows as soon as it can.
 
 They are followed in the order in which they happened, path by path: only what concerns a path, or
 a directory above or below it, waits. Before anything is read or written under a key that a change
@@ -38,8 +38,8 @@ from .file_uploads import Saves
 from .following import Following
 from .health import BUCKET_WIDE, pause
 from .path_change import (
-    Change,
     Part,
+    PathChange,
     Spot,
     Whereabouts,
     moved,
@@ -77,14 +77,14 @@ class ChangeNeeded(BookstoreError):
     """A path change cannot be dropped, since edits would be lost with it."""
 
 
-class Moves:
+class PathChanges:
     """The renames and deletions of one checkpointer."""
 
     def __init__(self, checkpointer: Checkpointer) -> None:
         self.saves: Saves | None = None
         """Where saved files wait for the bucket, if they are archived."""
         self._checkpointer = checkpointer
-        self._changes: list[Change] = []
+        self._changes: list[PathChange] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._progress = asyncio.Event()
         self._following = Following(
@@ -130,7 +130,7 @@ class Moves:
         return [change.to_dict(self._blocked_by(change)) for change in chosen]
 
     @property
-    def failing(self) -> list[Change]:
+    def failing(self) -> list[PathChange]:
         """Those that have been tried in vain."""
         return [change for change in self._changes if change.reason]
 
@@ -148,20 +148,20 @@ class Moves:
         """Whether what is at `path` has to wait."""
         return bool(self._changes) and self._next(path) is not None
 
-    def _next(self, path: str) -> Change | None:
+    def _next(self, path: str) -> PathChange | None:
         """The first change that what is at `path` has to wait for."""
-        relevant: list[Change] = []
+        relevant: list[PathChange] = []
         for change in reversed(self._changes):
             if change.touches(path) or any(each.depends_on(change) for each in relevant):
                 relevant.append(change)
         ordered = reversed(relevant)
         return next((change for change in ordered if change.running or self._is_due(change)), None)
 
-    def _is_due(self, change: Change) -> bool:
+    def _is_due(self, change: PathChange) -> bool:
         """Whether others wait for a change: it was not set aside, nor waits for one that was."""
         return not change.set_aside and self._blocked_by(change) is None
 
-    def _blocked_by(self, change: Change) -> Change | None:
+    def _blocked_by(self, change: PathChange) -> PathChange | None:
         """A change that was set aside, and that has to be followed before this one."""
         for earlier in self._before(change):
             if not change.depends_on(earlier):
@@ -172,7 +172,7 @@ class Moves:
                 return earlier
         return None
 
-    def _before(self, change: Change) -> Iterator[Change]:
+    def _before(self, change: PathChange) -> Iterator[PathChange]:
         for earlier in self._changes:
             if earlier is change:
                 return
@@ -236,7 +236,7 @@ class Moves:
                 await self._spare(change, spot, entry, seq)
 
     async def _spare(
-        self, change: Change, spot: Spot, entry: DocumentState | None, seq: int
+        self, change: PathChange, spot: Spot, entry: DocumentState | None, seq: int
     ) -> None:
         if entry in change.doomed and seq <= change.until:
             # It is what the deletion is of.
@@ -255,7 +255,7 @@ class Moves:
         """Take up what an earlier process left in the buffer."""
         cp = self._checkpointer
         for left in cp.buffer.moves():
-            change = Change(left.id, left.source, left.target, at=left.at, inherited=True)
+            change = PathChange(left.id, left.source, left.target, at=left.at, inherited=True)
             change.learn(left.state)
             if change.target is None:
                 change.until = cp.buffer.last
@@ -274,7 +274,7 @@ class Moves:
     def displace(self, entry: DocumentState) -> None:
         """Another document has taken this one's name: what it holds goes to the bucket first."""
         self._checkpointer.disarm(entry)
-        self._changes.append(Change(0, entry.document.path, displaced=entry))
+        self._changes.append(PathChange(0, entry.document.path, displaced=entry))
 
     async def rename(self, source: str, target: str) -> None:
         """Follow the rename of a file or directory."""
@@ -285,7 +285,7 @@ class Moves:
         if not self._can_be_archived(source):
             return
         noted = asyncio.Event()
-        change = Change(0, source, target, waits_for=[noted])
+        change = PathChange(0, source, target, waits_for=[noted])
         entries = []
         for entry in list(cp.entries.values()):
             path = moved(entry.document.path, source, target)
@@ -330,7 +330,7 @@ class Moves:
         if not self._can_be_archived(path):
             return
         noted = asyncio.Event()
-        change = Change(0, path, waits_for=[noted], until=cp.buffer.last)
+        change = PathChange(0, path, waits_for=[noted], until=cp.buffer.last)
         for entry in cp.entries.values():
             if moved(entry.document.path, path, "") is not None:
                 entry.deleted = True
@@ -410,7 +410,7 @@ class Moves:
             self._progress.clear()
             await self._progress.wait()
 
-    async def _pursue(self, change: Change) -> None:
+    async def _pursue(self, change: PathChange) -> None:
         while change in self._changes:
             left = change.retry_at - _now()
             if left > 0 or not self._is_its_turn(change):
@@ -424,12 +424,12 @@ class Moves:
                     with contextlib.suppress(BookstoreError):  # it is kept, and shown
                         await self._try(change)
 
-    def _is_its_turn(self, change: Change) -> bool:
+    def _is_its_turn(self, change: PathChange) -> bool:
         return self._blocked_by(change) is None and not any(
             change.depends_on(earlier) and self._is_due(earlier) for earlier in self._before(change)
         )
 
-    async def _try(self, change: Change) -> None:
+    async def _try(self, change: PathChange) -> None:
         """Follow a change, whose lock is held. Raises a `BookstoreError`."""
         change.running = True
         try:
@@ -461,7 +461,7 @@ class Moves:
             self._progress.set()
         await self._finish(change)
 
-    def _puts_under_way(self, change: Change) -> list[asyncio.Event]:
+    def _puts_under_way(self, change: PathChange) -> list[asyncio.Event]:
         """Those to the keys of a change that nobody has waited for so far."""
         if not change.tried:
             return []
@@ -469,7 +469,7 @@ class Moves:
         found = [e.putting for e in entries if e.putting and change.touches(e.document.path)]
         return found + (self.saves.putting(change.touches) if self.saves is not None else [])
 
-    async def _do(self, change: Change) -> None:
+    async def _do(self, change: PathChange) -> None:
         cp = self._checkpointer
         if change.displaced is not None:
             entry = change.displaced
@@ -494,7 +494,7 @@ class Moves:
             await cp.set_facts(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
 
-    async def _finish(self, change: Change) -> None:
+    async def _finish(self, change: PathChange) -> None:
         if change in self._changes:
             self._changes.remove(change)
             self._wake(change)
@@ -504,13 +504,13 @@ class Moves:
             self._checkpointer.release()
             self._checkpointer.changed()
 
-    def _wake(self, change: Change) -> None:
+    def _wake(self, change: PathChange) -> None:
         """Those that may have waited for a change."""
         for each in self._changes:
             if each is not change and each.depends_on(change):
                 each.wake.set()
 
-    async def _failed(self, change: Change, error: BookstoreError) -> None:
+    async def _failed(self, change: PathChange, error: BookstoreError) -> None:
         cp = self._checkpointer
         works = await self._works(error)
         change.failed(error, works=works)
@@ -546,7 +546,7 @@ class Moves:
             return False
         return True
 
-    async def _keep(self, change: Change) -> None:
+    async def _keep(self, change: PathChange) -> None:
         if change.displaced is None and change.id:
             await self._checkpointer.buffer.set_move_state(change.id, change.to_json())
 
@@ -591,13 +591,13 @@ class Moves:
 
     # -- what a person decides -----------------------------------------------------------------
 
-    def _why(self, change: Change) -> str:
+    def _why(self, change: PathChange) -> str:
         blocked_by = self._blocked_by(change)
         if blocked_by is not None:
             return f"The bucket has not followed {change}, which waits for {blocked_by}."
         return f"The bucket has not followed {change}. {change.reason}"
 
-    def _of(self, number: int) -> Change:
+    def _of(self, number: int) -> PathChange:
         for change in self._changes:
             if change.id == number and change.displaced is None:
                 return change
@@ -662,7 +662,7 @@ class Moves:
                 await self._keep(change)
 
 
-def _blocks(earlier: Change, later: Change) -> bool:
+def _blocks(earlier: PathChange, later: PathChange) -> bool:
     """Whether a change that was set aside keeps a later one from being followed.
 
     One that knows of which versions it is takes nothing else along, whatever happens to their

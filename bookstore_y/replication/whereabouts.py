@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .path_change import (
-    Change,
     Part,
+    PathChange,
     Spot,
     moved,
     of_file,
 )
 
 
-def places(changes: Sequence[Change], spot: Spot) -> list[tuple[Spot, str]]:
+def places(changes: Sequence[PathChange], spot: Spot) -> list[tuple[Spot, str]]:
     """Where the bucket may have what is at a spot now, the best place first, each with the one
     version that is meant there; empty for the current one. Nowhere if it has been deleted."""
     found: list[tuple[Spot, str]] = []
@@ -41,7 +41,7 @@ def places(changes: Sequence[Change], spot: Spot) -> list[tuple[Spot, str]]:
     return [*found, (spot, "")]
 
 
-def place(changes: Sequence[Change], spot: Spot) -> Spot | None:
+def place(changes: Sequence[PathChange], spot: Spot) -> Spot | None:
     """The best of the places; None if all that is there is deleted, as far as is known."""
     for found, version_id in places(changes, spot):
         if version_id or not gone(changes, found) or is_taken(changes, found):
@@ -49,23 +49,23 @@ def place(changes: Sequence[Change], spot: Spot) -> Spot | None:
     return None
 
 
-def gone(changes: Iterable[Change], spot: Spot) -> frozenset[str]:
+def gone(changes: Iterable[PathChange], spot: Spot) -> frozenset[str]:
     """The versions at a spot that have been deleted or renamed, though they may be current."""
     parts = (_part(change, spot) for change in changes)
     return frozenset(part.version_id for part in parts if part is not None)
 
 
-def is_gone(changes: Iterable[Change], spot: Spot, version_id: str) -> bool:
+def is_gone(changes: Iterable[PathChange], spot: Spot, version_id: str) -> bool:
     """Whether a version is one of those."""
     return version_id in gone(changes, spot)
 
 
-def is_taken(changes: Iterable[Change], spot: Spot) -> bool:
+def is_taken(changes: Iterable[PathChange], spot: Spot) -> bool:
     """Whether something has been written at a spot since a change."""
     return any(spot in change.taken for change in changes)
 
 
-def replaced(changes: Sequence[Change], spot: Spot) -> Part | None:
+def replaced(changes: Sequence[PathChange], spot: Spot) -> Part | None:
     """The deleted or renamed version that is current at a spot, as far as is known."""
     for change in reversed(changes):
         part = _part(change, spot)
@@ -74,7 +74,7 @@ def replaced(changes: Sequence[Change], spot: Spot) -> Part | None:
     return None
 
 
-def archived_at(changes: Sequence[Change], path: str) -> str | None:
+def archived_at(changes: Sequence[PathChange], path: str) -> str | None:
     """Where the bucket has what is at `path` now, documents and saves alike; None if it has
     nothing but what was deleted or renamed."""
     names = {path}
@@ -88,7 +88,7 @@ def archived_at(changes: Sequence[Change], path: str) -> str | None:
     return path if path in there else min(there, default=None)
 
 
-def now_at(changes: Sequence[Change], path: str) -> str | None:
+def now_at(changes: Sequence[PathChange], path: str) -> str | None:
     """Where the file or directory is that the bucket has at `path`; None if it was deleted, or
     has gone on under another name already."""
     here = {spot for spot in _spots(changes) if moved(spot.path, path, "") is not None}
@@ -96,7 +96,7 @@ def now_at(changes: Sequence[Change], path: str) -> str | None:
     return path if path in there else min(filter(None, there), default=None)
 
 
-def went(changes: Sequence[Change], spot: Spot, since: float) -> Spot | None:
+def went(changes: Sequence[PathChange], spot: Spot, since: float) -> Spot | None:
     """Where that is now which was at a spot at a moment, in seconds since the epoch, as far as
     changes say that the bucket has not followed; None if it has been deleted since."""
     for change in changes:
@@ -110,7 +110,7 @@ def went(changes: Sequence[Change], spot: Spot, since: float) -> Spot | None:
     return spot
 
 
-def _now_at(changes: Sequence[Change], spot: Spot, path: str) -> str | None:
+def _now_at(changes: Sequence[PathChange], spot: Spot, path: str) -> str | None:
     """Where `path` is now, which is that of a spot, or above it."""
     for change in changes:
         there = moved(spot.path, change.source, change.target or "")
@@ -129,9 +129,9 @@ def _now_at(changes: Sequence[Change], spot: Spot, path: str) -> str | None:
     return path
 
 
-def _spots(changes: Iterable[Change]) -> set[Spot]:
+def _spots(changes: Iterable[PathChange]) -> set[Spot]:
     return {spot for change in changes for spot in (*(change.parts or ()), *change.taken)}
 
 
-def _part(change: Change, spot: Spot) -> Part | None:
+def _part(change: PathChange, spot: Spot) -> Part | None:
     return change.parts.get(spot) if change.parts is not None else None

@@ -8,7 +8,7 @@ from typing import Any
 from ..buffer.database import Buffer
 from ..buffer.recovery import BufferOptions, Recovery
 from ..replication.checkpointer import Checkpointer
-from ..replication.path_change import Change
+from ..replication.path_change import PathChange
 from ..replication.path_changes import NoSuchChange
 from ..settings import BookstoreSettings
 
@@ -36,7 +36,7 @@ async def retry(settings: BookstoreSettings, path: Path, recovery_dir: str) -> l
     Buffer(str(path), make=False).close()  # raises where a checkpointer would take another file
     async with Checkpointer(settings, BufferOptions(str(path), recovery_dir)) as checkpointer:
         await checkpointer.flush(settings.shutdown_timeout)
-        return await checkpointer.moves.try_again()
+        return await checkpointer.path_changes.try_again()
 
 
 async def drop(path: Path, number: int) -> dict[str, Any]:
@@ -52,10 +52,10 @@ async def drop(path: Path, number: int) -> dict[str, Any]:
         buffer.close()
 
 
-def _changes(buffer: Buffer) -> list[Change]:
+def _changes(buffer: Buffer) -> list[PathChange]:
     found = []
     for left in buffer.moves():
-        change = Change(left.id, left.source, left.target, at=left.at, inherited=True)
+        change = PathChange(left.id, left.source, left.target, at=left.at, inherited=True)
         change.learn(left.state)
         found.append(change)
     return found

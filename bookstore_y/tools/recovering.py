@@ -157,7 +157,7 @@ async def _archived(archive: Archive, salvaged: Salvaged, seen: Recovered) -> Re
         checkpointer = Checkpointer(archive.settings, BufferOptions(str(copy), directory))
         async with checkpointer:
             entries = {entry.id: entry for entry in checkpointer.entries.values()}
-            entries |= {entry.id: entry for entry in checkpointer.moves.displaced}
+            entries |= {entry.id: entry for entry in checkpointer.path_changes.displaced}
             late = await checkpointer.flush(PATIENCE)
             for held in salvaged.documents():
                 entry = entries.get(held.id)
@@ -168,7 +168,7 @@ async def _archived(archive: Archive, salvaged: Salvaged, seen: Recovered) -> Re
                 version_id = entry.facts.version_id
                 outcome = "same" if version_id == held.facts.version_id else "written"
                 documents.append(_document(held, outcome, version_id))
-            moves = tuple(checkpointer.moves.names())
+            moves = tuple(checkpointer.path_changes.names())
     return Recovered(seen.file, tuple(documents), moves, seen.lost, seen.fit)
 
 

@@ -35,7 +35,7 @@ async def _leave(path: Path) -> None:
         entry = await archive.open(NOTES, Policy())
         archive.append(entry, Typist().type("notes"), b"", 1.0)
         await archive.checkpoint(entry)
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         assert list(await archive.flush(15)) == ["the deletion of notes"]
 
 

@@ -52,5 +52,5 @@ async def checkpointer(settings: BookstoreSettings) -> AsyncIterator[Checkpointe
 def saves(checkpointer: Checkpointer) -> Saves:
     """Saves of a checkpointer whose moves they follow, as in a server."""
     saves = Saves(checkpointer)
-    checkpointer.moves.saves = saves
+    checkpointer.path_changes.saves = saves
     return saves

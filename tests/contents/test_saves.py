@@ -185,8 +185,8 @@ async def test_a_rename_moves_the_saved_file(
 ) -> None:
     saves.submit(PATH, Save(b"words"))
     await saves.settle(PATH)
-    await checkpointer.moves.rename("work", "done")
-    await checkpointer.moves.follow_all()
+    await checkpointer.path_changes.rename("work", "done")
+    await checkpointer.path_changes.follow_all()
     assert files.current(PATH) is None
     assert files.current("done/notes.txt") == b"words"
     assert len((await archive.history("done/notes.txt")).versions) == 2
@@ -198,7 +198,7 @@ async def test_a_save_that_waits_goes_to_the_new_name(
     outage.begin()
     saves.submit(PATH, Save(b"words"))
     await until(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
-    await checkpointer.moves.rename(PATH, "work/renamed.txt")
+    await checkpointer.path_changes.rename(PATH, "work/renamed.txt")
     outage.end()
     await until(nothing_pending(saves), "all to be written")
     assert files.bodies("work/renamed.txt") == [b"words"]
@@ -211,11 +211,11 @@ async def test_a_save_that_is_being_written_goes_to_the_new_name(
     puts = HeldPuts(monkeypatch)
     saves.submit(PATH, Save(b"words"))
     await puts.reached.wait()
-    await checkpointer.moves.rename(PATH, "work/renamed.txt")
+    await checkpointer.path_changes.rename(PATH, "work/renamed.txt")
     saves.submit("work/renamed.txt", Save(b"more words"))
     puts.let_go.set()
     await until(nothing_pending(saves), "all to be written")
-    await checkpointer.moves.follow_all()
+    await checkpointer.path_changes.follow_all()
     assert files.current(PATH) is None
     assert files.current("work/renamed.txt") == b"more words"
 
@@ -226,10 +226,10 @@ async def test_a_deletion_is_a_marker_after_the_last_save(
     outage.begin()
     saves.submit(PATH, Save(b"the last words"))
     await until(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
-    await checkpointer.moves.delete("work")
+    await checkpointer.path_changes.delete("work")
     assert saves.status()["pending_saves"] == 0
     outage.end()
-    await until(lambda: not checkpointer.moves.waiting, "the bucket to follow")
+    await until(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
     assert files.bodies(PATH) == [b"the last words"]
     assert files.markers(PATH) == 1
 
@@ -240,7 +240,7 @@ async def test_a_file_made_after_a_deletion_stays(
     saves.submit(PATH, Save(b"the old file"))
     await saves.settle(PATH)
     outage.begin()
-    await checkpointer.moves.delete(PATH)
+    await checkpointer.path_changes.delete(PATH)
     saves.submit(PATH, Save(b"the new file"))
     outage.end()
     await until(nothing_pending(saves), "all to be written")
@@ -254,10 +254,10 @@ async def test_paths_too_long_for_a_key_hold_up_nothing(
 ) -> None:
     saves.submit(PATH, Save(b"words"))
     await saves.settle(PATH)
-    await checkpointer.moves.rename(name, "short")
-    await checkpointer.moves.rename("work", name)
-    await checkpointer.moves.delete(name)
-    await checkpointer.moves.follow_all()
+    await checkpointer.path_changes.rename(name, "short")
+    await checkpointer.path_changes.rename("work", name)
+    await checkpointer.path_changes.delete(name)
+    await checkpointer.path_changes.follow_all()
     assert files.current(PATH) == b"words"
 
 
@@ -267,10 +267,10 @@ async def test_a_file_whose_name_is_taken_is_a_version_first(
     outage.begin()
     saves.submit("draft.txt", Save(b"draft"))
     saves.submit("final.txt", Save(b"replaced"))
-    await checkpointer.moves.rename("draft.txt", "final.txt")
+    await checkpointer.path_changes.rename("draft.txt", "final.txt")
     outage.end()
     await until(nothing_pending(saves), "all to be written")
-    await until(lambda: not checkpointer.moves.waiting, "the bucket to follow")
+    await until(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
     assert files.bodies("final.txt") == [b"replaced", b"draft"]
     assert files.current("draft.txt") is None
 
@@ -278,13 +278,13 @@ async def test_a_file_whose_name_is_taken_is_a_version_first(
 async def test_the_status_names_a_file_that_can_be_no_version_until_it_is_gone(
     saves: Saves, checkpointer: Checkpointer
 ) -> None:
-    checkpointer.moves.saves = saves
+    checkpointer.path_changes.saves = saves
     saves.submit("bell\a.txt", Save(b"rung"))
     status = checkpointer.status()
     assert status["status"] == "retrying"
     assert list(status["failing_saves"]) == ["bell\a.txt"]
     assert saves.state_of("bell\a.txt")[1] is not None
-    await checkpointer.moves.delete("bell\a.txt")
+    await checkpointer.path_changes.delete("bell\a.txt")
     assert checkpointer.status()["status"] == "ok"
 
 

@@ -92,7 +92,7 @@ async def test_a_file_made_after_a_deletion_is_another_document(
         old = await archive.open(NOTES, QUIET)
         type_into(archive, old, Typist().type("the former"))
         old.users -= 1
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         new = await archive.open(NOTES, QUIET)
         assert new is not old
         type_into(archive, new, Typist().type("the new one"))
@@ -114,7 +114,7 @@ async def test_a_deleted_document_does_not_come_back_from_the_buffer(
         entry = await archive.open(NOTES, QUIET)
         type_into(archive, entry, Typist().type("former"))
         await archive.checkpoint(entry)
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         assert await archive.flush(15) == {}
         assert await reader.text(NOTES) == ""
         if open_until == "the deletion":
@@ -138,7 +138,7 @@ async def test_an_edit_after_the_deletion_brings_a_document_back(
     async with server(path) as archive:
         entry = await archive.open(NOTES, QUIET)
         type_into(archive, entry, typist.type("still "))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         assert await archive.flush(15) == {}
         type_into(archive, entry, typist.type("open"))
         assert await archive.flush(15) == {}
@@ -159,8 +159,8 @@ async def test_edits_in_the_room_of_a_deleted_file_stay_below_the_new_file_of_it
         old = await archive.open(NOTES, QUIET)
         type_into(archive, old, former.type("old"))
         await archive.checkpoint(old)
-        await archive.moves.delete("notes")
-        await archive.moves.follow_all()
+        await archive.path_changes.delete("notes")
+        await archive.path_changes.follow_all()
         new = await archive.open(NOTES, QUIET)
         type_into(archive, new, latter.type("new"))
         await archive.checkpoint(new)
@@ -186,8 +186,8 @@ async def test_a_deleted_document_takes_no_name_from_another_after_a_crash(
         old = await archive.open(NOTES, QUIET)
         type_into(archive, old, former.type("old"))
         await archive.checkpoint(old)
-        await archive.moves.delete("notes")
-        await archive.moves.follow_all()
+        await archive.path_changes.delete("notes")
+        await archive.path_changes.follow_all()
         new = await archive.open(NOTES, QUIET)
         type_into(archive, new, Typist().type("new"))
         await archive.checkpoint(new)
@@ -217,8 +217,8 @@ async def test_what_takes_a_deleted_name_in_an_outage_is_not_deleted_after_a_res
             await archive.checkpoint(entry)
         outage.begin()
         type_into(archive, entry, typist.type(" edit"))
-        await archive.moves.delete("x")
-        await archive.moves.rename("y", "x")
+        await archive.path_changes.delete("x")
+        await archive.path_changes.rename("y", "x")
     outage.end()
 
     async with server(path) as archive:
@@ -235,8 +235,8 @@ async def test_what_takes_a_deleted_name_in_an_outage_is_not_deleted_after_a_res
 async def test_what_cannot_be_a_key_is_nothing_to_follow(server: Server, reader: Reader) -> None:
     async with server() as archive:
         entry = await archive.open(NOTES, QUIET)
-        await archive.moves.delete("snap.y.zst")
-        await archive.moves.rename("a\tb", "fine")
+        await archive.path_changes.delete("snap.y.zst")
+        await archive.path_changes.rename("a\tb", "fine")
         type_into(archive, entry, Typist().type("goes on"))
         assert await archive.flush(15) == {}
     assert await reader.text(NOTES) == "goes on"
@@ -250,7 +250,7 @@ async def test_a_document_renamed_to_what_cannot_be_a_key_keeps_its_old_name(
         entry = await archive.open(Document("folder/notes"), QUIET)
         type_into(archive, entry, typist.type("before"))
         await archive.checkpoint(entry)
-        await archive.moves.rename("folder", "x" * 1020)
+        await archive.path_changes.rename("folder", "x" * 1020)
         type_into(archive, entry, typist.type(", after"))
         assert await archive.flush(15) == {}
     assert await reader.text("folder/notes") == "before, after"
@@ -268,7 +268,7 @@ async def test_a_late_deletion_spares_what_was_made_since(
     new = Document("notes", "file")
     stopping = await server().__aenter__()
     outage.begin()
-    await stopping.moves.delete("notes")
+    await stopping.path_changes.delete("notes")
     await stopping.__aexit__()
     outage.end()
     (file,) = files(directory)
@@ -289,7 +289,7 @@ async def test_what_the_bucket_has_not_followed_tells_where_its_files_are_now(
     settings: BookstoreSettings, outage: Outage
 ) -> None:
     async with Checkpointer(settings, BufferOptions()) as checkpointer:
-        moves = checkpointer.moves
+        moves = checkpointer.path_changes
         outage.begin()
         await moves.rename("old", "new")
         await moves.delete("new/deleted.txt")

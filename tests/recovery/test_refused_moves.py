@@ -47,13 +47,15 @@ async def says(archive: Checkpointer, document: Document) -> str:
 
 
 async def set_aside(archive: Checkpointer) -> None:
-    await until(lambda: not archive.moves.due and archive.moves.waiting, "it to be set aside")
+    await until(
+        lambda: not archive.path_changes.due and archive.path_changes.waiting, "it to be set aside"
+    )
 
 
 async def followed(archive: Checkpointer, refusals: Refusals) -> None:
     """Have the bucket follow what it refused so far."""
     refusals.of()
-    assert await archive.moves.try_again() == []
+    assert await archive.path_changes.try_again() == []
 
 
 # -- others --------------------------------------------------------------------------------------
@@ -68,19 +70,19 @@ async def test_others_are_archived_and_opened_meanwhile_and_after_a_restart(
         await archived(archive, NOTES, Typist().type("refused"))
         other = await archived(archive, OTHER, Typist().type("one"))
         if change == "delete":
-            await archive.moves.delete("notes")
+            await archive.path_changes.delete("notes")
         else:
-            await archive.moves.rename("notes", "moved")
+            await archive.path_changes.rename("notes", "moved")
         type_into(archive, other, Typist().type(" two"))
         await archive.checkpoint(other)  # at once, while the change is still being tried
         await archived(archive, Document("new"), Typist().type("new"))
         await set_aside(archive)
-        assert list(await archive.flush(15)) == archive.moves.names()
+        assert list(await archive.flush(15)) == archive.path_changes.names()
 
     async with server() as archive:
         await archived(archive, Document("newer"), Typist().type("newer"))
         assert "two" in await says(archive, OTHER)
-        assert archive.moves.waiting
+        assert archive.path_changes.waiting
         await followed(archive, refusals)
     assert await reader.text(NOTES) == ""
     assert await reader.text("newer") == "newer"
@@ -95,7 +97,7 @@ async def test_one_object_that_cannot_be_read_keeps_no_other_in_its_directory(
         for document in old:
             await closed(archive, await archived(archive, document, Typist().type("text")))
         refusals.of("read 'workspace/old/b", "copy 'workspace/old/b")
-        await archive.moves.rename("old", "new")
+        await archive.path_changes.rename("old", "new")
         await set_aside(archive)
         assert [await reader.text(each) for each in new] == ["text", "", "text"]
         assert [await reader.text(each) for each in old] == ["", "text", ""]
@@ -109,11 +111,11 @@ async def test_a_stop_says_of_each_change_why_it_was_not_followed(
     refusals.of("read 'workspace/notes", "copy 'workspace/notes")
     async with server() as archive:
         await closed(archive, await archived(archive, NOTES, Typist().type("text")))
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
-        await archive.moves.delete("moved")
+        await archive.path_changes.delete("moved")
         late = await archive.flush(15)
-        rename, deletion = archive.moves.names()
+        rename, deletion = archive.path_changes.names()
         assert "'workspace/notes.y.zst'" in late[rename]
         assert late[deletion] == f"It waits for {rename}."
 
@@ -128,11 +130,11 @@ async def test_a_change_that_is_never_answered_is_set_aside_too(
         await archived(archive, NOTES, Typist().type("there"))
         with monkeypatch.context() as patch:
             patch.setattr(type(archive.archive.bucket), "delete", broken)
-            await archive.moves.delete("notes")
+            await archive.path_changes.delete("notes")
             await set_aside(archive)
-        (change,) = archive.moves.listed()
+        (change,) = archive.path_changes.listed()
         assert "Please report it" in change["reason"]
-        await archive.moves.try_again()
+        await archive.path_changes.try_again()
     assert await reader.text(NOTES) == ""
 
 
@@ -147,7 +149,7 @@ async def test_a_new_document_takes_the_name_of_one_whose_deletion_is_refused(
     async with server(path) as archive:
         await closed(archive, await archived(archive, NOTES, Typist().type("the former")))
         refusals.of("delete")
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
         with pytest.raises(DocumentNotFound):
             await says(archive, NOTES)
@@ -167,13 +169,13 @@ async def test_a_deletion_is_followed_in_the_end(
     refusals.of("delete")
     async with server() as archive:
         entry = await archived(archive, NOTES, Typist().type("gone"))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
         archive.close(entry)
         assert await reader.text(NOTES) == "gone"
     refusals.of()
     async with server() as archive:
-        await until(lambda: not archive.moves.waiting, "it to be tried at the start")
+        await until(lambda: not archive.path_changes.waiting, "it to be tried at the start")
         with pytest.raises(DocumentNotFound):
             await says(archive, NOTES)
     assert await reader.text(NOTES) == ""
@@ -186,7 +188,7 @@ async def test_an_edit_after_a_refused_deletion_brings_the_document_back(
     refusals.of("delete")
     async with server() as archive:
         entry = await archived(archive, NOTES, typist.type("still "))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
         type_into(archive, entry, typist.type("open"))
         await archive.checkpoint(entry)
@@ -208,7 +210,7 @@ async def test_names_are_used_again_and_again_while_no_deletion_is_allowed(
             typist = Typist()
             type_into(archive, entry, typist.type(name))
             await archive.checkpoint(entry)
-            await archive.moves.rename("untitled", name)
+            await archive.path_changes.rename("untitled", name)
             type_into(archive, entry, typist.type(" goes on"))
             await archive.checkpoint(entry)
             archive.close(entry)
@@ -227,9 +229,9 @@ async def test_what_was_deleted_does_not_move_on_with_its_directory(
             document = Document(f"old/{name}", "file")
             await closed(archive, await archived(archive, document, Typist().type(name)))
         refusals.of("delete")
-        await archive.moves.delete("old/gone")
+        await archive.path_changes.delete("old/gone")
         await set_aside(archive)
-        await archive.moves.rename("old", "new")
+        await archive.path_changes.rename("old", "new")
         await set_aside(archive)
         await followed(archive, refusals)
     assert await reader.text(Document("new/kept", "file")) == "kept"
@@ -247,12 +249,12 @@ async def test_a_renamed_document_goes_on_while_its_old_key_cannot_be_deleted(
     refusals.of("delete")
     async with server() as archive:
         entry = await archived(archive, NOTES, typist.type("before"))
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
         type_into(archive, entry, typist.type(", after"))
         await archive.checkpoint(entry)
         count = await reader.count(MOVED)
-        await archive.moves.try_again()
+        await archive.path_changes.try_again()
         assert await reader.count(MOVED) == count  # what is copied is copied
         await closed(archive, entry)
         assert await says(archive, MOVED) == "before, after"
@@ -275,7 +277,7 @@ async def test_a_renamed_document_has_versions_of_its_own_while_the_old_cannot_b
             await archive._evict(entry)
             entry.live.append(Live(typist.doc, lambda: True))
         refusals.of("read 'workspace/notes", "copy 'workspace/notes")
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
         type_into(archive, entry, typist.type(", after"))
         await archive.checkpoint(entry)
@@ -292,9 +294,9 @@ async def test_a_document_is_found_under_its_former_name_until_the_rename_is_fol
     async with server() as archive:
         await closed(archive, await archived(archive, NOTES, Typist().type("before")))
         refusals.of("write 'workspace/moved", "copy")
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
-        await archive.moves.rename("moved", "again")
+        await archive.path_changes.rename("moved", "again")
         assert await says(archive, Document("again")) == "before"
         refusals.of("read 'workspace/notes")
         await archive.forget(Document("again"))
@@ -324,14 +326,14 @@ async def test_a_new_file_takes_the_name_of_one_whose_deletion_is_refused(
     server: Server, refusals: Refusals
 ) -> None:
     async with server() as archive:
-        saves = archive.moves.saves = Saves(archive)
+        saves = archive.path_changes.saves = Saves(archive)
         await saved(saves, "notes.txt", b"the same")
         refusals.of("delete")
-        await archive.moves.delete("notes.txt")
+        await archive.path_changes.delete("notes.txt")
         await set_aside(archive)
-        assert archive.moves.former("notes.txt") is None
+        assert archive.path_changes.former("notes.txt") is None
         await saved(saves, "notes.txt", b"the same")
-        assert archive.moves.former("notes.txt") == "notes.txt"
+        assert archive.path_changes.former("notes.txt") == "notes.txt"
         await followed(archive, refusals)
         assert await archive.archive.files_under("notes.txt") == ["notes.txt"]
         assert await bodies(archive, "notes.txt") == ["the same", "the same"]
@@ -341,14 +343,14 @@ async def test_a_renamed_file_is_saved_on_and_gets_its_history_back(
     server: Server, refusals: Refusals
 ) -> None:
     async with server() as archive:
-        saves = archive.moves.saves = Saves(archive)
+        saves = archive.path_changes.saves = Saves(archive)
         await saved(saves, "notes.txt", b"one")
         refusals.of("copy", "read 'workspace/notes.txt")  # or it is read and written instead
-        await archive.moves.rename("notes.txt", "moved.txt")
+        await archive.path_changes.rename("notes.txt", "moved.txt")
         await set_aside(archive)
-        assert archive.moves.former("moved.txt") == "notes.txt"
+        assert archive.path_changes.former("moved.txt") == "notes.txt"
         await saved(saves, "moved.txt", b"two")
-        assert archive.moves.former("moved.txt") == "moved.txt"
+        assert archive.path_changes.former("moved.txt") == "moved.txt"
         assert await bodies(archive, "moved.txt") == ["two"]
         await followed(archive, refusals)
         assert await archive.archive.files_under("notes.txt") == []
@@ -366,9 +368,9 @@ async def test_what_was_refused_is_listed_with_the_reason(
     refusals.of("delete")
     async with server() as archive:
         await archived(archive, NOTES, Typist().type("refused"))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
-        (change,) = archive.moves.listed()
+        (change,) = archive.path_changes.listed()
         assert (change["what"], change["path"], change["target"]) == ("deletion", "notes", None)
         assert change["state"] == "set aside"
         assert "Refused to delete" in change["reason"]
@@ -376,7 +378,7 @@ async def test_what_was_refused_is_listed_with_the_reason(
         assert archive.status()["status"] == "retrying"
         before = change["since"]
     async with server() as archive:
-        (change,) = archive.moves.listed()
+        (change,) = archive.path_changes.listed()
         assert change["since"] == before
 
 
@@ -386,18 +388,18 @@ async def test_a_dropped_change_leaves_the_bucket_as_it_is(
     refusals.of("delete")
     async with server() as archive:
         await archived(archive, NOTES, Typist().type("kept"))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
-        (change,) = archive.moves.listed()
-        await archive.moves.drop(change["id"])
-        assert archive.moves.listed() == []
+        (change,) = archive.path_changes.listed()
+        await archive.path_changes.drop(change["id"])
+        assert archive.path_changes.listed() == []
         with pytest.raises(NoSuchChange):
-            await archive.moves.drop(change["id"])
+            await archive.path_changes.drop(change["id"])
         assert await archive.flush(15) == {}
         assert archive.status()["status"] == "ok"
     refusals.of()
     async with server() as archive:
-        assert not archive.moves.waiting
+        assert not archive.path_changes.waiting
     assert await reader.text(NOTES) == "kept"
 
 
@@ -410,10 +412,10 @@ async def test_a_rename_is_not_dropped_while_edits_build_on_it_alone(
         await archive._evict(entry)
         type_into(archive, entry, typist.type(", after"))
         refusals.of("read 'workspace/notes", "copy")
-        await archive.moves.rename("notes", "moved")
+        await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
         with pytest.raises(BookstoreError, match="cannot be dropped"):
-            await archive.moves.drop(archive.moves.listed()[0]["id"])
+            await archive.path_changes.drop(archive.path_changes.listed()[0]["id"])
         await followed(archive, refusals)
         await archive.checkpoint(entry)
     assert await reader.text(MOVED) == "before, after"
@@ -428,7 +430,7 @@ async def test_a_buffer_file_of_an_earlier_release_is_taken_up(
     refusals.of("delete")
     async with server() as archive:
         await archived(archive, NOTES, Typist().type("gone"))
-        await archive.moves.delete("notes")
+        await archive.path_changes.delete("notes")
         await set_aside(archive)
     (file,) = files(directory)
     with closing(sqlite3.connect(file)) as db:

@@ -69,15 +69,15 @@ async def write(order: Order, link: Link) -> None:
         for number, document in enumerate(order.moved):
             await asyncio.sleep(order.seconds / len(order.moved))
             if number % 2:
-                await checkpointer.moves.delete(document)
+                await checkpointer.path_changes.delete(document)
             else:
-                await checkpointer.moves.rename(document, _target(document))
+                await checkpointer.path_changes.rename(document, _target(document))
         stopping.set()
         await writing
         await asyncio.gather(*(author.finish(_FLUSH_SECONDS) for author in others))
         if checkpointer.status()["status"] == "ok":
             link.wrong("The status says ok, though nothing that was moved is followed.")
-        link.count("waiting", len(checkpointer.moves.names()))
+        link.count("waiting", len(checkpointer.path_changes.names()))
 
 
 def _author(order: Order, document: str, link: Link, chance: random.Random) -> Author:

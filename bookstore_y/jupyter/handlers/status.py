@@ -86,13 +86,13 @@ async def _state_of(
 ) -> dict[str, Any]:
     """How one document stands with the bucket, which is asked only while it works."""
     entries = [entry for entry in checkpointer.entries.values() if entry.document.path == path]
-    saves = checkpointer.moves.saves
+    saves = checkpointer.path_changes.saves
     pending, failed = (False, None) if saves is None else saves.state_of(path)
     errors = [failed, *(entry.error for entry in entries), checkpointer.health.error]
     error = next((str(error) for error in errors if error is not None), None)
     updates = sum(entry.pending for entry in entries)
     newest = None
-    there = checkpointer.moves.archived_at(path)
+    there = checkpointer.path_changes.archived_at(path)
     if checkpointer.health.error is None and there is not None:
         written = *(entry.facts.version_id for entry in entries), saves and saves.written(path)
         age = 0.0 if fresh else WHILE_PENDING if updates or pending else AGE
@@ -107,7 +107,7 @@ async def _state_of(
         "path": path,
         "pending_updates": updates,
         "pending_save": pending,
-        "path_changes": checkpointer.moves.listed(path),
+        "path_changes": checkpointer.path_changes.listed(path),
         "error": error,
         "newest": newest and newest.to_dict(),
     }
