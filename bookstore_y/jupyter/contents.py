@@ -23,7 +23,7 @@ from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
 from ..archive.file_content import notebook_bytes
-from ..replication.file_uploads import Save, Saves
+from ..replication.file_uploads import FileUploads, Save
 from .files import Model, is_notebook
 from .from_archive import is_from_archive
 from .handlers.base import authors_of
@@ -52,7 +52,7 @@ def saving_as(origin: str) -> Iterator[None]:
 class Archiver:
     """Where contents managers hand over what they have saved, from any thread."""
 
-    def __init__(self, saves: Saves, in_rooms: Callable[[str], Iterable[str]]) -> None:
+    def __init__(self, saves: FileUploads, in_rooms: Callable[[str], Iterable[str]]) -> None:
         """Made in the event loop of `saves`. `in_rooms` gives the names of those who are in a
         file's live rooms."""
         self._saves = saves

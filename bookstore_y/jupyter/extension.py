@@ -14,7 +14,7 @@ from traitlets.config import Config
 from .. import store as stores
 from ..errors import BookstoreError
 from ..replication.checkpointer import Checkpointer
-from ..replication.file_uploads import Saves
+from ..replication.file_uploads import FileUploads
 from ..secret import hide
 from ..settings import BookstoreSettings
 from ..store import S3YStore
@@ -59,7 +59,7 @@ class BookstoreExtension(ExtensionApp):
     ]
 
     checkpointer: Checkpointer | None = None
-    saves: Saves | None = None
+    saves: FileUploads | None = None
     documents: Documents
     _checking: asyncio.Task[bool] | None = None
     _flushing: asyncio.Task[None] | None = None
@@ -130,7 +130,7 @@ class BookstoreExtension(ExtensionApp):
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
-        self.saves = Saves(checkpointer, manager.archive_min_interval if manager else 0.0)
+        self.saves = FileUploads(checkpointer, manager.archive_min_interval if manager else 0.0)
         checkpointer.path_changes.saves = self.saves
         if manager is not None:
             manager.archiver = Archiver(self.saves, self._in_rooms)

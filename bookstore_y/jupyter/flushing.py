@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import BookstoreError
 from ..replication.checkpointer import Checkpointer
-from ..replication.file_uploads import Saves
+from ..replication.file_uploads import FileUploads
 from .documents import Documents
 
 PATIENCE = 3.0
@@ -30,7 +30,7 @@ class Flush:
         self,
         documents: Documents,
         checkpointer: Checkpointer,
-        saves: Saves | None,
+        saves: FileUploads | None,
         log: Logger,
     ) -> None:
         self._documents = documents

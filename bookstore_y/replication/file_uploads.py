@@ -1,4 +1,4 @@
-"""Saves: files on their way to the bucket, each save as a version.
+"""FileUploads: files on their way to the bucket, each save as a version.
 
 Whoever saves a file is not kept waiting. While one version of a file is being written, the newest
 save of it waits, and wins; a save that the bucket does not take stays and is tried again.
@@ -72,7 +72,7 @@ class File:
         return self.waiting is not None or self.putting is not None
 
 
-class Saves:
+class FileUploads:
     """The saved files of one checkpointer's archive. For use in its event loop."""
 
     def __init__(self, checkpointer: Checkpointer, min_interval: float = 0.0) -> None:

@@ -34,7 +34,7 @@ from ..keys import Document, check_path
 from ..s3.objects import Copied
 from . import whereabouts
 from .document import DocumentState
-from .file_uploads import Saves
+from .file_uploads import FileUploads
 from .following import Following
 from .health import BUCKET_WIDE, pause
 from .path_change import (
@@ -81,7 +81,7 @@ class PathChanges:
     """The renames and deletions of one checkpointer."""
 
     def __init__(self, checkpointer: Checkpointer) -> None:
-        self.saves: Saves | None = None
+        self.saves: FileUploads | None = None
         """Where saved files wait for the bucket, if they are archived."""
         self._checkpointer = checkpointer
         self._changes: list[PathChange] = []

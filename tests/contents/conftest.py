@@ -10,7 +10,7 @@ import pytest
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.file_uploads import Saves
+from bookstore_y.replication.file_uploads import FileUploads
 
 from ..e2e.conftest import bucket, new_disk
 from ..servers import S3Server, connect
@@ -49,8 +49,8 @@ async def checkpointer(settings: BookstoreSettings) -> AsyncIterator[Checkpointe
 
 
 @pytest.fixture
-def saves(checkpointer: Checkpointer) -> Saves:
+def saves(checkpointer: Checkpointer) -> FileUploads:
     """Saves of a checkpointer whose moves they follow, as in a server."""
-    saves = Saves(checkpointer)
+    saves = FileUploads(checkpointer)
     checkpointer.path_changes.saves = saves
     return saves

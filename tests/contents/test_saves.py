@@ -11,7 +11,7 @@ import pytest
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.errors import AccessDenied
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.file_uploads import Save, Saves
+from bookstore_y.replication.file_uploads import FileUploads, Save
 
 from ..support import NEVER, Outage, until
 from .files import SavedFiles
@@ -36,25 +36,25 @@ class HeldPuts:
         patch.setattr(Archive, "save_file", held)
 
 
-def nothing_pending(saves: Saves) -> Callable[[], bool]:
+def nothing_pending(saves: FileUploads) -> Callable[[], bool]:
     return lambda: saves.status()["pending_saves"] == 0
 
 
-async def test_each_save_is_a_version(saves: Saves, files: SavedFiles) -> None:
+async def test_each_save_is_a_version(saves: FileUploads, files: SavedFiles) -> None:
     for words in (b"one", b"two", b"three"):
         saves.submit(PATH, Save(words))
         await saves.settle(PATH)
     assert files.bodies(PATH) == [b"one", b"two", b"three"]
 
 
-async def test_submitting_waits_for_nothing(saves: Saves, outage: Outage) -> None:
+async def test_submitting_waits_for_nothing(saves: FileUploads, outage: Outage) -> None:
     outage.begin()
     saves.submit(PATH, Save(lambda: b"made in a thread"))
     assert saves.status()["pending_saves"] == 1
 
 
 async def test_while_a_version_is_written_the_newest_save_waits_and_wins(
-    saves: Saves, files: SavedFiles, monkeypatch: pytest.MonkeyPatch
+    saves: FileUploads, files: SavedFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     puts = HeldPuts(monkeypatch)
     saves.submit(PATH, Save(b"first"))
@@ -66,14 +66,14 @@ async def test_while_a_version_is_written_the_newest_save_waits_and_wins(
     assert files.bodies(PATH) == [b"first", b"last"]
 
 
-async def test_identical_content_makes_no_version(saves: Saves, files: SavedFiles) -> None:
+async def test_identical_content_makes_no_version(saves: FileUploads, files: SavedFiles) -> None:
     for words in (b"same", b"same", b"same"):
         saves.submit(PATH, Save(words))
         await saves.settle(PATH)
     assert files.bodies(PATH) == [b"same"]
 
 
-async def test_authors_origin_and_type_are_kept(saves: Saves, archive: Archive) -> None:
+async def test_authors_origin_and_type_are_kept(saves: FileUploads, archive: Archive) -> None:
     saves.submit(PATH, Save(b"words", ("Ada", "Zoë"), "restore:abc", "text/plain"))
     await saves.settle(PATH)
     page = await archive.history(PATH, details=True)
@@ -84,7 +84,7 @@ async def test_authors_origin_and_type_are_kept(saves: Saves, archive: Archive) 
 async def test_an_interval_calms_autosave_and_keeps_the_last_save(
     checkpointer: Checkpointer, files: SavedFiles
 ) -> None:
-    saves = Saves(checkpointer, min_interval=NEVER)
+    saves = FileUploads(checkpointer, min_interval=NEVER)
     saves.submit(PATH, Save(b"first"))
     await until(nothing_pending(saves), "the first to be written at once")
     for words in (b"second", b"last"):
@@ -98,7 +98,7 @@ async def test_an_interval_calms_autosave_and_keeps_the_last_save(
 
 
 async def test_an_interval_passes(checkpointer: Checkpointer, files: SavedFiles) -> None:
-    saves = Saves(checkpointer, min_interval=0.2)
+    saves = FileUploads(checkpointer, min_interval=0.2)
     saves.submit(PATH, Save(b"first"))
     await until(nothing_pending(saves), "the first to be written")
     saves.submit(PATH, Save(b"second"))
@@ -107,7 +107,7 @@ async def test_an_interval_passes(checkpointer: Checkpointer, files: SavedFiles)
 
 
 async def test_what_an_outage_keeps_from_the_bucket_is_written_after_it(
-    saves: Saves, files: SavedFiles, outage: Outage
+    saves: FileUploads, files: SavedFiles, outage: Outage
 ) -> None:
     outage.begin()
     for words in (b"one", b"two"):
@@ -121,7 +121,7 @@ async def test_what_an_outage_keeps_from_the_bucket_is_written_after_it(
 
 
 async def test_one_file_that_is_refused_does_not_hold_up_others(
-    saves: Saves, files: SavedFiles, monkeypatch: pytest.MonkeyPatch
+    saves: FileUploads, files: SavedFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_file: Callable[..., Awaitable[object]] = Archive.save_file
 
@@ -141,14 +141,16 @@ async def test_one_file_that_is_refused_does_not_hold_up_others(
     )
 
 
-async def test_flushing_names_what_could_not_be_archived(saves: Saves, outage: Outage) -> None:
+async def test_flushing_names_what_could_not_be_archived(
+    saves: FileUploads, outage: Outage
+) -> None:
     outage.begin()
     saves.submit(PATH, Save(b"words"))
     assert await saves.flush(0.3) == {PATH: "The bucket is down."}
 
 
 async def test_a_path_that_cannot_be_a_key_is_told_of_and_left_alone(
-    saves: Saves, caplog: pytest.LogCaptureFixture
+    saves: FileUploads, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
@@ -160,7 +162,10 @@ async def test_a_path_that_cannot_be_a_key_is_told_of_and_left_alone(
 
 
 async def test_a_file_over_the_limit_is_told_of(
-    saves: Saves, settings: BookstoreSettings, files: SavedFiles, caplog: pytest.LogCaptureFixture
+    saves: FileUploads,
+    settings: BookstoreSettings,
+    files: SavedFiles,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings.max_document_size = 4
     saves.submit(PATH, Save(b"12345"))
@@ -171,7 +176,7 @@ async def test_a_file_over_the_limit_is_told_of(
 
 async def test_without_a_bucket_nothing_is_kept() -> None:
     async with Checkpointer(BookstoreSettings(s3_bucket="")) as checkpointer:
-        saves = Saves(checkpointer)
+        saves = FileUploads(checkpointer)
         saves.submit(PATH, Save(b"words"))
         await until(nothing_pending(saves), "it to be given up")
         assert checkpointer.status()["status"] == "not configured"
@@ -181,7 +186,7 @@ async def test_without_a_bucket_nothing_is_kept() -> None:
 
 
 async def test_a_rename_moves_the_saved_file(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, archive: Archive
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, archive: Archive
 ) -> None:
     saves.submit(PATH, Save(b"words"))
     await saves.settle(PATH)
@@ -193,7 +198,7 @@ async def test_a_rename_moves_the_saved_file(
 
 
 async def test_a_save_that_waits_goes_to_the_new_name(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
 ) -> None:
     outage.begin()
     saves.submit(PATH, Save(b"words"))
@@ -206,7 +211,10 @@ async def test_a_save_that_waits_goes_to_the_new_name(
 
 
 async def test_a_save_that_is_being_written_goes_to_the_new_name(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, monkeypatch: pytest.MonkeyPatch
+    saves: FileUploads,
+    checkpointer: Checkpointer,
+    files: SavedFiles,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     puts = HeldPuts(monkeypatch)
     saves.submit(PATH, Save(b"words"))
@@ -221,7 +229,7 @@ async def test_a_save_that_is_being_written_goes_to_the_new_name(
 
 
 async def test_a_deletion_is_a_marker_after_the_last_save(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
 ) -> None:
     outage.begin()
     saves.submit(PATH, Save(b"the last words"))
@@ -235,7 +243,7 @@ async def test_a_deletion_is_a_marker_after_the_last_save(
 
 
 async def test_a_file_made_after_a_deletion_stays(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
 ) -> None:
     saves.submit(PATH, Save(b"the old file"))
     await saves.settle(PATH)
@@ -250,7 +258,7 @@ async def test_a_file_made_after_a_deletion_stays(
 
 @pytest.mark.parametrize("name", ["a" * 1100, "b" * 1010 + "/c.txt"])
 async def test_paths_too_long_for_a_key_hold_up_nothing(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, name: str
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, name: str
 ) -> None:
     saves.submit(PATH, Save(b"words"))
     await saves.settle(PATH)
@@ -262,7 +270,7 @@ async def test_paths_too_long_for_a_key_hold_up_nothing(
 
 
 async def test_a_file_whose_name_is_taken_is_a_version_first(
-    saves: Saves, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
+    saves: FileUploads, checkpointer: Checkpointer, files: SavedFiles, outage: Outage
 ) -> None:
     outage.begin()
     saves.submit("draft.txt", Save(b"draft"))
@@ -276,7 +284,7 @@ async def test_a_file_whose_name_is_taken_is_a_version_first(
 
 
 async def test_the_status_names_a_file_that_can_be_no_version_until_it_is_gone(
-    saves: Saves, checkpointer: Checkpointer
+    saves: FileUploads, checkpointer: Checkpointer
 ) -> None:
     checkpointer.path_changes.saves = saves
     saves.submit("bell\a.txt", Save(b"rung"))
@@ -289,7 +297,7 @@ async def test_the_status_names_a_file_that_can_be_no_version_until_it_is_gone(
 
 
 async def test_the_status_forgets_a_file_that_was_too_large_when_it_is_a_version(
-    saves: Saves, settings: BookstoreSettings
+    saves: FileUploads, settings: BookstoreSettings
 ) -> None:
     settings.max_document_size = 4
     saves.submit(PATH, Save(b"too long"))

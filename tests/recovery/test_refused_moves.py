@@ -12,7 +12,7 @@ from bookstore_y.errors import BookstoreError, BucketError, DocumentNotFound
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
-from bookstore_y.replication.file_uploads import Save, Saves
+from bookstore_y.replication.file_uploads import FileUploads, Save
 from bookstore_y.replication.live import Live
 from bookstore_y.replication.path_changes import NoSuchChange
 
@@ -310,7 +310,7 @@ async def test_a_document_is_found_under_its_former_name_until_the_rename_is_fol
 # -- saved files ---------------------------------------------------------------------------------
 
 
-async def saved(saves: Saves, path: str, body: bytes) -> None:
+async def saved(saves: FileUploads, path: str, body: bytes) -> None:
     saves.submit(path, Save(body))
     await saves.settle(path)
 
@@ -326,7 +326,7 @@ async def test_a_new_file_takes_the_name_of_one_whose_deletion_is_refused(
     server: Server, refusals: Refusals
 ) -> None:
     async with server() as archive:
-        saves = archive.path_changes.saves = Saves(archive)
+        saves = archive.path_changes.saves = FileUploads(archive)
         await saved(saves, "notes.txt", b"the same")
         refusals.of("delete")
         await archive.path_changes.delete("notes.txt")
@@ -343,7 +343,7 @@ async def test_a_renamed_file_is_saved_on_and_gets_its_history_back(
     server: Server, refusals: Refusals
 ) -> None:
     async with server() as archive:
-        saves = archive.path_changes.saves = Saves(archive)
+        saves = archive.path_changes.saves = FileUploads(archive)
         await saved(saves, "notes.txt", b"one")
         refusals.of("copy", "read 'workspace/notes.txt")  # or it is read and written instead
         await archive.path_changes.rename("notes.txt", "moved.txt")
