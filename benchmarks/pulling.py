@@ -17,7 +17,7 @@ from jupyter_ydoc import YNotebook
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.aio import each, listed
 from bookstore_y.archive.file_content import notebook_bytes
-from bookstore_y.archive.version import Saved, VersionMetadata
+from bookstore_y.archive.version import VersionMetadata, WriteResult
 from bookstore_y.keys import Document
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulling
@@ -47,7 +47,7 @@ async def fill(settings: BookstoreSettings, count: int) -> datetime:
     """Write notebooks: half as snapshots of a room, half as saves. Then change them all. Returns
     the moment between."""
     documents = [YNotebook() for _ in range(count)]
-    saved: list[Saved | None] = [None] * count
+    saved: list[WriteResult | None] = [None] * count
 
     async def write(index: int) -> None:
         path = f"team-{index % 10}/notebook {index}.ipynb"

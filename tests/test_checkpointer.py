@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
-from bookstore_y.archive.snapshot_writer import Saving
-from bookstore_y.archive.version import Saved
+from bookstore_y.archive.snapshot_writer import SnapshotWriter
+from bookstore_y.archive.version import WriteResult
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
@@ -61,7 +61,7 @@ class Open:
     def put(self, update: bytes) -> None:
         self.archive.append(self.entry, update, b"", 1.0)
 
-    async def checkpoint(self) -> Saved | None:
+    async def checkpoint(self) -> WriteResult | None:
         return await asyncio.wait_for(self.archive.checkpoint(self.entry), 15)
 
     async def text(self) -> str:
@@ -927,9 +927,9 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
 ) -> None:
     document = Document("notes")
     copying, go_on = asyncio.Event(), asyncio.Event()
-    save = Saving.save
+    save = SnapshotWriter.save
 
-    async def slowly(saving: Saving, *args: Any, **kwargs: Any) -> Any:
+    async def slowly(saving: SnapshotWriter, *args: Any, **kwargs: Any) -> Any:
         if not copying.is_set():
             copying.set()
             await go_on.wait()
@@ -943,7 +943,7 @@ async def test_two_servers_that_follow_one_rename_hide_nothing_of_each_other(
         notes.type("before ")
         await notes.checkpoint()
         await opened(slow, QUIET, document)
-        monkeypatch.setattr(Saving, "save", slowly)
+        monkeypatch.setattr(SnapshotWriter, "save", slowly)
         await slow.path_changes.rename("notes", "moved")
         await asyncio.wait_for(copying.wait(), 15)
         await fast.path_changes.rename("notes", "moved")

@@ -24,10 +24,10 @@ from .publishing import Publishing
 from .renaming import Renaming, TakenOver
 from .restoring import Restoring
 from .saved_files import Files
-from .snapshot_reader import Reading
-from .snapshot_writer import Saving
+from .snapshot_reader import SnapshotReader
+from .snapshot_writer import SnapshotWriter
 from .tracing import Tracing
-from .version import Saved, Snapshot, Version, VersionMetadata, version_of
+from .version import Snapshot, Version, VersionMetadata, WriteResult, version_of
 from .version_keys import KINDS, Places
 from .workspace import ArchivedFile, Workspace
 
@@ -53,8 +53,8 @@ class Archive:
     def __init__(self, settings: BookstoreSettings | None = None) -> None:
         self.settings = settings or BookstoreSettings()
         self.bucket = Bucket(self.settings)
-        self._reading = Reading(self.bucket, self.settings)
-        self._saving = Saving(self.bucket, self.settings, self._reading)
+        self._reading = SnapshotReader(self.bucket, self.settings)
+        self._saving = SnapshotWriter(self.bucket, self.settings, self._reading)
         self._files = Files(self.bucket, self.settings, self._saving)
         self._tracing = Tracing(self.bucket, self.settings)
         self._details = Details(self.bucket)
@@ -135,7 +135,7 @@ class Archive:
         )
 
     async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:
-        """Updates that the current version lacks; see `Saving.unmerged`."""
+        """Updates that the current version lacks; see `SnapshotWriter.unmerged`."""
         return await self._saving.unmerged(document, snapshot)
 
     async def is_current(self, document: Document, version_id: str) -> bool:
@@ -370,8 +370,8 @@ class Archive:
         *,
         parent_etag: str = "",
         instead_of: str = "",
-    ) -> Saved:
-        """Write `update` as the document's new version; see `Saving.save`."""
+    ) -> WriteResult:
+        """Write `update` as the document's new version; see `SnapshotWriter.save`."""
         return await self._saving.save(
             document, update, facts, parent_etag=parent_etag, instead_of=instead_of
         )

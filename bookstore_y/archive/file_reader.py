@@ -17,8 +17,8 @@ from ..settings import BookstoreSettings
 from .current_files import CurrentBody, CurrentFile
 from .file_content import of_update
 from .saved_files import Files
-from .snapshot_reader import Reading
-from .snapshot_writer import Saving
+from .snapshot_reader import SnapshotReader
+from .snapshot_writer import SnapshotWriter
 from .version import Version, version_of
 
 
@@ -39,8 +39,8 @@ class FileReader:
     as Jupyter would write it."""
 
     def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:
-        self._snapshots = Reading(bucket, settings)
-        self._saves = Files(bucket, settings, Saving(bucket, settings, self._snapshots))
+        self._snapshots = SnapshotReader(bucket, settings)
+        self._saves = Files(bucket, settings, SnapshotWriter(bucket, settings, self._snapshots))
 
     async def read(self, file: CurrentFile) -> FileBody:
         """The newest object of a file that can be read.

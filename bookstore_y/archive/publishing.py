@@ -19,7 +19,7 @@ from ..settings import BookstoreSettings
 from . import file_content
 from .file_content import Content
 from .saved_files import Files
-from .snapshot_reader import Reading
+from .snapshot_reader import SnapshotReader
 from .version import Version, VersionMetadata, version_of
 from .version_keys import Places
 
@@ -36,7 +36,7 @@ class Publishing:
     """The published side of one bucket."""
 
     def __init__(
-        self, bucket: Bucket, settings: BookstoreSettings, files: Files, reading: Reading
+        self, bucket: Bucket, settings: BookstoreSettings, files: Files, reading: SnapshotReader
     ) -> None:
         self._bucket = bucket
         self._settings = settings
@@ -127,10 +127,15 @@ class Publishing:
         settings = self._settings.for_bucket(name)
         async with Bucket(settings) as other:
             files = Files(other, settings, self._files.saving)
-            return await self._fetch(other, files, Reading(other, settings), key, version_id)
+            return await self._fetch(other, files, SnapshotReader(other, settings), key, version_id)
 
     async def _fetch(
-        self, bucket: Bucket, files: Files, reading: Reading, key: str, version_id: str | None
+        self,
+        bucket: Bucket,
+        files: Files,
+        reading: SnapshotReader,
+        key: str,
+        version_id: str | None,
     ) -> Content:
         document = keys.document_of("", key)
         if document is not None:

@@ -19,8 +19,8 @@ from ..s3.objects import Copied, ObjectVersion, StoredObject
 from ..settings import BookstoreSettings
 from ..ydoc.snapshot import advance
 from .saved_files import Files
-from .snapshot_reader import Reading
-from .snapshot_writer import Saving
+from .snapshot_reader import SnapshotReader
+from .snapshot_writer import SnapshotWriter
 from .version import Snapshot, VersionMetadata, renamed_from
 
 
@@ -47,8 +47,8 @@ class Renaming:
         self,
         bucket: Bucket,
         settings: BookstoreSettings,
-        reading: Reading,
-        saving: Saving,
+        reading: SnapshotReader,
+        saving: SnapshotWriter,
         files: Files,
     ) -> None:
         self._bucket = bucket

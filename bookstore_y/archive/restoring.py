@@ -23,8 +23,8 @@ from .file_content import Content, of_file
 from .history import History
 from .metadata_cache import Details
 from .saved_files import Files
-from .snapshot_reader import Reading
-from .snapshot_writer import Saving
+from .snapshot_reader import SnapshotReader
+from .snapshot_writer import SnapshotWriter
 from .version import Snapshot, Version, VersionMetadata, version_of
 from .version_keys import Place, Places
 
@@ -57,8 +57,8 @@ class Restoring:
         places: Places,
         history: History,
         details: Details,
-        reading: Reading,
-        saving: Saving,
+        reading: SnapshotReader,
+        saving: SnapshotWriter,
         files: Files,
     ) -> None:
         self._bucket = bucket

@@ -13,7 +13,7 @@ from ..errors import BucketUnavailable, DocumentNotFound
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion, StoredObject
 from ..settings import BookstoreSettings
-from .snapshot_writer import Saving
+from .snapshot_writer import SnapshotWriter
 from .version import Version, VersionMetadata, version_of
 
 READINGS = 3
@@ -23,7 +23,7 @@ READINGS = 3
 class Files:
     """The saved files of one bucket."""
 
-    def __init__(self, bucket: Bucket, settings: BookstoreSettings, saving: Saving) -> None:
+    def __init__(self, bucket: Bucket, settings: BookstoreSettings, saving: SnapshotWriter) -> None:
         self._bucket = bucket
         self._settings = settings
         self.saving = saving

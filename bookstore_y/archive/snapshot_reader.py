@@ -29,7 +29,7 @@ READINGS = 5
 """Times that a version is read before the way to the bucket is taken to be broken."""
 
 
-class Reading:
+class SnapshotReader:
     """Reads the snapshots of one bucket."""
 
     def __init__(self, bucket: Bucket, settings: BookstoreSettings) -> None:

@@ -19,8 +19,8 @@ from ..s3.bucket import Bucket, md5
 from ..s3.objects import Written
 from ..settings import BookstoreSettings
 from ..ydoc.snapshot import advance, compress, missing
-from .snapshot_reader import Reading
-from .version import Saved, Snapshot, VersionMetadata
+from .snapshot_reader import SnapshotReader
+from .version import Snapshot, VersionMetadata, WriteResult
 
 log = logging.getLogger("bookstore_y.saving")
 
@@ -32,10 +32,12 @@ SIBLINGS = 20
 """Versions between one and its parent that are looked at, the newest first."""
 
 
-class Saving:
+class SnapshotWriter:
     """Writes the snapshots of one bucket."""
 
-    def __init__(self, bucket: Bucket, settings: BookstoreSettings, reading: Reading) -> None:
+    def __init__(
+        self, bucket: Bucket, settings: BookstoreSettings, reading: SnapshotReader
+    ) -> None:
         self._bucket = bucket
         self._settings = settings
         self._reading = reading
@@ -56,7 +58,7 @@ class Saving:
         *,
         parent_etag: str = "",
         instead_of: str = "",
-    ) -> Saved:
+    ) -> WriteResult:
         """Write `update` as the document's new version, and lose nothing of other writers'.
 
         `facts.parent` and `parent_etag` name the version that `update` builds on, empty for
@@ -74,7 +76,7 @@ class Saving:
 
     async def _save_conditionally(
         self, document: Document, update: bytes, facts: VersionMetadata, parent_etag: str
-    ) -> Saved:
+    ) -> WriteResult:
         key = snapshot_key(self._settings.workspace_prefix, document)
         merged: list[bytes] = []
         apart = ""
@@ -91,7 +93,7 @@ class Saving:
                     parent_etag = ""
                     continue
                 if current.facts.write_id == facts.write_id:  # it was us; the answer got lost
-                    return Saved(current.version_id, current.etag, update, tuple(merged))
+                    return WriteResult(current.version_id, current.etag, update, tuple(merged))
                 joined = await self._join(current, update, facts.lineage)
                 if joined is None:
                     apart = current.version_id
@@ -99,7 +101,7 @@ class Saving:
                     update, their_update, ours_is_new = joined
                     merged.append(their_update)
                     if not ours_is_new:
-                        return Saved(
+                        return WriteResult(
                             current.version_id, current.etag, update, tuple(merged), written=False
                         )
                 facts = replace(facts, parent=current.version_id)
@@ -107,11 +109,11 @@ class Saving:
                 continue
             if apart:
                 self._warn_apart(document, written.version_id, apart)
-            return Saved(written.version_id, written.etag, update, tuple(merged))
+            return WriteResult(written.version_id, written.etag, update, tuple(merged))
 
     async def _save_and_look(
         self, document: Document, update: bytes, facts: VersionMetadata, instead_of: str
-    ) -> Saved:
+    ) -> WriteResult:
         """Without conditional writes: write, see what slipped in since the parent, merge, and
         write again until nothing did."""
         key = snapshot_key(self._settings.workspace_prefix, document)
@@ -145,7 +147,7 @@ class Saving:
                     merged.append(their_update)
                     again = True
             if not again:
-                return Saved(written.version_id, written.etag, update, tuple(merged))
+                return WriteResult(written.version_id, written.etag, update, tuple(merged))
             facts = replace(facts, parent=written.version_id).renewed()
 
     async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:

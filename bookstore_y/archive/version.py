@@ -167,7 +167,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Saved:
+class WriteResult:
     """What became of a save.
 
     `update` is what the version now holds. `merged` are the updates of other writers that it

@@ -18,9 +18,9 @@ from pycrdt import Doc
 from .. import metrics
 from ..aio import aside, to_its_end
 from ..archive.version import (
-    Saved,
     Snapshot,
     VersionMetadata,
+    WriteResult,
     renamed_from,
     reset_of,
 )
@@ -82,12 +82,12 @@ class BucketSync:
 
     async def checkpoint(
         self, entry: DocumentState, follow: bool = True, *, replaced: bool = False
-    ) -> Saved | None:
+    ) -> WriteResult | None:
         """Write what is pending as a new version; with `replaced`, only what was replaced.
         Without `follow`, under the name that the document had before the renames and deletions
         that the bucket has not followed."""
         cp = self._checkpointer
-        saved: Saved | None = None
+        saved: WriteResult | None = None
         while True:
             if follow:
                 await cp.path_changes.follow(entry.document.path)
@@ -110,7 +110,7 @@ class BucketSync:
             if written and fence is None:
                 return saved
 
-    async def _write(self, entry: DocumentState, follow: bool) -> tuple[bool, Saved | None]:
+    async def _write(self, entry: DocumentState, follow: bool) -> tuple[bool, WriteResult | None]:
         """Squash and save. False when a file was moved meanwhile, which is to be followed first,
         or when something was replaced, which is to be a version first."""
         cp = self._checkpointer
@@ -163,7 +163,11 @@ class BucketSync:
         return True, saved
 
     async def _note(
-        self, entry: DocumentState, held: BufferedDocument, saved: Saved | None, fence: int | None
+        self,
+        entry: DocumentState,
+        held: BufferedDocument,
+        saved: WriteResult | None,
+        fence: int | None,
     ) -> None:
         cp = self._checkpointer
         pending = held.pending
@@ -330,7 +334,7 @@ class BucketSync:
         authors: set[str],
         origin: str,
         follow: bool,
-    ) -> Saved:
+    ) -> WriteResult:
         cp = self._checkpointer
         facts = entry.facts
         if not facts.lineage:

@@ -26,7 +26,7 @@ from anyio import CancelScope
 from .. import metrics
 from ..aio import to_its_end
 from ..archive.archive import Archive
-from ..archive.version import Saved
+from ..archive.version import WriteResult
 from ..buffer.database import (
     Buffer,
     BufferedDocument,
@@ -547,7 +547,9 @@ class Checkpointer:
 
     # -- checkpoints ---------------------------------------------------------------------------
 
-    async def checkpoint(self, entry: DocumentState, *, replaced: bool = False) -> Saved | None:
+    async def checkpoint(
+        self, entry: DocumentState, *, replaced: bool = False
+    ) -> WriteResult | None:
         """Write what is pending as a new version. None when there was nothing new to write.
         With `replaced`, only what was replaced.
 

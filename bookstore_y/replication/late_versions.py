@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..aio import to_its_end
 from ..archive.version import (
-    Saved,
     Snapshot,
     VersionMetadata,
+    WriteResult,
     late_for,
     replaced_by_reset,
 )
@@ -122,8 +122,8 @@ async def _put_beside(
 
 
 async def _put_again(
-    checkpointer: Checkpointer, entry: DocumentState, current: Snapshot, late: Saved
-) -> Saved:
+    checkpointer: Checkpointer, entry: DocumentState, current: Snapshot, late: WriteResult
+) -> WriteResult:
     """Make the document current again, with what others may have written meanwhile."""
     known = replace(
         current.facts, parent=late.version_id, authors=(), updates=0, origin="checkpoint"

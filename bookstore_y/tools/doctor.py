@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ..archive.snapshot_reader import Reading
+from ..archive.snapshot_reader import SnapshotReader
 from ..archive.version import Version
 from ..archive.workspace import Workspace
 from ..errors import (
@@ -521,7 +521,7 @@ async def documents(bucket: Bucket, settings: BookstoreSettings) -> list[Finding
     except BookstoreError as error:
         return [_failed("documents", error)]
     found.sort(key=lambda version: version.last_modified, reverse=True)
-    reading = Reading(bucket, settings)
+    reading = SnapshotReader(bucket, settings)
     damaged: list[Finding] = []
     read = size = 0
     for version in found[:READ]:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 import pycrdt
 
 from ..aio import Budget, each, listed
-from ..archive.snapshot_reader import Reading
+from ..archive.snapshot_reader import SnapshotReader
 from ..archive.version import Snapshot, VersionMetadata
 from ..archive.version_keys import Place, room_types
 from ..archive.workspace import Workspace
@@ -375,7 +375,7 @@ class TreeImport(_Importing):
         self._to = f"{to}/" if to else ""
         self._hidden = hidden
         self._max_size = max_size
-        self._reading = Reading(archive.bucket, archive.settings)
+        self._reading = SnapshotReader(archive.bucket, archive.settings)
         self._budget = Budget(MEMORY)
         self._known: dict[str, tuple[Place, ObjectVersion]] = {}
 

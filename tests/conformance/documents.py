@@ -8,7 +8,7 @@ from jupyter_ydoc import ydocs
 from pycrdt import Doc, Text
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Saved, VersionMetadata
+from bookstore_y.archive.version import VersionMetadata, WriteResult
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.snapshot import lineage_of
 
@@ -45,7 +45,7 @@ class Writer:
     def facts(self, **more: Any) -> VersionMetadata:
         return VersionMetadata(lineage=self.lineage, parent=self.parent, **more)
 
-    async def save(self, archive: Archive, document: Document = NOTES, **facts: Any) -> Saved:
+    async def save(self, archive: Archive, document: Document = NOTES, **facts: Any) -> WriteResult:
         """Archive the copy, and take in what other writers had written."""
         saved = await archive.save(
             document,

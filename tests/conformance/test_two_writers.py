@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Saved
+from bookstore_y.archive.version import WriteResult
 from bookstore_y.errors import BucketUnavailable, PreconditionFailed
 from bookstore_y.s3.objects import Written
 
@@ -265,7 +265,7 @@ async def test_two_lineages_at_once_both_stay_versions(
 
 async def save_over_bad_line(
     configure: Configure, server: S3Server, writer: Writer, line: BadLine, *, lose: int = 1
-) -> Saved:
+) -> WriteResult:
     async with serving(line.handle) as url:
         settings = configure(
             s3_endpoint_url=url, conditional_writes=server.conditional_writes, max_attempts=2

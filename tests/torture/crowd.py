@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 from bookstore_y.archive.archive import Archive
-from bookstore_y.archive.version import Saved
+from bookstore_y.archive.version import WriteResult
 
 from .worker import Link
 from .writing import Author, Pace, Setup
@@ -69,8 +69,8 @@ def watch_conflicts(link: Link) -> None:
     """Report every checkpoint that met another writer's version."""
     plain = Archive.save
 
-    async def save(*args: object, **kwargs: object) -> Saved:
-        saved: Saved = await plain(*args, **kwargs)  # type: ignore[arg-type]
+    async def save(*args: object, **kwargs: object) -> WriteResult:
+        saved: WriteResult = await plain(*args, **kwargs)  # type: ignore[arg-type]
         if saved.merged:
             link.count("conflicts")
             link.count("merged", len(saved.merged))
