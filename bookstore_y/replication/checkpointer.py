@@ -50,7 +50,7 @@ from . import health, recovery_fit
 from .bucket_sync import BucketSync, is_whole
 from .document import DocumentState, Policy
 from .health import Health
-from .memory_limiter import Pressure
+from .memory_limiter import MemoryLimiter
 from .path_changes import PathChanges
 
 State = dict[str, Any]
@@ -82,7 +82,7 @@ class Checkpointer:
         self.health.changed = self.changed
         self.path_changes = PathChanges(self)
         self.sync = BucketSync(self)
-        self.pressure = Pressure(self, options.limit)
+        self.memory = MemoryLimiter(self, options.limit)
         self.log = logging.getLogger("bookstore_y.checkpointer")
         self.authors_of: Callable[[DocumentState], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
@@ -370,7 +370,7 @@ class Checkpointer:
         metrics.UPDATES.inc()
         if isinstance(durable, asyncio.Future):
             durable.add_done_callback(partial(self._stored, entry, len(update)))
-        self.pressure.added(len(update))
+        self.memory.added(len(update))
         if entry.pending == 1:
             entry.first_pending = now
             self.sync.note_authors(entry)

@@ -1,4 +1,4 @@
-"""Pressure: keeps a buffer that is in memory below its limit, however long an outage lasts.
+"""MemoryLimiter: keeps a buffer that is in memory below its limit, however long an outage lasts.
 
 First what nobody has open and is archived goes; then each document's pending updates are squashed
 into one, largest first; what is too much even then goes on in a file.
@@ -18,7 +18,7 @@ ROW_BYTES = 64
 """About what SQLite takes for an update besides its own bytes and its metadata's."""
 
 
-class Pressure:
+class MemoryLimiter:
     """Watches the size of one checkpointer's buffer."""
 
     def __init__(self, checkpointer: Checkpointer, limit: int) -> None:
