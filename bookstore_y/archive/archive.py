@@ -19,7 +19,7 @@ from . import file_content, labels
 from .diff import Diff, diff_of
 from .file_content import Content
 from .history import Filter, History, Page
-from .metadata_cache import Details
+from .metadata_cache import MetadataCache
 from .publishing import Publishing
 from .renaming import Renaming, TakenOver
 from .restoring import Restoring
@@ -28,7 +28,7 @@ from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter
 from .tracing import Tracing
 from .version import Snapshot, Version, VersionMetadata, WriteResult, version_of
-from .version_keys import KINDS, Places
+from .version_keys import KINDS, VersionKeys
 from .workspace import ArchivedFile, Workspace
 
 BOTH = ("snapshot", "save")
@@ -57,11 +57,11 @@ class Archive:
         self._saving = SnapshotWriter(self.bucket, self.settings, self._reading)
         self._files = Files(self.bucket, self.settings, self._saving)
         self._tracing = Tracing(self.bucket, self.settings)
-        self._details = Details(self.bucket)
+        self._details = MetadataCache(self.bucket)
         self._renaming = Renaming(
             self.bucket, self.settings, self._reading, self._saving, self._files
         )
-        self._places = Places(self.bucket, self.settings)
+        self._places = VersionKeys(self.bucket, self.settings)
         self._history = History(self.bucket, self._places, self._details)
         self._restoring = Restoring(
             self.bucket,

@@ -28,9 +28,9 @@ from ..errors import (
 from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import COLD, ObjectVersion
-from .metadata_cache import Details
+from .metadata_cache import MetadataCache
 from .version import Version, former_path, version_of
-from .version_keys import KINDS, Place, Places
+from .version_keys import KINDS, Place, VersionKeys
 
 SCANNED = 1000
 """Versions that one page looks at, at most, when a filter lets few of them through."""
@@ -109,7 +109,7 @@ class _Stream:
 class History:
     """The histories of one bucket's files."""
 
-    def __init__(self, bucket: Bucket, places: Places, details: Details) -> None:
+    def __init__(self, bucket: Bucket, places: VersionKeys, details: MetadataCache) -> None:
         self._bucket = bucket
         self._places = places
         self._details = details

@@ -23,7 +23,7 @@ REMEMBERED = 10_000
 """Versions whose metadata is kept in memory: it never changes, unlike tags."""
 
 
-class Details:
+class MetadataCache:
     """The details of one bucket's versions."""
 
     def __init__(self, bucket: Bucket) -> None:

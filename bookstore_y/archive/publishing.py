@@ -21,7 +21,7 @@ from .file_content import Content
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .version import Version, VersionMetadata, version_of
-from .version_keys import Places
+from .version_keys import VersionKeys
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 """Names of buckets, those of before 2018 among them (S3 User Guide, "Bucket naming rules")."""
@@ -42,7 +42,7 @@ class Publishing:
         self._settings = settings
         self._files = files
         self._reading = reading
-        self._snapshots = Places(bucket, settings, published=True)
+        self._snapshots = VersionKeys(bucket, settings, published=True)
 
     async def publish(self, content: Content, path: str) -> Version:
         """Publish what a version says under a path: the file, and with a snapshot its snapshot,

@@ -21,12 +21,12 @@ from ..s3.objects import ObjectVersion
 from ..ydoc.snapshot import EMPTY_UPDATE, lineage_of
 from .file_content import Content, of_file
 from .history import History
-from .metadata_cache import Details
+from .metadata_cache import MetadataCache
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter
 from .version import Snapshot, Version, VersionMetadata, version_of
-from .version_keys import Place, Places
+from .version_keys import Place, VersionKeys
 
 log = logging.getLogger("bookstore_y.restoring")
 
@@ -54,9 +54,9 @@ class Restoring:
     def __init__(
         self,
         bucket: Bucket,
-        places: Places,
+        places: VersionKeys,
         history: History,
-        details: Details,
+        details: MetadataCache,
         reading: SnapshotReader,
         saving: SnapshotWriter,
         files: Files,

@@ -1,4 +1,4 @@
-"""Places: the keys at which one file has versions, and how they are found."""
+"""VersionKeys: the keys at which one file has versions, and how they are found."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Found:
     next: tuple[str, str] | None
 
 
-class Places:
+class VersionKeys:
     """The places of one bucket's files."""
 
     def __init__(

@@ -15,7 +15,7 @@ from tornado.web import HTTPError
 
 from ..archive.current_files import CurrentFiles
 from ..archive.file_reader import FileReader
-from ..archive.version_keys import Places
+from ..archive.version_keys import VersionKeys
 from ..errors import BookstoreError, ConfigurationError, InvalidPath
 from ..keys import Document
 from ..replication.checkpointer import Checkpointer
@@ -389,5 +389,5 @@ class Documents:
         await self.settle(path)
         if checkpointer.path_changes.archived_at(path) != path:
             return False
-        places = Places(checkpointer.archive.bucket, self.settings)
+        places = VersionKeys(checkpointer.archive.bucket, self.settings)
         return not await places.of(path, ("snapshot", "save"), limit=1)

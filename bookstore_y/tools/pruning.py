@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..aio import each, listed
 from ..archive import labels
 from ..archive.version import VersionMetadata, former_path
-from ..archive.version_keys import Place, Places
+from ..archive.version_keys import Place, VersionKeys
 from ..archive.workspace import Workspace, is_within
 from ..errors import (
     AccessDenied,
@@ -119,7 +119,7 @@ class Pruning:
             )
         self._bucket = archive.bucket
         self._limit = settings.max_threads
-        self._places = Places(archive.bucket, settings)
+        self._places = VersionKeys(archive.bucket, settings)
         self._workspace = Workspace(archive.bucket, settings)
         self._outages = 0
 
