@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map
 
 from bookstore_y.archive import file_content
-from bookstore_y.archive.file_content import Content
+from bookstore_y.archive.file_content import FileContent
 from bookstore_y.archive.version import Version
 from bookstore_y.errors import UnsupportedDocument
 
@@ -43,11 +43,11 @@ def version(path: str, **more: Any) -> Version:
     return Version("1", f"workspace/{path}", TIME, 10, True, path=path, **more)
 
 
-def of_file(path: str, raw: bytes) -> Content:
+def of_file(path: str, raw: bytes) -> FileContent:
     return file_content.of_file(version(path), raw)
 
 
-def of_update(type_: str | None, content: Any, path: str = "a") -> Content:
+def of_update(type_: str | None, content: Any, path: str = "a") -> FileContent:
     doc = typed_doc(type_, content) if type_ else Writer(content).doc
     return file_content.of_update(version(path, type=type_), doc.get_update())
 

@@ -16,7 +16,7 @@ from nbdime import patch  # type: ignore[import-untyped]
 from nbdime.diff_utils import to_diffentry_dicts  # type: ignore[import-untyped]
 
 from bookstore_y.archive.diff import Diff, diff_of
-from bookstore_y.archive.file_content import Content, of_file
+from bookstore_y.archive.file_content import FileContent, of_file
 from bookstore_y.archive.version import Version
 
 TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -24,7 +24,7 @@ TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ODD_LINES = ["a\n", "b\n", "c\x0cd\n", "e\u2028f\n", "g\r\n", "h\ri\n", "\x85\n", "\n", "🌊\n", "z"]
 
 
-def content(body: bytes, path: str = "a.txt", version_id: str = "1") -> Content:
+def content(body: bytes, path: str = "a.txt", version_id: str = "1") -> FileContent:
     return of_file(Version(version_id, f"workspace/{path}", TIME, len(body), True, path=path), body)
 
 

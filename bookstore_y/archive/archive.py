@@ -17,7 +17,7 @@ from ..s3.objects import Copied, ObjectVersion
 from ..settings import BookstoreSettings
 from . import file_content, labels
 from .diff import Diff, diff_of
-from .file_content import Content
+from .file_content import FileContent
 from .history import Filter, History, Page
 from .metadata_cache import MetadataCache
 from .publishing import Publishing
@@ -235,7 +235,7 @@ class Archive:
         await self._created()
         return await self._history.find(path, version_id)
 
-    async def read(self, path: str | Document, version_id: str | None = None) -> Content:
+    async def read(self, path: str | Document, version_id: str | None = None) -> FileContent:
         """What a version says; without an id the newest that was not deleted, of both kinds.
 
         Raises `DocumentNotFound`, `VersionNotFound`, `UnsupportedDocument`, or a
@@ -246,7 +246,7 @@ class Archive:
             return await self.content(await self._history.at(path, None, BOTH))
         return await self.content(await self._history.find(path, version_id))
 
-    async def content(self, version: Version) -> Content:
+    async def content(self, version: Version) -> FileContent:
         """What a version from a listing says. Raises like `read`."""
         if version.kind == "snapshot":
             snapshot = await self._reading.read(version.key, version.version_id)
@@ -356,7 +356,7 @@ class Archive:
 
     async def fetch(
         self, key: str, *, bucket: str | None = None, version_id: str | None = None
-    ) -> Content:
+    ) -> FileContent:
         """The content of an object to be cloned; see `Publishing.fetch`."""
         return await self._publishing.fetch(key, bucket, version_id)
 
@@ -376,7 +376,7 @@ class Archive:
             document, update, facts, parent_etag=parent_etag, instead_of=instead_of
         )
 
-    async def restore(self, path: str | Document, version: str | Content) -> Version:
+    async def restore(self, path: str | Document, version: str | FileContent) -> Version:
         """Make a file say again what one of its versions of any kind says, as a new version.
         The version is given by its id, or as it was read.
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .file_content import Content, notebook_bytes
+from .file_content import FileContent, notebook_bytes
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Diff:
     """
 
     type: str
-    before: Content
-    after: Content
+    before: FileContent
+    after: FileContent
     diff: list[dict[str, Any]] | str
     changed: bool
 
@@ -38,7 +38,7 @@ class Diff:
         }
 
 
-def diff_of(before: Content, after: Content) -> Diff:
+def diff_of(before: FileContent, after: FileContent) -> Diff:
     """Compare two contents: notebooks cell by cell, texts line by line."""
     if before.type == after.type == "notebook":
         operations = _notebooks(before.content, after.content)
@@ -65,7 +65,7 @@ def _notebooks(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, 
     return operations
 
 
-def _lines(before: Content, after: Content) -> list[str]:
+def _lines(before: FileContent, after: FileContent) -> list[str]:
     lines = []
     for line in difflib.unified_diff(
         _split(_text(before)),
@@ -84,7 +84,7 @@ def _split(text: str) -> list[str]:
     return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
-def _text(content: Content) -> str:
+def _text(content: FileContent) -> str:
     if content.type == "notebook":
         return notebook_bytes(content.content).decode()
     return str(content.content)

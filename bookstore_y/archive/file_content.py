@@ -14,7 +14,7 @@ from .version import Version
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """The content of a version, in the terms of Jupyter's contents API.
 
     `type` is `notebook` or `file`; `format` is `json`, `text` or `base64`. `content` is a
@@ -76,32 +76,32 @@ def notebook_bytes(notebook: dict[str, Any]) -> bytes:
         return json.dumps(notebook, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def of_file(version: Version, body: bytes) -> Content:
+def of_file(version: Version, body: bytes) -> FileContent:
     """The content of a saved file."""
     from ..ydoc import content  # jupyter_ydoc is slow to import
 
     if version.path.endswith(".ipynb"):
         notebook = _notebook(body)
         if notebook is not None:
-            return Content(version, "notebook", "json", content.untrusted(notebook), body)
+            return FileContent(version, "notebook", "json", content.untrusted(notebook), body)
     try:
-        return Content(version, "file", "text", body.decode())
+        return FileContent(version, "file", "text", body.decode())
     except UnicodeDecodeError:
-        return Content(version, "file", "base64", base64.b64encode(body).decode())
+        return FileContent(version, "file", "base64", base64.b64encode(body).decode())
 
 
-def of_update(version: Version, update: bytes) -> Content:
+def of_update(version: Version, update: bytes) -> FileContent:
     """The content of a snapshot. Raises `UnsupportedDocument` for one without a type that an
     installed package knows, and for one that has no text or notebook to show."""
     from ..ydoc import content
 
     said = content.untrusted(content.of_update(version.type, update))
     if isinstance(said, dict) and "cells" in said:
-        return Content(version, "notebook", "json", said)
+        return FileContent(version, "notebook", "json", said)
     if isinstance(said, bytes):
-        return Content(version, "file", "base64", base64.b64encode(said).decode())
+        return FileContent(version, "file", "base64", base64.b64encode(said).decode())
     if isinstance(said, str):
-        return Content(version, "file", "text", said)
+        return FileContent(version, "file", "text", said)
     raise UnsupportedDocument(
         f"A document of type {version.type!r} is neither a notebook nor a text, so its content "
         "cannot be shown; load the version's update with Archive.load."

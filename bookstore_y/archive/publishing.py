@@ -17,7 +17,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..settings import BookstoreSettings
 from . import file_content
-from .file_content import Content
+from .file_content import FileContent
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .version import Version, VersionMetadata, version_of
@@ -44,7 +44,7 @@ class Publishing:
         self._reading = reading
         self._snapshots = VersionKeys(bucket, settings, published=True)
 
-    async def publish(self, content: Content, path: str) -> Version:
+    async def publish(self, content: FileContent, path: str) -> Version:
         """Publish what a version says under a path: the file, and with a snapshot its snapshot,
         too."""
         self._require_prefix()
@@ -108,7 +108,7 @@ class Publishing:
 
     async def fetch(
         self, key: str, bucket: str | None = None, version_id: str | None = None
-    ) -> Content:
+    ) -> FileContent:
         """The content of any object of a bucket that may be cloned from; of a snapshot's key the
         file that it is of. Raises `BucketNotAllowed`, `DocumentNotFound`, `VersionNotFound`, and
         `DocumentTooLarge`, also for a small object that holds a huge document."""
@@ -136,7 +136,7 @@ class Publishing:
         reading: SnapshotReader,
         key: str,
         version_id: str | None,
-    ) -> Content:
+    ) -> FileContent:
         document = keys.document_of("", key)
         if document is not None:
             snapshot = await reading.read(key, version_id, max_growth=MAX_GROWTH)

@@ -19,7 +19,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion
 from ..ydoc.snapshot import EMPTY_UPDATE, lineage_of
-from .file_content import Content, of_file
+from .file_content import FileContent, of_file
 from .history import History
 from .metadata_cache import MetadataCache
 from .saved_files import Files
@@ -69,7 +69,7 @@ class Restoring:
         self._saving = saving
         self._files = files
 
-    async def restore(self, path: str | Document, old: Content) -> Version:
+    async def restore(self, path: str | Document, old: FileContent) -> Version:
         """Make a file say what one of its versions says: each of its documents, and what was
         saved of it, as far as they are there; if it was deleted, as far as they were.
 
@@ -197,7 +197,7 @@ class Restoring:
         return version_of(latest, place.path, place.type, kind=place.kind, is_latest=True)
 
 
-def _said_in(document: Document, old: Content) -> Any:
+def _said_in(document: Document, old: FileContent) -> Any:
     """The content of a version as a room of that type has it. Raises `UnsupportedDocument`."""
     from ..ydoc import content  # jupyter_ydoc is slow to import
 
@@ -211,7 +211,7 @@ def _said_in(document: Document, old: Content) -> Any:
     return said
 
 
-def _converted(document: Document, old: Content) -> Any:
+def _converted(document: Document, old: FileContent) -> Any:
     if document.type == "notebook":
         said = old if old.type == "notebook" else of_file(old.version, old.raw())
         if said.type == "notebook":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ..archive.diff import Diff
-    from ..archive.file_content import Content
+    from ..archive.file_content import FileContent
     from ..archive.version import Version
 
 
@@ -31,7 +31,7 @@ def heading(version: Version) -> Text:
     return line
 
 
-def content(shown: Content) -> Iterator[RenderableType]:
+def content(shown: FileContent) -> Iterator[RenderableType]:
     """What a version says. Nothing in it is obeyed by the terminal."""
     if shown.type == "notebook":
         yield from _notebook(shown.content)

@@ -16,7 +16,7 @@ from ._versions import choose
 
 if TYPE_CHECKING:
     from ..archive.archive import Archive
-    from ..archive.file_content import Content
+    from ..archive.file_content import FileContent
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +59,7 @@ async def _show(archive: Archive, args: argparse.Namespace, out: Output) -> int:
     return DONE
 
 
-async def _content(archive: Archive, args: argparse.Namespace) -> Content:
+async def _content(archive: Archive, args: argparse.Namespace) -> FileContent:
     if args.at is not None:
         return await archive.content(await archive.version_at(args.path, args.at))
     if args.version is None:

@@ -24,7 +24,7 @@ from traitlets import Int
 
 from .. import keys
 from ..archive.archive import Archive
-from ..archive.file_content import Content
+from ..archive.file_content import FileContent
 from ..archive.version import Version, former_path
 from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
 from ..settings import BookstoreSettings
@@ -447,7 +447,7 @@ async def _find(archive: Archive, path: str, version_id: str) -> Version:
     return version
 
 
-async def _read_version(archive: Archive, path: str, version_id: str) -> Content:
+async def _read_version(archive: Archive, path: str, version_id: str) -> FileContent:
     return await archive.content(await _find(archive, path, version_id))
 
 
@@ -494,7 +494,7 @@ def _version_id(checkpoint_id: str) -> str:
         return checkpoint_id  # no version has that id, and the bucket says so
 
 
-def _model(kind: str, old: Content) -> Model:
+def _model(kind: str, old: FileContent) -> Model:
     """What is saved over the file. Raises `HTTPError` when it cannot be the content of one."""
     if kind != "notebook":
         if old.format == "json":

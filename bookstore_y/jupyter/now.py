@@ -6,14 +6,14 @@ import base64
 from datetime import datetime, timezone
 from typing import Any
 
-from ..archive.file_content import Content
+from ..archive.file_content import FileContent
 from ..archive.version import Version
 from ..ydoc import content
 from .documents import Documents
 from .files import is_notebook
 
 
-async def now(documents: Documents, path: str) -> Content:
+async def now(documents: Documents, path: str) -> FileContent:
     """The content of the file at `path`, of a version of kind `live` (its room) or `file`.
 
     Raises `DocumentNotFound` when there is neither a file nor a version.
@@ -28,13 +28,13 @@ async def now(documents: Documents, path: str) -> Content:
     return _content(path, "file", content.untrusted(body))
 
 
-def _content(path: str, kind: str, body: Any) -> Content:
+def _content(path: str, kind: str, body: Any) -> FileContent:
     version = _version(path, kind)
     if isinstance(body, dict):
-        return Content(version, "notebook", "json", body)
+        return FileContent(version, "notebook", "json", body)
     if isinstance(body, bytes):
-        return Content(version, "file", "base64", base64.b64encode(body).decode())
-    return Content(version, "file", "text", str(body))
+        return FileContent(version, "file", "base64", base64.b64encode(body).decode())
+    return FileContent(version, "file", "text", str(body))
 
 
 def _version(path: str, kind: str) -> Version:

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from ..archive.archive import Archive
-from ..archive.file_content import Content, notebook_bytes
+from ..archive.file_content import FileContent, notebook_bytes
 from ..archive.restoring import SEARCHED
 from ..archive.version import Version
 from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
@@ -75,7 +75,7 @@ async def _write_from_room(documents: Documents, room: OpenRoom, path: str) -> N
     await documents.files.write(path, body)
 
 
-def body_of(version: Content) -> Any:
+def body_of(version: FileContent) -> Any:
     """What `Files.write` takes: a notebook's dict, a text, or bytes."""
     return version.raw() if version.format == "base64" else version.content
 
@@ -112,7 +112,7 @@ async def _restore_room(
     return restored
 
 
-def _for_room(document: Document, old: Content) -> Any:
+def _for_room(document: Document, old: FileContent) -> Any:
     """A saved file's content as a room of this type takes it."""
     if (document.type == "notebook") != (old.type == "notebook") or old.format == "base64":
         if document.type != "notebook" and old.format != "base64":

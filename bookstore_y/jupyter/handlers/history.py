@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tornado.web import HTTPError
 
 from ...archive.diff import diff_of
-from ...archive.file_content import Content
+from ...archive.file_content import FileContent
 from ...archive.history import Page
 from ...archive.version import Version
 from ...errors import DocumentNotFound
@@ -81,7 +81,7 @@ class VersionHandler(BookstoreHandler):
             version = await self._find(name, version_id, at)
             self.answer({"version": version.to_dict(), "model": _bare_model(version)})
 
-    async def _read(self, path: str, version_id: str | None, at: datetime | None) -> Content:
+    async def _read(self, path: str, version_id: str | None, at: datetime | None) -> FileContent:
         archive = self.documents.running().archive
         if at is not None:
             return await archive.content(await self._find(path, None, at))
@@ -94,7 +94,7 @@ class VersionHandler(BookstoreHandler):
             version_id = (await archive.version_at(path, moment)).version_id
         return await archive.find(path, version_id)
 
-    async def _send_file(self, read: Content) -> None:
+    async def _send_file(self, read: FileContent) -> None:
         # Whatever it holds, the browser is not to show it as a page of this server's.
         name = basename(read.version.path) or "version"
         self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name, '')}")
