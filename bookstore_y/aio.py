@@ -57,7 +57,9 @@ async def listed(items: list[T]) -> AsyncIterator[T]:
         yield item
 
 
-async def aside(size: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def run_in_thread_if_large(
+    size: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
     """What `work` makes of `size` bytes, in a thread unless they are few: to hand them over takes
     longer then, and stops the event loop no less."""
     if size <= _FEW:

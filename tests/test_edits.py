@@ -11,7 +11,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from bookstore_y.ydoc import content
 from bookstore_y.ydoc.edits import Edits
-from bookstore_y.ydoc.snapshot import advance
+from bookstore_y.ydoc.snapshot import squash_buffered
 
 Change = Callable[[Any], None]
 
@@ -115,7 +115,7 @@ def test_updates_that_are_decoded(make: Callable[[], Any], change: Change, edite
     before, state = document.ydoc.get_update(), document.ydoc.get_state()
     change(document)
     update = document.ydoc.get_update(state)
-    squashed = advance(before, [], [update], lambda doc: content.watch(type_, doc))
+    squashed = squash_buffered(before, [], [update], lambda doc: content.watch(type_, doc))
     assert squashed.changed
     assert squashed.edited is edited
 
@@ -148,7 +148,9 @@ def test_a_watch_that_has_ended_tells_nothing() -> None:
 
 
 def test_what_comes_first_is_an_edit() -> None:
-    squashed = advance(None, [], [text().ydoc.get_update()], lambda doc: content.watch("file", doc))
+    squashed = squash_buffered(
+        None, [], [text().ydoc.get_update()], lambda doc: content.watch("file", doc)
+    )
     assert squashed.edited
 
 
@@ -159,4 +161,4 @@ def test_what_waits_for_another_update_is_an_edit() -> None:
     state = document.ydoc.get_state()
     _type(document)
     late = document.ydoc.get_update(state)
-    assert advance(before, [], [late], lambda doc: content.watch("file", doc)).edited
+    assert squash_buffered(before, [], [late], lambda doc: content.watch("file", doc)).edited

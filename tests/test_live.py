@@ -24,13 +24,13 @@ class Squashing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        advance = snapshot.advance
+        advance = snapshot.squash_buffered
 
         def counted(*args: Any) -> Any:
             self.count += 1
             return advance(*args)
 
-        monkeypatch.setattr(bucket_sync, "advance", counted)
+        monkeypatch.setattr(bucket_sync, "squash_buffered", counted)
 
 
 @pytest.fixture

@@ -16,15 +16,15 @@ from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge, SnapshotError
 from bookstore_y.ydoc.snapshot import (
     EMPTY_UPDATE,
     StateSummary,
-    advance,
     check,
     compress,
     decompress,
     footprint_of,
-    grown,
     lineage_of,
     missing,
     squash,
+    squash_buffered,
+    squash_live,
     state_vector,
     unusable,
     update_of,
@@ -226,7 +226,7 @@ def test_any_split_gives_the_same_document(updates: list[bytes], data: st.DataOb
     middle = data.draw(st.integers(start, len(updates)), "first pending update")
     base = squash(updates[:start]) if start else None
 
-    made = advance(base, updates[start:middle], updates[middle:])
+    made = squash_buffered(base, updates[start:middle], updates[middle:])
 
     assert content([made.update]) == content(updates)
     assert clocks(made.update) == bytes(sorted(made.footprint.state)) == clocks(squash(updates))
@@ -239,7 +239,7 @@ def test_a_checkpoint_changes_something_exactly_when_a_pending_update_does(
     known = data.draw(st.integers(1, len(updates)))
     pending = [*data.draw(st.lists(st.sampled_from(updates[:known]), max_size=3)), *updates[known:]]
 
-    made = advance(None, updates[:known], pending)
+    made = squash_buffered(None, updates[:known], pending)
 
     assert made.changed == does_something(updates[:known], pending)
 
@@ -251,25 +251,25 @@ def test_late_updates_are_in_the_snapshot(updates: list[bytes], data: st.DataObj
     start = data.draw(st.integers(0, len(arrived)))
     base = squash(arrived[:start]) if start else None
 
-    made = advance(base, arrived[start:], [])
+    made = squash_buffered(base, arrived[start:], [])
 
     assert content([made.update, *order[len(arrived) :]]) == content(updates)
 
 
 def test_a_first_checkpoint_writes_even_an_empty_document() -> None:
-    assert advance(None, [], []).changed
-    assert advance(None, [], [EMPTY_UPDATE]).changed
+    assert squash_buffered(None, [], []).changed
+    assert squash_buffered(None, [], [EMPTY_UPDATE]).changed
 
 
 def test_nothing_pending_changes_nothing() -> None:
-    assert not advance(text_update(), [], []).changed
-    assert not advance(None, [text_update()], []).changed
+    assert not squash_buffered(text_update(), [], []).changed
+    assert not squash_buffered(None, [text_update()], []).changed
 
 
 def test_an_update_seen_before_changes_nothing() -> None:
     update = text_update()
 
-    assert not advance(update, [], [update, squash([update]), EMPTY_UPDATE]).changed
+    assert not squash_buffered(update, [], [update, squash([update]), EMPTY_UPDATE]).changed
 
 
 def test_a_deletion_alone_changes_something() -> None:
@@ -280,8 +280,8 @@ def test_a_deletion_alone_changes_something() -> None:
     del client.text[0:3]
 
     assert client.doc.get_state() == before  # Yjs counts insertions only
-    assert advance(updates[0], [], updates[1:]).changed
-    assert content([advance(updates[0], [], updates[1:]).update]) == ("ret", {}, [])
+    assert squash_buffered(updates[0], [], updates[1:]).changed
+    assert content([squash_buffered(updates[0], [], updates[1:]).update]) == ("ret", {}, [])
 
 
 def test_an_update_that_has_to_wait_changes_something() -> None:
@@ -291,7 +291,7 @@ def test_an_update_that_has_to_wait_changes_something() -> None:
     client.text += "b"
     client.text += "c"
 
-    made = advance(updates[0], [], updates[2:])
+    made = squash_buffered(updates[0], [], updates[2:])
 
     assert made.changed
     assert content([made.update, updates[1]]) == ("abc", {}, [])
@@ -309,7 +309,7 @@ def test_advance_refuses_what_is_not_an_update(
     base: bytes | None, persisted: list[bytes], pending: list[bytes]
 ) -> None:
     with pytest.raises(CorruptSnapshot, match="not a Yjs v1 update"):
-        advance(base, persisted, pending)
+        squash_buffered(base, persisted, pending)
 
 
 def test_a_lineage_is_32_hexadecimal_digits_and_depends_on_the_first_state() -> None:
@@ -564,7 +564,7 @@ def test_a_live_document_gives_what_squashing_would(
     live = document(updates[:arrived])
     before = footprint_of(document(updates[:known]))
 
-    made = grown(before, footprint_of(live), update_of(live), updates[known:])
+    made = squash_live(before, footprint_of(live), update_of(live), updates[known:])
 
     if does_something(updates[:arrived], updates[arrived:]):
         assert made is None  # what it has not seen is pending, and would not be in it
@@ -583,9 +583,9 @@ def test_a_live_document_that_has_not_seen_a_deletion_is_not_used() -> None:
     del client.text[2:4]
     before = footprint_of(live)
 
-    assert grown(before, before, update_of(live), updates[1:]) is None
+    assert squash_live(before, before, update_of(live), updates[1:]) is None
     live.apply_update(updates[1])
-    made = grown(before, footprint_of(live), update_of(live), updates[1:])
+    made = squash_live(before, footprint_of(live), update_of(live), updates[1:])
     assert made is not None
     assert made.changed
 
@@ -594,7 +594,7 @@ def test_what_cannot_be_read_again_is_refused() -> None:
     live = document([text_update()])
 
     with pytest.raises(CorruptSnapshot, match="read again"):
-        grown(footprint_of(Doc()), footprint_of(live), EMPTY_UPDATE, [])
+        squash_live(footprint_of(Doc()), footprint_of(live), EMPTY_UPDATE, [])
 
 
 @given(histories, st.data())

@@ -17,7 +17,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import Copied, ObjectVersion, StoredObject
 from ..settings import BookstoreSettings
-from ..ydoc.snapshot import advance
+from ..ydoc.snapshot import squash_buffered
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter
@@ -130,7 +130,7 @@ class Renaming:
         living = await self._reading.look(self._key(target))
         if living is None or not living.update:
             return living is not None
-        squashed = await asyncio.to_thread(advance, living.update, [], [old.update])
+        squashed = await asyncio.to_thread(squash_buffered, living.update, [], [old.update])
         return not squashed.changed
 
     async def _lineage(self, key: str) -> str | None:

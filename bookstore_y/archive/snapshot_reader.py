@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from ..aio import aside
+from ..aio import run_in_thread_if_large
 from ..errors import (
     BucketUnavailable,
     DocumentNotFound,
@@ -50,7 +50,9 @@ class SnapshotReader:
         while True:
             stored = await self._bucket.get(key, version_id, max_size=limit)
             try:
-                return await aside(size_of(stored.body), _open, stored, limit, max_growth)
+                return await run_in_thread_if_large(
+                    size_of(stored.body), _open, stored, limit, max_growth
+                )
             except SnapshotError:
                 if stored.body in arrived:
                     raise

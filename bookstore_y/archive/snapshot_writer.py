@@ -12,13 +12,13 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from ..aio import aside
+from ..aio import run_in_thread_if_large
 from ..errors import PreconditionFailed, SnapshotError
 from ..keys import Document, snapshot_key
 from ..s3.bucket import Bucket, md5
 from ..s3.objects import Written
 from ..settings import BookstoreSettings
-from ..ydoc.snapshot import advance, compress, missing
+from ..ydoc.snapshot import compress, missing, squash_buffered
 from .snapshot_reader import SnapshotReader
 from .version import Snapshot, VersionMetadata, WriteResult
 
@@ -183,7 +183,7 @@ class SnapshotWriter:
         if not theirs.update or theirs.facts.lineage != lineage:
             return None
         try:
-            squashed = await asyncio.to_thread(advance, theirs.update, [], [update])
+            squashed = await asyncio.to_thread(squash_buffered, theirs.update, [], [update])
         except SnapshotError as error:
             log.warning("Version %s cannot be merged: %s", theirs.version_id, error)
             return None
@@ -203,7 +203,7 @@ class SnapshotWriter:
         self, key: str, update: bytes, facts: VersionMetadata, if_match: str | None = None
     ) -> Written:
         level = self._settings.compression_level
-        frame, digest = await aside(len(update), _framed, update, level)
+        frame, digest = await run_in_thread_if_large(len(update), _framed, update, level)
         written = await self._bucket.put(
             key, frame, facts.to_metadata(), if_match=if_match, digest=digest
         )
@@ -228,4 +228,4 @@ def _lacking(snapshot: Snapshot, other: Snapshot) -> list[bytes]:
 
 
 def _adds(ours: bytes, theirs: bytes) -> bool:
-    return advance(ours, [], [theirs]).changed
+    return squash_buffered(ours, [], [theirs]).changed

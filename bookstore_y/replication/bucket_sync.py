@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pycrdt import Doc
 
 from .. import metrics
-from ..aio import aside, to_its_end
+from ..aio import run_in_thread_if_large, to_its_end
 from ..archive.version import (
     Snapshot,
     VersionMetadata,
@@ -46,11 +46,11 @@ from ..ydoc.snapshot import (
     Squashed,
     StateSummary,
     Watch,
-    advance,
     condense,
-    grown,
     lineage_of,
     squash,
+    squash_buffered,
+    squash_live,
     state_vector,
     unusable,
 )
@@ -212,8 +212,8 @@ class BucketSync:
                 seen, mark = live.footprint(), live.mark()
             except CorruptSnapshot:
                 continue
-            if await aside(len(seen.deletions), seen.covers, archived):
-                same = await aside(len(seen.deletions), seen.same, archived)
+            if await run_in_thread_if_large(len(seen.deletions), seen.covers, archived):
+                same = await run_in_thread_if_large(len(seen.deletions), seen.same, archived)
                 return Covering(live, archived, mark if same else None)
         return None
 
@@ -254,7 +254,7 @@ class BucketSync:
             last = rows[-1]
             folded = Row(last.seq, base, last.metadata, last.timestamp)
             await cp.buffer.mark_persisted(entry.id, last.seq, entry.facts, folded)
-            entry.state = await aside(len(base), state_vector, base)
+            entry.state = await run_in_thread_if_large(len(base), state_vector, base)
 
     def _bound(self, entry: DocumentState, count: int, size: int) -> None:
         if _are_too_many(count, size, entry.policy):
@@ -282,7 +282,9 @@ class BucketSync:
             # In one go: it must not change between.
             after, whole, mark = live.footprint(), live.whole(), live.mark()
             edited = live.is_edited_since(covering.mark)
-            squashed = await aside(len(whole), grown, before, after, whole, pending)
+            squashed = await run_in_thread_if_large(
+                len(whole), squash_live, before, after, whole, pending
+            )
         except CorruptSnapshot:
             return None  # with the rest, each is looked at by itself
         if squashed is None:
@@ -306,7 +308,11 @@ class BucketSync:
                 return None, held, Squashed(EMPTY_UPDATE, nothing, changed=False)
             try:
                 watch = _watch(entry.document.type)
-                return None, held, await asyncio.to_thread(advance, base, known, pending, watch)
+                return (
+                    None,
+                    held,
+                    await asyncio.to_thread(squash_buffered, base, known, pending, watch),
+                )
             except CorruptSnapshot as error:
                 indices = await asyncio.to_thread(unusable, base, [*known, *pending])
                 rejected = [row for at, row in enumerate(held.rows) if at in indices]
@@ -415,7 +421,7 @@ class BucketSync:
         base, state = snapshot.update, snapshot.state
         if held.base is not None:
             base = await asyncio.to_thread(squash, [held.base.data, base])
-            state = await aside(len(base), state_vector, base)
+            state = await run_in_thread_if_large(len(base), state_vector, base)
         if len(base) > LARGEST_DOCUMENT:
             raise DocumentTooLarge(
                 f"{entry.document} takes {len(base)} bytes, and one that is open may take "

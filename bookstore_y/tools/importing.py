@@ -39,10 +39,10 @@ from ..s3.objects import ObjectVersion
 from ..ydoc import content
 from ..ydoc.snapshot import (
     EMPTY_UPDATE,
-    advance,
     lineage_of,
     missing,
     squash,
+    squash_buffered,
     state_vector,
     unusable,
 )
@@ -189,7 +189,7 @@ class YStoreImport(_Importing):
                 return "skipped", reason
             return await self._put(document, found.update, facts)
         if bool(current.update) and await asyncio.to_thread(_is_one_history, current, found):
-            joined = await asyncio.to_thread(advance, current.update, [], [found.update])
+            joined = await asyncio.to_thread(squash_buffered, current.update, [], [found.update])
             if not joined.changed:
                 return "same", ""
             facts = replace(

@@ -73,7 +73,7 @@ Watch = Callable[["pycrdt.Doc[Any]"], Callable[[], bool]]
 """Begins to watch a document, and returns what tells whether it was edited since."""
 
 
-def advance(
+def squash_buffered(
     base: bytes | None,
     persisted: Sequence[bytes],
     pending: Sequence[bytes],
@@ -106,10 +106,10 @@ def _always() -> bool:
     return True
 
 
-def grown(
+def squash_live(
     before: StateSummary, after: StateSummary, whole: bytes, pending: Sequence[bytes]
 ) -> Squashed | None:
-    """What `advance` would make, from a live document that has applied all that is persisted.
+    """What `squash_buffered` would make, from a live document that has all that is persisted.
 
     `before` is the footprint of what is persisted, `after` and `whole` are the document's now. None
     when it has not all of `pending`. Raises `CorruptSnapshot` when it cannot be read again.

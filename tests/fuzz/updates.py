@@ -9,10 +9,10 @@ import pycrdt
 from bookstore_y.errors import CorruptSnapshot
 from bookstore_y.ydoc.snapshot import (
     EMPTY_UPDATE,
-    advance,
     check,
     missing,
     squash,
+    squash_buffered,
     state_vector,
     unusable,
 )
@@ -40,13 +40,13 @@ def update(data: bytes) -> None:
     with only():  # what is not unusable is usable
         whole = squash(good)
         state_vector(whole)
-        squashed = advance(None, good[:1], good[1:])
+        squashed = squash_buffered(None, good[:1], good[1:])
         state_vector(squashed.update)
         squash([whole])
     with only(CorruptSnapshot):
         squash(updates)
     with only(CorruptSnapshot):
-        advance(None, updates[:1], updates[1:])
+        squash_buffered(None, updates[:1], updates[1:])
     with only(CorruptSnapshot):  # in another order, what was usable may panic
         again = squash([whole, *good])
         hold(_text(again) == _text(whole), "squashing twice changes the document")
