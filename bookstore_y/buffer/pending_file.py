@@ -1,4 +1,4 @@
-"""Journal: keeps what a file was saved from, where the buffer itself is in memory.
+"""PendingFile: keeps what a file was saved from, where the buffer itself is in memory.
 
 Jupyter saves a document's file while its newest updates may be in memory alone. If the process is
 killed then and the disk stays, the file would be newer than anything that is stored; it would win
@@ -17,7 +17,7 @@ from . import sqlite_file
 from .database import DocumentRecord, Row
 
 
-class Journal:
+class PendingFile:
     """One recovery file, made when it is first needed and removed when it is closed.
 
     It need not survive more than its process, so nothing waits for the disk.

@@ -179,7 +179,7 @@ class BucketSync:
             base = Row(last, saved.update, b"", time.time())
         entry.archived = None
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
-        cp.journal.forget(entry.id, last)
+        cp.pending_file.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
         if saved is not None:
             self._deliver(entry, saved.merged)

@@ -33,7 +33,7 @@ from ..buffer.database import (
     DocumentRecord,
     Replaced,
 )
-from ..buffer.pending_file import Journal
+from ..buffer.pending_file import PendingFile
 from ..buffer.recovery import BufferOptions, Recovery
 from ..buffer.sqlite_file import BufferInUse
 from ..errors import (
@@ -97,9 +97,9 @@ class Checkpointer:
         self._buffer: Buffer | None = None
         self._policy = Policy()
         self._closing = False
-        self.journal = Journal()
+        self.pending_file = PendingFile()
         self._journal_failed = False
-        self._last_notes = Journal()
+        self._last_notes = PendingFile()
         self._told = ("ok", "")
 
     @property
@@ -229,7 +229,7 @@ class Checkpointer:
         self.path_changes = PathChanges(self)
         buffer, self._buffer = self._buffer, None
         _open.discard(self)
-        self.journal.close()
+        self.pending_file.close()
         self._last_notes.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
@@ -516,10 +516,10 @@ class Checkpointer:
         crash together with it, so what is in memory goes to the journal first."""
         if self.buffer.durable or not entry.pending:
             return
-        rows = self.buffer.pending_after(entry.id, self.journal.noted(entry.id))
+        rows = self.buffer.pending_after(entry.id, self.pending_file.noted(entry.id))
         try:
             path = self.recovery.new_file()
-            self.journal.note(path, entry.id, entry.document, entry.facts, rows)
+            self.pending_file.note(path, entry.id, entry.document, entry.facts, rows)
         except UpdateBufferError as error:
             if not self._journal_failed:
                 self.log.warning("A crash right after a save may double edits. %s", error)
@@ -737,13 +737,13 @@ class Checkpointer:
 
     def in_file(self) -> None:
         """The buffer has gone on in a file, so that a crash leaves all of it."""
-        self.journal.close()
+        self.pending_file.close()
         self.changed()
 
     def moved(self, entry: DocumentState) -> None:
         """A document has another name now, or none."""
-        saved = self.journal.noted(entry.id)
-        self.journal.forget(entry.id)
+        saved = self.pending_file.noted(entry.id)
+        self.pending_file.forget(entry.id)
         if saved and not entry.deleted:
             self.about_to_save(entry)
 
