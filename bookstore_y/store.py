@@ -577,7 +577,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         await checkpointer.set_facts(entry)
         checkpointer.keep_replaced(entry)
         if not checkpointer.buffer.durable:
-            asyncio.get_running_loop().call_later(_NOTED, checkpointer.hurry, entry)
+            asyncio.get_running_loop().call_later(_NOTED, checkpointer.checkpoint_now, entry)
         if checkpointer.health.error is not None:
             self.log.warning(
                 "The file %s was changed by other means while it was open, and its content is now "
@@ -738,7 +738,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         self._note_file(entry, awaited.file_hash)
         checkpointer.spawn(checkpointer.set_facts(entry))
         loop = asyncio.get_running_loop()
-        loop.call_soon(checkpointer.hurry, entry)  # only a tab has it
+        loop.call_soon(checkpointer.checkpoint_now, entry)  # only a tab has it
         loop.call_soon(awaited.brought)
         return False
 
@@ -813,7 +813,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 # replace it; clients that come back would then have their edits doubled. The room
                 # still notes in the document that it is saved, which is no version of its own.
                 loop = asyncio.get_running_loop()
-                loop.call_later(_NOTED, self._checkpointer.hurry, self._entry)
+                loop.call_later(_NOTED, self._checkpointer.checkpoint_now, self._entry)
 
 
 def _in_a_frame(error: BookstoreError) -> str:

@@ -219,7 +219,7 @@ async def test_a_document_that_is_made_anew_after_a_deletion_has_none_of_the_old
             with pytest.raises(YDocNotFound):
                 await opened(room)
             await room.write(Typist().type("new"))
-            entry_of(store).asked = False
+            entry_of(store).synced = False
             assert str(await opened(store)) == "new"
     assert await reader.text(PATH) == "new"
 

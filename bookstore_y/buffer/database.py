@@ -45,6 +45,10 @@ class Replaced(NamedTuple):
     """Whether its file replaced it; otherwise somebody had an old version back."""
 
 
+_PERSISTED = {"has_full_history": "whole"}
+"""Names in the `facts` column, where they are not those of today."""
+
+
 @dataclass
 class DocumentRecord:
     """What is known about a document besides its updates."""
@@ -59,7 +63,7 @@ class DocumentRecord:
     """Hashes of the file at its loads and saves, oldest first; the last one is what it is now."""
     saving: str = ""
     """Hash of a save that was begun, and is not known to have reached the file."""
-    whole: bool = False
+    has_full_history: bool = False
     """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
     deleted: bool = False
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
@@ -86,7 +90,8 @@ class DocumentRecord:
         return (*self.file_hashes, *saving)
 
     def to_json(self) -> str:
-        return json.dumps(self.__dict__, separators=(",", ":"))
+        known = {_PERSISTED.get(name, name): it for name, it in self.__dict__.items()}
+        return json.dumps(known, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> DocumentRecord:
@@ -98,8 +103,9 @@ class DocumentRecord:
         facts = cls()
         if isinstance(given, dict):
             for name, value in facts.__dict__.items():
-                if type(given.get(name)) is type(value):
-                    setattr(facts, name, given[name])
+                kept = given.get(_PERSISTED.get(name, name))
+                if type(kept) is type(value):
+                    setattr(facts, name, kept)
         facts.file_hashes = [str(each) for each in facts.file_hashes]
         facts.replaced = [each for given in facts.replaced for each in _replaced(given)]
         return facts

@@ -47,7 +47,12 @@ class PendingFile:
                 db.execute("BEGIN")
                 db.execute(
                     "INSERT OR REPLACE INTO documents (id, path, type, facts) VALUES (?, ?, ?, ?)",
-                    (id, document.path, document.type, replace(facts, whole=False).to_json()),
+                    (
+                        id,
+                        document.path,
+                        document.type,
+                        replace(facts, has_full_history=False).to_json(),
+                    ),
                 )
                 db.executemany(
                     "INSERT OR REPLACE INTO updates VALUES (?, ?, ?, ?, ?)",

@@ -82,7 +82,7 @@ class Salvaged:
         found = []
         for number, path, kind, text, count, size, first, last, base in rows:
             facts, document = DocumentRecord.from_json(text), Document(path, kind)
-            whole = bool(base) or facts.whole
+            whole = bool(base) or facts.has_full_history
             found.append(HeldDocument(number, document, facts, count, size, first, last, whole))
         return found
 

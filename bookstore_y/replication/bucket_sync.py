@@ -75,7 +75,7 @@ class BucketSync:
         self._squashing = asyncio.Semaphore(2)
         self._writing = asyncio.Semaphore(min(16, checkpointer.settings.max_threads))
 
-    def hurry(self) -> None:
+    def use_all_threads(self) -> None:
         """From now on, as many documents are written at once as there may be requests: the
         process is to end, and each wave takes as long as a request does."""
         self._writing = asyncio.Semaphore(self._checkpointer.settings.max_threads)
@@ -93,15 +93,15 @@ class BucketSync:
                 await cp.path_changes.follow(entry.document.path)
             if not entry.pending or (follow and self.is_replaced(entry)):
                 return saved
-            if replaced and entry.fence is None:
+            if replaced and entry.checkpoint_through is None:
                 return saved
             cp.settings.require_bucket()
             self.note_authors(entry)
-            if not entry.asked:
+            if not entry.synced:
                 held = await cp.buffer.read(entry.id)
                 if held.base is None:
                     await self.ask(entry, held, follow)
-            fence = entry.fence
+            fence = entry.checkpoint_through
             async with entry.writing, self._writing:
                 written, latest = await self._write(entry, follow)
             saved = latest or saved
@@ -116,7 +116,7 @@ class BucketSync:
         cp = self._checkpointer
         started = time.perf_counter()
         counted = entry.pending, entry.pending_bytes
-        fence = entry.fence
+        fence = entry.checkpoint_through
         async with self._squashing:
             covering, held, squashed = await self._of_live(entry) or await self._squash(
                 entry, fence
@@ -131,7 +131,7 @@ class BucketSync:
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
         moved = follow and cp.path_changes.holds_up(entry.document.path)
-        if moved or entry.fence != fence:
+        if moved or entry.checkpoint_through != fence:
             return False, None
         authors, entry.authors = entry.authors, set()
         origin = ""
@@ -153,7 +153,7 @@ class BucketSync:
         if covering is None:  # which may hold what is on its way to the buffer, and may not arrive
             entry.state = squashed.footprint.state
         if squashed.complete and not (saved is not None and saved.merged):
-            entry.archived = covering or await self._covering(entry, squashed.footprint)
+            entry.live_baseline = covering or await self._covering(entry, squashed.footprint)
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
         if saved is not None and written:
@@ -177,7 +177,7 @@ class BucketSync:
         if saved is not None and saved.merged:
             # The buffer has to hold what others wrote, or the next checkpoint would drop it.
             base = Row(last, saved.update, b"", time.time())
-        entry.archived = None
+        entry.live_baseline = None
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.pending_file.forget(entry.id, last)
         cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
@@ -223,7 +223,7 @@ class BucketSync:
         async with entry.lock:
             held = await cp.buffer.read(entry.id)
             pending = held.pending
-            if not pending or entry.fence is not None:
+            if not pending or entry.checkpoint_through is not None:
                 return
             base = held.base.data if held.base else None
             known = [row.data for row in held.rows if row.seq <= held.persisted]
@@ -265,15 +265,19 @@ class BucketSync:
     ) -> tuple[Covering, BufferedDocument, Squashed] | None:
         """What is pending, from a live document, which spares decoding what is archived. None if
         there is none that has it all."""
-        if entry.archived is None or entry.fence is not None or not entry.facts.lineage:
+        if (
+            entry.live_baseline is None
+            or entry.checkpoint_through is not None
+            or not entry.facts.lineage
+        ):
             return None
-        covering = entry.archived
+        covering = entry.live_baseline
         live, before = covering.live, covering.footprint
         held = await self._checkpointer.buffer.read_pending(entry.id)
         self._bound(entry, held.count, held.size)
         # Others may have written meanwhile, and the document may have been closed.
-        still = entry.archived is covering and live in entry.live and live.is_ready()
-        if not (held.rows and still) or entry.fence is not None:
+        still = entry.live_baseline is covering and live in entry.live and live.is_ready()
+        if not (held.rows and still) or entry.checkpoint_through is not None:
             return None
         pending = [row.data for row in held.rows]
         if covering.mark is None and _may_be_notes(pending) and live.edits is not None:
@@ -401,7 +405,7 @@ class BucketSync:
         except SnapshotError:
             if not self._take_whole(entry):
                 raise
-            entry.asked = True
+            entry.synced = True
             return await cp.buffer.read(entry.id), None
         except (BucketError, ConfigurationError) as error:
             cp.health.note(error)
@@ -409,7 +413,7 @@ class BucketSync:
                 raise
             return await cp.buffer.read(entry.id), None
         if snapshot is None:
-            entry.asked = True
+            entry.synced = True
             return await cp.buffer.read(entry.id), None
         theirs = snapshot.facts
         if facts.lineage not in ("", theirs.lineage) and await self._goes_on_apart(entry):
@@ -451,7 +455,7 @@ class BucketSync:
         if not self._take_whole(entry):
             return False
         entry.facts.version_id = version_id
-        entry.asked = True
+        entry.synced = True
         return True
 
     async def _newer(
@@ -486,12 +490,12 @@ class BucketSync:
             elif held.empty and not entry.live:
                 # It begins here, whatever the bucket once had under that name.
                 facts.lineage = facts.version_id = facts.etag = ""
-                facts.whole = True
+                facts.has_full_history = True
                 await cp.set_facts(entry)
-            elif not (entry.evicted or facts.whole or facts.version_id):
-                facts.whole = True
+            elif not (entry.evicted or facts.has_full_history or facts.version_id):
+                facts.has_full_history = True
                 await cp.set_facts(entry)
-        entry.asked, entry.evicted = True, False
+        entry.synced, entry.evicted = True, False
 
     async def _goes_on_apart(self, entry: DocumentState) -> bool:
         """Whether a document has a history of its own, while another one is current in the bucket.
@@ -505,7 +509,7 @@ class BucketSync:
             if not await self._build_on_own(entry):
                 self._take_whole(entry)
             entry.evicted = False
-        entry.asked = True
+        entry.synced = True
         return True
 
     async def _build_on_own(self, entry: DocumentState) -> bool:
@@ -529,9 +533,9 @@ class BucketSync:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
         next checkpoint would write over what it does not hold."""
         async with entry.writing:
-            entry.archived = None
+            entry.live_baseline = None
             await self._set_base(entry, snapshot, base)
-        entry.asked, entry.evicted = True, False
+        entry.synced, entry.evicted = True, False
         entry.looked_at = time.monotonic()
         # After an eviction, others may have written what these do not have.
         for live in behind:
@@ -551,7 +555,7 @@ class BucketSync:
         cp = self._checkpointer
         if not (entry.evicted and entry.live):
             return False
-        entry.evicted, entry.archived = False, None
+        entry.evicted, entry.live_baseline = False, None
         entry.facts.version_id = entry.facts.etag = ""
         for live in entry.live:
             cp.append(entry, live.whole(), b"", time.time())
@@ -623,7 +627,7 @@ def _watch(type: str | None) -> Watch | None:
 def is_whole(entry: DocumentState, held: BufferedDocument) -> bool:
     """Whether the buffer holds a document from its beginning: a snapshot of it, or all of what
     the bucket never had any of."""
-    begun_here = entry.facts.whole or not entry.facts.version_id
+    begun_here = entry.facts.has_full_history or not entry.facts.version_id
     return held.base is not None or (bool(held.rows) and begun_here)
 
 

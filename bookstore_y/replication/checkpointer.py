@@ -352,7 +352,7 @@ class Checkpointer:
                     del self.entries[document]
                 raise
         if entry.users == 0:
-            entry.asked = False  # others may have written to it since
+            entry.synced = False  # others may have written to it since
         entry.users += 1
         self._policy = entry.policy = policy
         self._arm(entry)
@@ -391,7 +391,7 @@ class Checkpointer:
         """
         entry.last_activity = self._now()
         held = await self.buffer.read(entry.id)
-        known = entry.asked and not held.empty  # of one that was not there, another may have it
+        known = entry.synced and not held.empty  # of one that was not there, another may have it
         if not known and not (is_whole(entry, held) and self.health.error is not None):
             held = await self._find(entry)
             self._arm(entry)
@@ -406,7 +406,7 @@ class Checkpointer:
             await entry.lock.acquire()
             locked.callback(entry.lock.release)
             held = await self.buffer.read(entry.id)
-            if entry.asked and not held.empty:
+            if entry.synced and not held.empty:
                 return held
             try:
                 held, taking_in = await self.sync.find(entry, held)
@@ -495,7 +495,7 @@ class Checkpointer:
             self.disarm(entry)
             await self._evict(entry)
 
-    def hurry(self, entry: DocumentState) -> None:
+    def checkpoint_now(self, entry: DocumentState) -> None:
         """Checkpoint what is pending now, unless that has just failed."""
         if entry.pending and entry.retry_at <= self._now() and not self._closing:
             self._start(entry)
@@ -661,10 +661,10 @@ class Checkpointer:
             if entry.users == 0 and self.entries.get(entry.document) is entry:
                 del self.entries[entry.document]
             # With a room open, its next update builds on what the bucket has.
-            entry.asked = False
-            entry.evicted, entry.archived = True, None
-            if entry.facts.whole:
-                entry.facts.whole = False
+            entry.synced = False
+            entry.evicted, entry.live_baseline = True, None
+            if entry.facts.has_full_history:
+                entry.facts.has_full_history = False
                 await self.set_facts(entry)
             entry.last_activity = self._now()
             if await self.buffer.evict(entry.id, keep=entry.users > 0):
@@ -822,7 +822,7 @@ class Checkpointer:
         Returns what could not be flushed, by name, with the reason.
         """
         deadline = self._now() + timeout
-        self.sync.hurry()
+        self.sync.use_all_threads()
 
         async def settle(entry: DocumentState) -> None:
             while entry.pending and not self.sync.is_replaced(entry):

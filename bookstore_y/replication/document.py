@@ -40,7 +40,7 @@ class DocumentState:
     """State vector that the buffer is known to hold at least."""
     looked_at: float = 0.0
     """When the bucket was last asked, or told, what is current."""
-    asked: bool = False
+    synced: bool = False
     """Whether the bucket has said what it holds of the document, since it was last opened."""
     origin: str = ""
     """What made the next version, where it is more than a checkpoint."""
@@ -69,11 +69,11 @@ class DocumentState:
     """Stores that have it open."""
     live: list[Live] = field(default_factory=list)
     """Those of them that have handed it out."""
-    archived: Covering | None = None
+    live_baseline: Covering | None = None
     """A live document that has all that is persisted. None where it is not known of any."""
 
     @property
-    def fence(self) -> int | None:
+    def checkpoint_through(self) -> int | None:
         """The sequence number up to which there is to be a version before any later update
         counts."""
         return self.facts.replaced[0].seq if self.facts.replaced else None
