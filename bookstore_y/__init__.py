@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from .archive.archive import Archive
     from .archive.version import Version
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from .settings import BookstoreSettings
     from .store import S3YStore
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Archive",

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from ... import __version__
+from ..._version import __version__
 from ...errors import BookstoreError
 from ...keys import check_path
 from ...replication.checkpointer import Checkpointer
