@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ._console import console
 from ._errors import OutputLost, WrongUsage
 from ._options import PROGRAM
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ._progress import Progress
-
-_ANY_WIDTH = 10_000
-"""Columns of a pipe or a file, where nothing has to be cut."""
 
 
 class Output:
@@ -134,17 +132,3 @@ def forget_output() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
-
-
-def console(*, stderr: bool) -> Console:
-    """A rich console that prints strings literally."""
-    from rich.console import Console
-
-    class Literal(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # `main` knows what to do
-
-    made = Literal(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.file.isatty():  # not `is_terminal`, which FORCE_COLOR sets as well
-        made.width = _ANY_WIDTH
-    return made

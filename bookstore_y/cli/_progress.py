@@ -22,7 +22,7 @@ class Progress:
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        from ._output import console
+        from ._console import console
 
         self.done = 0
         """Units done."""
