@@ -28,6 +28,7 @@ from ..archive.file_content import FileContent
 from ..archive.version import Version, former_path
 from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
 from ..settings import BookstoreSettings
+from .answers import http_error
 from .background import background
 from .contents import (
     BookstoreContentsMixin,
@@ -38,7 +39,6 @@ from .contents import (
     user,
 )
 from .files import Model, is_notebook, untrusted
-from .handlers.base import http_error
 from .restoring import restore
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tornado.web import RequestHandler
 
-from .base import http_error
+from ..answers import http_error
 from .clone import CloneHandler, FSCloneHandler
 from .collaboration import serve_rooms
 from .contents import serve_workspace

@@ -28,11 +28,12 @@ from tornado.routing import Rule
 
 from ...errors import BookstoreError
 from ..absent import Children
+from ..answers import http_error
 from ..bringing_back import Found
 from ..files import is_notebook
 from ..names import take
 from ..workspace import Workspace
-from .base import documents_of, http_error
+from .base import documents_of
 
 _PAGES = r"(?:files|view|nbconvert|tree|edit|notebooks)\b"
 """Beginnings of other addresses that name a file: jupyter_server's, and Jupyter Notebook's."""

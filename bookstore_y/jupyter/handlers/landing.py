@@ -11,8 +11,9 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 
 from .. import cloning
+from ..answers import message_of
 from .arguments import Query
-from .base import call, documents_of, message_of, say_allowed
+from .base import call, documents_of, say_allowed
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),

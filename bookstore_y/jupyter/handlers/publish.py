@@ -10,9 +10,10 @@ from tornado.web import HTTPError
 from ...archive.version import Version
 from ...keys import file_key
 from .. import publishing
+from ..answers import authors_of
 from ..cloning import FeatureOff, s3_path
 from .arguments import Fields, path_of
-from .base import BookstoreHandler, authors_of, call
+from .base import BookstoreHandler, call
 
 
 class PublishHandler(BookstoreHandler):

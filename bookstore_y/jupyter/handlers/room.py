@@ -16,9 +16,10 @@ from tornado.websocket import WebSocketHandler
 
 from ...errors import BookstoreError
 from ...store import S3YStore
+from ..answers import http_error
 from ..rooms import REFUSED, has_read
 from ..sessions import Session, server_session_of
-from .base import documents_of, http_error
+from .base import documents_of
 from .session import versions_of
 
 NEW = 60.0

@@ -11,9 +11,10 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from ...errors import BookstoreError
+from ..answers import http_error
 from ..sessions import Session
 from .arguments import Fields
-from .base import answer_error, documents_of, http_error
+from .base import answer_error, documents_of
 
 
 def session_handler(theirs: Any) -> type[APIHandler]:
