@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import nbformat
 from jupyter_server.services.contents.checkpoints import (
@@ -40,9 +40,7 @@ from .contents import (
 )
 from .files import Model, is_notebook, untrusted
 from .restoring import restore
-
-if TYPE_CHECKING:
-    from .extension import BookstoreExtension
+from .running import Running
 
 T = TypeVar("T")
 
@@ -176,11 +174,11 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
 
     # -- the server ----------------------------------------------------------------------------
 
-    def _extension(self) -> BookstoreExtension | None:
+    def _extension(self) -> Running | None:
         """The server extension, if it runs in this server."""
         server = getattr(self.parent, "parent", None)
         app = getattr(server, "web_app", None)
-        extension: BookstoreExtension | None = app and app.settings.get("bookstore_extension")
+        extension: Running | None = app and app.settings.get("bookstore_extension")
         return extension if extension is not None and extension.checkpointer is not None else None
 
     async def _caught_up(self, path: str) -> str:
@@ -325,7 +323,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
             except BookstoreError as error:
                 raise http_error(error) from error
 
-    async def _has_document(self, extension: BookstoreExtension, path: str) -> bool:
+    async def _has_document(self, extension: Running, path: str) -> bool:
         """Whether the file has a history of edits, which has to go the same way as the file."""
         if await extension.documents.has_room(path):
             return True
