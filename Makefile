@@ -37,8 +37,8 @@ bench: .venv/installed-bench ## measure against other stores and the least possi
 bench-quick: .venv/installed-bench ## the same, small and few: about a minute
 	@exec $(bin)/python -m benchmarks --quick $(ARGS)
 
-lint: .venv/installed-dev ## ruff: rules and formatting
-	@$(bin)/ruff check . && exec $(bin)/ruff format --check .
+lint: .venv/installed-dev ## ruff: rules and formatting; import-linter: who may import whom
+	@$(bin)/ruff check . && $(bin)/ruff format --check . && exec $(bin)/lint-imports --no-logo
 
 typecheck: .venv/installed-dev ## mypy --strict
 	@exec $(bin)/mypy $(ARGS)

@@ -1,5 +1,7 @@
-"""Having an old version back, and what was deleted. Both move forward: the old content is new
-edits, or a new version, on top."""
+"""Restoring an old version, and undeleting.
+
+Both move forward: the old content is new edits, or a new version, on top.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The newest versions of the documents that pages ask about, asked of the bucket when that may
-tell of another."""
+"""The newest versions of the documents that pages ask about, remembered for some seconds."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Files that are changed by other means while their rooms are open: by a program on disk, another
-client's save, a jupytext pair.
+"""Files that something else changes while their rooms are open.
+
+That is a program on disk, another client's save, or a jupytext pair.
 
 A room takes over what its file then says (jupyter_server_ydoc's rooms.py). Left alone, it does so
 in several steps. Between them people go on typing; a key pressed can cancel it half-way; and a save

@@ -1,5 +1,4 @@
-"""The S3 client behind the buckets: opened once for equal settings, and renewed with the
-credentials. `bucket.py` alone uses it."""
+"""The S3 client: one for equal settings in an event loop, renewed with the credentials."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What a notebook's document gets from the server that opens it: who trusts its cells, and one id
-for each."""
+"""What a server gives the cells of a notebook that it opens: trust, and one id each."""
 
 from __future__ import annotations
 
