@@ -15,6 +15,7 @@ from bookstore_y.jupyter.sessions import Session as TabSession
 
 from ..servers import S3Server
 from .bookstore_api import BookstoreAPI
+from .bucket import Bucket
 from .disk import Disk
 from .jupyter_process import JupyterProcess
 from .marks import doubled, find_marks
@@ -218,6 +219,37 @@ async def test_a_file_that_is_there_is_left_alone(
             with pytest.raises(ConnectionError, match="HTTP 500"):
                 await ada.come_back(server)
             assert peek_notebook(disk.file(NOTEBOOK)) == sample_notebook()
+
+
+async def test_a_tab_waits_while_the_bucket_cannot_say_whether_it_has_the_document(
+    new_disk: NewDisk, bucket: Bucket
+) -> None:
+    def configured(**traits: Any) -> Config:
+        config = s3_store(bucket.server, bucket.name, **traits)
+        config["BookstoreSettings"] |= {"connect_timeout": 1.0, "max_attempts": 1}
+        return config
+
+    never = configured(checkpoint_max_delay=3600.0, checkpoint_idle_delay=3600.0)
+    never["YDocExtension"]["document_save_delay"] = 3600.0
+    async with _person("ada") as ada:
+        marks = await _made_and_lost(new_disk(), never, [ada])
+        bucket.down()
+        disk = new_disk()
+        async with JupyterProcess(disk, configured(checkpoint_max_delay=0.3)) as server:
+            with pytest.raises(ConnectionError, match="HTTP 503"):
+                await ada.come_back(server)
+            assert not disk.file(NOTEBOOK).exists()
+            bucket.up()
+            await eventually(lambda: _is_back(ada, server), within=60, what="the tab to be back")
+            await _until_saved(disk, NOTEBOOK, marks)
+
+
+async def _is_back(person: RTCClient, server: JupyterProcess) -> bool:
+    try:
+        await person.come_back(server)
+    except ConnectionError:
+        return False
+    return True
 
 
 async def test_two_documents_of_one_name_do_not_mix(
