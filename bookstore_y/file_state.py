@@ -9,7 +9,8 @@ from typing import Any
 from pycrdt import Doc
 
 from .ydoc import cell_marks, content
-from .ydoc.snapshot import apply, squash
+from .ydoc.squash import squash
+from .ydoc.updates import apply
 
 
 @dataclass(frozen=True)

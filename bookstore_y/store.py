@@ -44,15 +44,9 @@ from .replication.live import Live
 from .s3.client import answer_of
 from .settings import BookstoreSettings
 from .ydoc.edits import Edits
-from .ydoc.snapshot import (
-    apply,
-    check,
-    lineage_of,
-    missing,
-    squash,
-    update_of,
-    without_client,
-)
+from .ydoc.squash import squash
+from .ydoc.summary import lineage_of, without_client
+from .ydoc.updates import apply, check, missing, update_of
 
 if TYPE_CHECKING:
     from .file_state import Stored

@@ -37,7 +37,7 @@ from rich.text import Text
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 SCREENS = Path(__file__).parent / "_static" / "screens"
 COLUMNS, ROWS = 104, 50

@@ -17,7 +17,7 @@ from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable
 from bookstore_y.keys import Document, snapshot_key
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from .servers import S3Server, connect, s3_options
 

@@ -11,7 +11,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from bookstore_y.ydoc import content
 from bookstore_y.ydoc.edits import Edits
-from bookstore_y.ydoc.snapshot import squash_buffered
+from bookstore_y.ydoc.squash import squash_buffered
 
 Change = Callable[[Any], None]
 

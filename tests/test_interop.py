@@ -13,7 +13,7 @@ from bookstore_y.archive.archive import Archive
 from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.settings import BookstoreSettings
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from .e2e.notebooks import normalized, sample_notebook
 from .servers import S3Server, s3_options
@@ -79,7 +79,7 @@ async def test_what_the_zstd_tool_and_yjs_people_wrote_is_read(
 
 
 def test_the_zstd_tool_finds_a_sound_frame_with_its_size_and_checksum() -> None:
-    from bookstore_y.ydoc.snapshot import compress
+    from bookstore_y.ydoc.frame import compress
 
     notebook = YNotebook()
     notebook.set(sample_notebook())

@@ -8,16 +8,12 @@ from typing import Any
 
 import pytest
 from jupyter_ydoc import YNotebook
-from pycrdt import (
-    Doc,
-    create_update_message,
-    handle_sync_message,
-)
+from pycrdt import Doc, create_update_message, handle_sync_message
 
 from bookstore_y.jupyter import late_edits
 from bookstore_y.jupyter.late_edits import LateEdits
 from bookstore_y.ydoc import content
-from bookstore_y.ydoc.snapshot import Ranges, with_late
+from bookstore_y.ydoc.summary import Ranges, with_late
 
 from .support import until
 

@@ -41,7 +41,6 @@ TO_SPLIT = frozenset(
         "store.py",
         "tools/doctor.py",
         "tools/importing.py",
-        "ydoc/snapshot.py",
     }
 )
 """Modules that are still over the limits."""

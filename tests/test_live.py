@@ -12,7 +12,7 @@ from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.replication import bucket_sync
-from bookstore_y.ydoc import snapshot
+from bookstore_y.ydoc import squash
 
 from .support import Reader, Typist, text_of, until, words_of
 
@@ -24,7 +24,7 @@ class Squashing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        advance = snapshot.squash_buffered
+        advance = squash.squash_buffered
 
         def counted(*args: Any) -> Any:
             self.count += 1

@@ -26,7 +26,8 @@ from bookstore_y.errors import (
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.client import answer_of
 from bookstore_y.store import _in_a_frame
-from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress
+from bookstore_y.ydoc.frame import compress
+from bookstore_y.ydoc.updates import EMPTY_UPDATE
 
 from .servers import S3Server, connect, s3_options
 

@@ -13,22 +13,10 @@ from hypothesis import strategies as st
 from pycrdt import Array, Doc, Map, Text, merge_updates
 
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge, SnapshotError
-from bookstore_y.ydoc.snapshot import (
-    EMPTY_UPDATE,
-    StateSummary,
-    check,
-    compress,
-    decompress,
-    footprint_of,
-    lineage_of,
-    missing,
-    squash,
-    squash_buffered,
-    squash_live,
-    state_vector,
-    unusable,
-    update_of,
-)
+from bookstore_y.ydoc.frame import compress, decompress
+from bookstore_y.ydoc.squash import squash, squash_buffered, squash_live, unusable
+from bookstore_y.ydoc.summary import StateSummary, footprint_of, lineage_of
+from bookstore_y.ydoc.updates import EMPTY_UPDATE, check, missing, state_vector, update_of
 
 MAX_SIZE = 1_000_000
 

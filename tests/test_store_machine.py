@@ -35,7 +35,7 @@ from bookstore_y.errors import BookstoreError
 from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.s3.bucket import Bucket
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from .servers import S3Server, connect
 from .support import Outage, Refusals, Typist, config_for

@@ -17,7 +17,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import Copied, ObjectVersion, StoredObject
 from ..settings import BookstoreSettings
-from ..ydoc.snapshot import squash_buffered
+from ..ydoc.squash import squash_buffered
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter

@@ -11,16 +11,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import (
-    DocumentNotFound,
-    SnapshotError,
-    UnsupportedDocument,
-    VersionNotFound,
-)
+from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion
-from ..ydoc.snapshot import EMPTY_UPDATE, lineage_of
+from ..ydoc.summary import lineage_of
+from ..ydoc.updates import EMPTY_UPDATE
 from .file_content import FileContent, of_file
 from .history import History
 from .metadata_cache import MetadataCache

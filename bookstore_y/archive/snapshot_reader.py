@@ -6,21 +6,13 @@ import logging
 from dataclasses import replace
 
 from ..aio import run_in_thread_if_large
-from ..errors import (
-    BucketUnavailable,
-    DocumentNotFound,
-    SnapshotError,
-    VersionNotFound,
-)
+from ..errors import BucketUnavailable, DocumentNotFound, SnapshotError, VersionNotFound
 from ..s3.bucket import Bucket
 from ..s3.objects import StoredObject
 from ..settings import BookstoreSettings
-from ..ydoc.snapshot import (
-    EMPTY_STATE,
-    lineage_of,
-    opened,
-    size_of,
-)
+from ..ydoc.frame import opened, size_of
+from ..ydoc.summary import lineage_of
+from ..ydoc.updates import EMPTY_STATE
 from .version import Snapshot, VersionMetadata
 
 log = logging.getLogger("bookstore_y.reading")

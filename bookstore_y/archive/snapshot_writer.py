@@ -18,7 +18,9 @@ from ..keys import Document, snapshot_key
 from ..s3.bucket import Bucket, md5
 from ..s3.objects import Written
 from ..settings import BookstoreSettings
-from ..ydoc.snapshot import compress, missing, squash_buffered
+from ..ydoc.frame import compress
+from ..ydoc.squash import squash_buffered
+from ..ydoc.updates import missing
 from .snapshot_reader import SnapshotReader
 from .version import Snapshot, VersionMetadata, WriteResult
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from pycrdt import YMessageType, YSyncMessageType, read_message
 
-from ..ydoc.snapshot import EMPTY_UPDATE, Ranges, born_deleted
+from ..ydoc.summary import Ranges, born_deleted
+from ..ydoc.updates import EMPTY_UPDATE
 
 QUIET = 1.0
 """Seconds without another late edit after which those that came are kept."""

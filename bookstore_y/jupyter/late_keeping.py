@@ -14,7 +14,7 @@ from ..replication import health, late_versions
 from ..replication.checkpointer import Checkpointer
 from ..replication.document import DocumentState
 from ..replication.late_versions import Late
-from ..ydoc.snapshot import Ranges
+from ..ydoc.summary import Ranges
 from .late_edits import LateEdits
 from .notices import Notices
 

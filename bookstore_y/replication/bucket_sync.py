@@ -17,19 +17,8 @@ from pycrdt import Doc
 
 from .. import metrics
 from ..aio import run_in_thread_if_large, to_its_end
-from ..archive.version import (
-    Snapshot,
-    VersionMetadata,
-    WriteResult,
-    renamed_from,
-    reset_of,
-)
-from ..buffer.database import (
-    LARGEST_DOCUMENT,
-    BufferedDocument,
-    Replaced,
-    Row,
-)
+from ..archive.version import Snapshot, VersionMetadata, WriteResult, renamed_from, reset_of
+from ..buffer.database import LARGEST_DOCUMENT, BufferedDocument, Replaced, Row
 from ..errors import (
     BookstoreError,
     BucketError,
@@ -41,19 +30,9 @@ from ..errors import (
     SnapshotError,
     VersionNotFound,
 )
-from ..ydoc.snapshot import (
-    EMPTY_UPDATE,
-    Squashed,
-    StateSummary,
-    Watch,
-    condense,
-    lineage_of,
-    squash,
-    squash_buffered,
-    squash_live,
-    state_vector,
-    unusable,
-)
+from ..ydoc.squash import Squashed, Watch, condense, squash, squash_buffered, squash_live, unusable
+from ..ydoc.summary import StateSummary, lineage_of
+from ..ydoc.updates import EMPTY_UPDATE, state_vector
 from . import finding
 from .document import DocumentState, Policy
 from .live import Covering, Live

@@ -13,20 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..aio import to_its_end
-from ..archive.version import (
-    Snapshot,
-    VersionMetadata,
-    WriteResult,
-    late_for,
-    replaced_by_reset,
-)
-from ..errors import (
-    BookstoreError,
-    DocumentNotFound,
-    SnapshotError,
-    VersionNotFound,
-)
-from ..ydoc.snapshot import Ranges, lineage_of, with_late
+from ..archive.version import Snapshot, VersionMetadata, WriteResult, late_for, replaced_by_reset
+from ..errors import BookstoreError, DocumentNotFound, SnapshotError, VersionNotFound
+from ..ydoc.summary import Ranges, lineage_of, with_late
 from .document import DocumentState
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 from pycrdt import Doc
 
 from ..ydoc.edits import Edits, Mark
-from ..ydoc.snapshot import StateSummary, footprint_of, update_of
+from ..ydoc.summary import StateSummary, footprint_of
+from ..ydoc.updates import update_of
 
 
 @dataclass(eq=False)

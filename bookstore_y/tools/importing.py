@@ -27,25 +27,13 @@ from ..archive.snapshot_reader import SnapshotReader
 from ..archive.version import Snapshot, VersionMetadata
 from ..archive.version_keys import Place, room_types
 from ..archive.workspace import Workspace
-from ..errors import (
-    BookstoreError,
-    BucketUnavailable,
-    DocumentNotFound,
-    InvalidPath,
-    SnapshotError,
-)
+from ..errors import BookstoreError, BucketUnavailable, DocumentNotFound, InvalidPath, SnapshotError
 from ..keys import Document, check_path
 from ..s3.objects import ObjectVersion
 from ..ydoc import content
-from ..ydoc.snapshot import (
-    EMPTY_UPDATE,
-    lineage_of,
-    missing,
-    squash,
-    squash_buffered,
-    state_vector,
-    unusable,
-)
+from ..ydoc.squash import squash, squash_buffered, unusable
+from ..ydoc.summary import lineage_of
+from ..ydoc.updates import EMPTY_UPDATE, missing, state_vector
 from .ystore_db import StoredHistory, YStoreDatabase, has_brotli, room_of
 
 if TYPE_CHECKING:

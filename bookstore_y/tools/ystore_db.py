@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BookstoreError, SnapshotError
-from ..ydoc.snapshot import check, decompress
+from ..ydoc.frame import decompress
+from ..ydoc.updates import check
 
 _MAGIC = b"SQLite format 3\0"
 

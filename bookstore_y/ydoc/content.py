@@ -16,7 +16,7 @@ from . import canonical, cell_ids, notebook_numbers
 from .canonical import hash_of as hash_of
 from .edits import STATE, Edits
 from .rewriting import rewrite
-from .snapshot import apply, is_panic
+from .updates import apply, is_panic
 
 notebook_numbers.install()
 

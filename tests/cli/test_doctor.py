@@ -12,7 +12,8 @@ import pytest
 from bookstore_y.errors import AccessDenied, ObjectLocked
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.tools.doctor import hazards
-from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress
+from bookstore_y.ydoc.frame import compress
+from bookstore_y.ydoc.updates import EMPTY_UPDATE
 
 from .commands import Commands
 

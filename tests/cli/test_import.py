@@ -23,7 +23,7 @@ from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.keys import Document
 from bookstore_y.ydoc import content
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from ..servers import S3Server
 from .command import Bookstore, notebook

@@ -297,7 +297,7 @@ def test_a_damaged_snapshot_is_named_and_its_save_comes_in_its_place(
 def bookstore_update() -> bytes:
     import pycrdt
 
-    from bookstore_y.ydoc.snapshot import compress
+    from bookstore_y.ydoc.frame import compress
 
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     doc.get("text", type=pycrdt.Text).insert(0, "text")

@@ -10,7 +10,7 @@ from pycrdt import Doc, Text
 from bookstore_y.archive.archive import Archive
 from bookstore_y.archive.version import VersionMetadata, WriteResult
 from bookstore_y.keys import Document
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 NOTES = Document("notes.md", "file")
 

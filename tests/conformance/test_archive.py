@@ -27,7 +27,9 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document
-from bookstore_y.ydoc.snapshot import EMPTY_UPDATE, compress, lineage_of
+from bookstore_y.ydoc.frame import compress
+from bookstore_y.ydoc.summary import lineage_of
+from bookstore_y.ydoc.updates import EMPTY_UPDATE
 
 from ..servers import S3Server, free_port, make_bucket
 from .conftest import Configure, Tick

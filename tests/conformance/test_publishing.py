@@ -21,7 +21,7 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from ..servers import S3Server, make_bucket
 from .conftest import Configure, Tick

@@ -11,14 +11,9 @@ import pytest
 
 from bookstore_y.archive.archive import Archive
 from bookstore_y.archive.version import Version, VersionMetadata
-from bookstore_y.errors import (
-    AccessDenied,
-    DocumentNotFound,
-    UnsupportedDocument,
-    VersionNotFound,
-)
+from bookstore_y.errors import AccessDenied, DocumentNotFound, UnsupportedDocument, VersionNotFound
 from bookstore_y.keys import Document
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from .conftest import Tick
 from .denials import deny

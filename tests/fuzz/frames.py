@@ -5,12 +5,9 @@ from __future__ import annotations
 import zstandard
 
 from bookstore_y.errors import CorruptSnapshot, DocumentTooLarge
-from bookstore_y.ydoc.snapshot import (
-    EMPTY_UPDATE,
-    compress,
-    decompress,
-    squash,
-)
+from bookstore_y.ydoc.frame import compress, decompress
+from bookstore_y.ydoc.squash import squash
+from bookstore_y.ydoc.updates import EMPTY_UPDATE
 
 from . import updates
 from .target import Target, hold, only

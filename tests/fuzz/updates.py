@@ -7,15 +7,8 @@ from typing import Any
 import pycrdt
 
 from bookstore_y.errors import CorruptSnapshot
-from bookstore_y.ydoc.snapshot import (
-    EMPTY_UPDATE,
-    check,
-    missing,
-    squash,
-    squash_buffered,
-    state_vector,
-    unusable,
-)
+from bookstore_y.ydoc.squash import squash, squash_buffered, unusable
+from bookstore_y.ydoc.updates import EMPTY_UPDATE, check, missing, state_vector
 
 from .target import Target, hold, only
 

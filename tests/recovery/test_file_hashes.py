@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bookstore_y.buffer.database import Buffer, DocumentRecord
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from ..support import Typist
 from .common import NOTES, QUIET, Server

@@ -13,7 +13,7 @@ from bookstore_y import BookstoreSettings
 from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.ydoc.snapshot import lineage_of
+from bookstore_y.ydoc.summary import lineage_of
 
 from ..servers import S3Server
 from ..support import Outage, Reader, Typist, text_of, until

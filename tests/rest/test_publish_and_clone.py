@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from ..e2e.notebooks import normalized, sample_notebook, sources
 from ..servers import connect

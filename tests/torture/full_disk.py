@@ -30,7 +30,7 @@ from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.errors import BookstoreError
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from ..e2e.waiting import eventually
 from ..servers import S3Server, connect, make_bucket, s3_options

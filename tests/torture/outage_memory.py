@@ -26,7 +26,7 @@ import pycrdt
 from traitlets.config import Config
 
 from bookstore_y import S3YStore
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from ..servers import S3Server, connect, free_port, make_bucket, s3_options
 from .scenario import Context, Result, Stopwatch

@@ -8,7 +8,7 @@ from typing import Any
 import pycrdt
 
 from bookstore_y.errors import SnapshotError
-from bookstore_y.ydoc.snapshot import decompress
+from bookstore_y.ydoc.frame import decompress
 
 from ..servers import S3Server, connect
 from .ledger import Difference, Ledger
