@@ -26,7 +26,7 @@ test-ui: ui/node_modules/.installed ## the unit tests of the JupyterLab extensio
 	@cd ui && exec npm test
 
 torture: .venv/installed-test ## hold what is promised of updates against kills, outages and faults
-	@exec $(bin)/python -m tests.torture $(ARGS)
+	@exec $(bin)/python -m harness.torture $(ARGS)
 
 stress: .venv/installed-stress ## real-time collaboration under load, with faults: under ten minutes
 	@exec $(bin)/jupyter bookstore stress --scenario all --users 12 --documents 3 --duration 12 --within 600 $(ARGS)
@@ -51,7 +51,7 @@ dist: .venv/installed-dev ui ## the sdist and the wheel, into dist/
 
 clean: ## remove what was made, .venv too
 	rm -rf .venv build dist docs/_build tests/js/node_modules ui/node_modules ui/lib bookstore_y/labextension .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find bookstore_y tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bookstore_y tests harness -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What an extra needs is installed, and the package itself in editable mode.
 .venv/installed-%: pyproject.toml | .venv/bin/python

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bookstore_y.errors import BookstoreError
-from tests.servers import NAMES, ServerError
+from harness.servers import NAMES, ServerError
 
 from .bench import Bench
 from .machine import machine, versions

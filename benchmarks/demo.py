@@ -29,7 +29,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 from pycrdt import Map, Text
 
-from tests.e2e.rtc_client import RTCClient
+from harness.jupyter.rtc_client import RTCClient
 
 PATH = "sample.ipynb"
 NAMES = ("ada", "ben", "cleo")

@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.bookstore_api import BookstoreAPI
-from tests.e2e.disk import Disk
-from tests.e2e.jupyter_process import JupyterProcess
-from tests.e2e.notebooks import sample_notebook
-from tests.e2e.rtc_client import RTCClient
-from tests.e2e.s3_reader import S3Reader
-from tests.e2e.slow_bucket import SlowBucket, slow_bucket
-from tests.e2e.stores import s3_store
-from tests.e2e.waiting import eventually
-from tests.servers import S3Server, make_bucket
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.proxies.slow_bucket import SlowBucket, slow_bucket
+from harness.servers import S3Server, make_bucket
+from harness.waiting import eventually
 
 from .servers import s3_server
 

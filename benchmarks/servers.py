@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
-from tests.servers import NAMES, S3Server, ServerError, Servers
+from harness.servers import NAMES, S3Server, ServerError, Servers
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 Run it from the repository's root:
 
-    python -m tests.e2e.compare_stale_file --marks 2000
+    python -m harness.compare_stale_file --marks 2000
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..servers import Servers, make_bucket
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import sample_notebook
-from .people import all_agree, all_connect, people
-from .stale_file import Stopped, seen_by_a_newcomer, type_until_sigterm
-from .stores import Config, s3_store, sqlite_store
+from .jupyter.disk import Disk
+from .jupyter.marks import doubled
+from .jupyter.notebooks import sample_notebook
+from .jupyter.people import all_agree, all_connect, people
+from .jupyter.process import JupyterProcess
+from .jupyter.stale_file import Stopped, seen_by_a_newcomer, type_until_sigterm
+from .jupyter.stores import Config, s3_store, sqlite_store
+from .servers import Servers, make_bucket
 
 _PATH = "work/tides.ipynb"
 _EXIT_WITHIN = 10.0

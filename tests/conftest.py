@@ -21,9 +21,9 @@ from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings
 from bookstore_y.replication import checkpointer
+from harness.servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
 
 from . import workers, yjs
-from .servers import NAMES, S3Server, ServerError, Servers, connect, make_bucket
 from .support import Outage, Reader, Refusals, config_for
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from bookstore_y.keys import Document, snapshot_key
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
 from bookstore_y.ydoc.frame import decompress
-
-from .servers import S3Server, connect, s3_options
+from harness.servers import S3Server, connect, s3_options
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

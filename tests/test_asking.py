@@ -21,8 +21,8 @@ from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
+from harness.servers import S3Server, connect
 
-from .servers import S3Server, connect
 from .support import Reader, Typist, until
 from .test_opening import (
     KEY,

@@ -14,9 +14,9 @@ from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.keys import Document
 from bookstore_y.settings import BookstoreSettings
 from bookstore_y.ydoc.summary import lineage_of
+from harness.jupyter.notebooks import normalized, sample_notebook
+from harness.servers import S3Server, s3_options
 
-from .e2e.notebooks import normalized, sample_notebook
-from .servers import S3Server, s3_options
 from .yjs import Read
 
 if TYPE_CHECKING:

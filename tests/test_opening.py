@@ -23,8 +23,8 @@ from bookstore_y.errors import (
     UpdateBufferError,
 )
 from bookstore_y.s3.bucket import Bucket
+from harness.servers import S3Server, connect
 
-from .servers import S3Server, connect
 from .support import Outage, Reader, Typist, until
 
 PATH = "team/notes.txt"

@@ -28,8 +28,7 @@ from bookstore_y.s3.client import answer_of
 from bookstore_y.store import _in_a_frame
 from bookstore_y.ydoc.frame import compress
 from bookstore_y.ydoc.updates import EMPTY_UPDATE
-
-from .servers import S3Server, connect, s3_options
+from harness.servers import S3Server, connect, s3_options
 
 KEY = "workspace/a.txt.file.y.zst"
 KMS = (

@@ -30,8 +30,8 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.s3.bucket import Bucket
+from harness.servers import S3Server, connect, free_port
 
-from .servers import S3Server, connect, free_port
 from .support import Outage, Reader, Typist, refusing_server, text_of, until, words_of
 
 PATH = "team/notes.txt"

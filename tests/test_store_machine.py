@@ -36,8 +36,8 @@ from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.ydoc.frame import decompress
+from harness.servers import S3Server, connect
 
-from .servers import S3Server, connect
 from .support import Outage, Refusals, Typist, config_for
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from .servers import NAMES
+from harness.servers import NAMES
 
 if TYPE_CHECKING:
     import pytest

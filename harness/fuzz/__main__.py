@@ -21,7 +21,7 @@ _MEGABYTES = 1024
 
 def main() -> int:
     """Returns an exit code: 0 if nothing was found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.fuzz", description=__doc__)
     parser.add_argument("target", nargs="?", choices=NAMES, help="default: all of them")
     parser.add_argument("--seconds", type=int, default=30, help="for each target; default 30")
     parser.add_argument("--runs", type=int, help="a number of inputs in place of --seconds")
@@ -32,7 +32,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.target is None:
         given = sys.argv[1:]
-        commands = [[sys.executable, "-m", "tests.fuzz", name, *given] for name in NAMES]
+        commands = [[sys.executable, "-m", "harness.fuzz", name, *given] for name in NAMES]
         return max([subprocess.run(command, check=False).returncode for command in commands])
     if options.input is not None:
         _target(options.target).run(options.input.read_bytes())
@@ -40,7 +40,7 @@ def main() -> int:
     if options.corpus is None:
         # libFuzzer ends its process without a word to Python, so another one has to tidy up.
         with tempfile.TemporaryDirectory(prefix="bookstore-fuzz-corpus-") as corpus:
-            again = [sys.executable, "-m", "tests.fuzz", *sys.argv[1:], "--corpus", corpus]
+            again = [sys.executable, "-m", "harness.fuzz", *sys.argv[1:], "--corpus", corpus]
             return subprocess.run(again, check=False).returncode
     seed = options.seed if options.seed is not None else random.randrange(1, 2**31)
     print(f"{options.target}: seed {seed}", flush=True)
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _target(name: str) -> Target:
-    targets: dict[str, Target] = importlib.import_module("tests.fuzz.targets").TARGETS
+    targets: dict[str, Target] = importlib.import_module("harness.fuzz.targets").TARGETS
     return targets[name]
 
 
@@ -61,7 +61,7 @@ def _fuzz(name: str, arguments: list[str], corpus: Path) -> None:
         import atheris  # type: ignore[import-untyped]
     except ImportError:
         sys.exit("atheris is not installed; install the extra `fuzz` (pip install -e .[fuzz]).")
-    with atheris.instrument_imports(include=["bookstore_y", "tests.fuzz"]):
+    with atheris.instrument_imports(include=["bookstore_y", "harness.fuzz"]):
         target = _target(name)
     for number, seed in enumerate(target.seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)

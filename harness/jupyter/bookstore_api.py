@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from .jupyter_process import JupyterProcess
-from .waiting import eventually
+from ..waiting import eventually
+from .process import JupyterProcess
 
 Json = dict[str, Any]
 

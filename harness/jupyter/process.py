@@ -19,8 +19,8 @@ from typing import Any, Literal
 import httpx
 
 from ..servers import free_port
+from ..waiting import eventually
 from .disk import Disk
-from .waiting import eventually
 
 Application = Literal["jupyter_server", "jupyterlab", "notebook"]
 

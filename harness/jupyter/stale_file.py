@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..waiting import eventually
 from .disk import Disk
-from .jupyter_process import JupyterProcess, ServerDidNotExit
 from .marks import find_marks
 from .notebooks import peek_notebook, sources
 from .people import acknowledged, all_connect, all_leave, all_made, type_without_pause
+from .process import JupyterProcess, ServerDidNotExit
 from .rtc_client import RTCClient
-from .waiting import eventually
 
 _TYPE_ON = 2.0
 """Seconds for which people type on after the SIGTERM, unless the server is gone before."""

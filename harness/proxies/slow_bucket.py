@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ..servers import S3Server
-from ..torture.http_message import Message, read_request, read_response
+from .http_message import Message, read_request, read_response
 
 
 @dataclass

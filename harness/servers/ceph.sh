@@ -26,7 +26,7 @@ missing() {
 }
 
 ready() {
-  [ -z "$(missing)" ] || die "$(missing) is not installed; run tests/servers/ceph.sh install"
+  [ -z "$(missing)" ] || die "$(missing) is not installed; run harness/servers/ceph.sh install"
   [ "$(id -u)" = 0 ] || die "needs root"
 }
 

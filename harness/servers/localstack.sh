@@ -91,7 +91,7 @@ down() {
 }
 
 case ${1:-} in
-  ready) is_installed || die "not installed; run tests/servers/localstack.sh install" ;;
+  ready) is_installed || die "not installed; run harness/servers/localstack.sh install" ;;
   install) install ;;
   up) up "${2:?DIR}" "${3:?PORT}" ${4:+"$4"} ;;
   down) down "${2:?DIR}" ;;

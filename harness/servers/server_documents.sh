@@ -41,7 +41,7 @@ install() {
 }
 
 case ${1:-} in
-  ready) is_installed || die "not installed; run tests/servers/server_documents.sh install" ;;
+  ready) is_installed || die "not installed; run harness/servers/server_documents.sh install" ;;
   install) install ;;
   python) echo "$venv/bin/python" ;;
   *) usage ;;

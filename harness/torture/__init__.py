@@ -1,4 +1,4 @@
 """The torture harness: what is promised of acknowledged updates, held against faults.
 
-`python -m tests.torture --help` tells how to run it; `make torture` runs all of it.
+`python -m harness.torture --help` tells how to run it; `make torture` runs all of it.
 """

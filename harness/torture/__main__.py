@@ -1,4 +1,4 @@
-"""`python -m tests.torture`."""
+"""`python -m harness.torture`."""
 
 import sys
 

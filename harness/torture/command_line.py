@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.torture",
+        prog="python -m harness.torture",
         description="Hold what is promised of acknowledged updates against faults.",
     )
     parser.add_argument(

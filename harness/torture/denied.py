@@ -15,7 +15,7 @@ from bookstore_y import BookstoreSettings
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.store import S3YStore
 
-from ..rest.denying import Denying
+from ..proxies.denying import Denying
 from ..servers import make_bucket
 from . import crowd
 from .ledger import Ledger

@@ -32,8 +32,8 @@ from bookstore_y import S3YStore
 from bookstore_y.errors import BookstoreError
 from bookstore_y.ydoc.frame import decompress
 
-from ..e2e.waiting import eventually
 from ..servers import S3Server, connect, make_bucket, s3_options
+from ..waiting import eventually
 from .outage_memory import OUTPUT_BYTES, Author, Door
 from .scenario import Context, Result, Stopwatch
 

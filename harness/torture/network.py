@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+from ..proxies.faulty import Proxy
 from ..servers import S3Server, make_bucket
 from . import crowd
 from .crowd import FLUSH_SECONDS, Crowd
 from .ledger import author_name
 from .logs import OUTAGE
-from .proxy import Proxy
 from .read_back import BucketReader
 from .scenario import Context, Result, Stopwatch
 from .verdict import judge

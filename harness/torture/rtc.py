@@ -17,11 +17,10 @@ from typing import Any
 
 import httpx
 
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess, ServerDidNotExit, ServerFailed
-from ..e2e.marks import doubled
-from ..e2e.notebooks import sample_notebook
-from ..e2e.people import (
+from ..jupyter.disk import Disk
+from ..jupyter.marks import doubled
+from ..jupyter.notebooks import sample_notebook
+from ..jupyter.people import (
     acknowledged,
     all_agree,
     all_connect,
@@ -30,11 +29,12 @@ from ..e2e.people import (
     people,
     type_without_pause,
 )
-from ..e2e.rtc_client import RTCClient
-from ..e2e.stale_file import seen_by_a_newcomer
-from ..e2e.stores import s3_store
-from ..e2e.waiting import eventually
+from ..jupyter.process import JupyterProcess, ServerDidNotExit, ServerFailed
+from ..jupyter.rtc_client import RTCClient
+from ..jupyter.stale_file import seen_by_a_newcomer
+from ..jupyter.stores import s3_store
 from ..servers import S3Server, connect, free_port, make_bucket
+from ..waiting import eventually
 from .outage_memory import Door
 from .scenario import Context, Result, Stopwatch
 

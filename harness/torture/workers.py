@@ -17,7 +17,7 @@ _EXIT_SECONDS = 60.0
 
 _forkserver = multiprocessing.get_context("forkserver")
 # What is imported once there costs no process a second of imports.
-_forkserver.set_forkserver_preload(["tests.torture.preload"])
+_forkserver.set_forkserver_preload(["harness.torture.preload"])
 
 
 class Reports:

@@ -16,8 +16,7 @@ from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.cli import main
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.summary import lineage_of
-
-from ..servers import S3Server, s3_options
+from harness.servers import S3Server, s3_options
 
 T = TypeVar("T")
 

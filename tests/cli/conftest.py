@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import Archive, Version
+from harness.servers import S3Server, s3_options
 
-from ..servers import S3Server, s3_options
 from .commands import Commands
 
 Save = Callable[..., Version]

@@ -6,8 +6,8 @@ import pytest
 
 from bookstore_y.errors import AccessDenied
 from bookstore_y.s3.bucket import Bucket
+from harness.servers import S3Server, connect
 
-from ..servers import S3Server, connect
 from .commands import Commands
 from .conftest import Save
 

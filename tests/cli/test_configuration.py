@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ..servers import S3Server, s3_options
+from harness.servers import S3Server, s3_options
+
 from .commands import Commands
 
 

@@ -51,7 +51,7 @@ def left_in(client: S3Client, bucket: str) -> list[str]:
 
 @pytest.fixture
 def client(s3_servers: Any) -> S3Client:
-    from ..servers import connect
+    from harness.servers import connect
 
     return connect(s3_servers.get("moto"))
 

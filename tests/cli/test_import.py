@@ -24,8 +24,8 @@ from bookstore_y.errors import BucketUnavailable
 from bookstore_y.keys import Document
 from bookstore_y.ydoc import content
 from bookstore_y.ydoc.summary import lineage_of
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from .command import Bookstore, notebook
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from bookstore_y.cli import _text, _times, parser
 from bookstore_y.cli._progress import Progress
+from harness.servers import free_port
 
-from ..servers import free_port
 from .commands import Commands
 from .conftest import Save
 

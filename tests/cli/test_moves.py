@@ -15,12 +15,12 @@ from bookstore_y.buffer.database import Buffer
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import Policy
+from harness.jupyter.disk import Disk
+from harness.proxies.denying import Denying
+from harness.servers import S3Server, make_bucket
 
-from ..e2e.disk import Disk
-from ..rest.denying import Denying
 from ..rest.server import ARCHIVER, RestServer, running
 from ..rest.waiting import until
-from ..servers import S3Server, make_bucket
 from ..support import Refusals, Typist
 from .commands import Commands
 from .conftest import use

@@ -15,9 +15,9 @@ from bookstore_y.keys import Document
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.tools.pruning import Plan, Pruning, Removed
 from bookstore_y.tools.retention import Policy
+from harness.servers import S3Server, connect
 
 from ..conformance.documents import Writer, text_in
-from ..servers import S3Server, connect
 from .command import Bookstore
 
 ONLY_WHAT_MUST_STAY = [

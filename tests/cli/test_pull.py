@@ -20,8 +20,8 @@ from bookstore_y.archive.file_reader import FileReader
 from bookstore_y.keys import Document
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulled, Pulling
+from harness.servers import S3Server, connect, s3_options
 
-from ..servers import S3Server, connect, s3_options
 from .command import Bookstore, notebook
 
 

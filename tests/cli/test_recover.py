@@ -16,9 +16,9 @@ from bookstore_y import BookstoreSettings
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
+from harness.servers import S3Server, make_bucket, s3_options
 
 from ..recovery.common import QUIET, files, type_into
-from ..servers import S3Server, make_bucket, s3_options
 from ..support import Reader, Typist
 from .command import Bookstore
 

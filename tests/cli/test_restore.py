@@ -19,8 +19,8 @@ from bookstore_y.archive.history import Page
 from bookstore_y.cli._errors import CommandError
 from bookstore_y.cli._versions import choose, short_ids
 from bookstore_y.errors import VersionNotFound
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from .commands import Commands
 from .conftest import Save
 

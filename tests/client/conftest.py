@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import sample_notebook
-from ..e2e.stores import Config, s3_store
-from ..servers import S3Server
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
 
 PATH = "work/tides.ipynb"
 

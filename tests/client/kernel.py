@@ -12,7 +12,7 @@ from typing import Any
 from anyio import fail_after
 from websockets.asyncio.client import ClientConnection, connect
 
-from ..e2e.jupyter_process import JupyterProcess
+from harness.jupyter.process import JupyterProcess
 
 
 class CellFailed(AssertionError):

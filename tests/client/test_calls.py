@@ -13,16 +13,16 @@ import pytest
 from bookstore_y import BookstoreClient, BookstoreError
 from bookstore_y.client import NotFoundThere, RequestRefused, VersionList
 from bookstore_y.errors import NotFound
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import read_notebook, sample_notebook, sources
+from harness.jupyter.people import all_connect, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server, connect
+from harness.waiting import eventually
 
-from ..e2e.bookstore_api import BookstoreAPI
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import read_notebook, sample_notebook, sources
-from ..e2e.people import all_connect, people
-from ..e2e.rtc_client import RTCClient
-from ..e2e.stores import Config, s3_store
-from ..e2e.waiting import eventually
-from ..servers import S3Server, connect
 from .conftest import PATH
 from .kernel import CellFailed, Kernel
 from .servers import running

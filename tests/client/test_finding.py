@@ -23,12 +23,12 @@ from bookstore_y.client import (
     ServerUnreachable,
 )
 from bookstore_y.errors import InvalidPath
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import Config
+from harness.servers import free_port
 
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import sample_notebook
-from ..e2e.stores import Config
-from ..servers import free_port
 from .conftest import PATH
 from .kernel import CellFailed, Kernel
 from .servers import EncryptedServer, PrefixedServer, TokenlessServer, running

@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bookstore_y.client import ListedVersion, RenderedDiff, ShownDocument, VersionList
-
-from ..e2e.notebooks import sample_notebook
+from harness.jupyter.notebooks import sample_notebook
 
 WHEN = datetime(2026, 11, 21, 10, 30, 5, tzinfo=timezone.utc)
 TAGS = {"p", "table", "thead", "tbody", "tr", "th", "td", "bdi", "b", "div", "small", "pre"}

@@ -14,8 +14,7 @@ import pytest_asyncio
 from bookstore_y.archive.archive import Archive
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.settings import BookstoreSettings
-
-from ..servers import S3Server, s3_options
+from harness.servers import S3Server, s3_options
 
 Configure = Callable[..., BookstoreSettings]
 Tick = Callable[[], Awaitable[None]]

@@ -30,8 +30,8 @@ from bookstore_y.keys import Document
 from bookstore_y.ydoc.frame import compress
 from bookstore_y.ydoc.summary import lineage_of
 from bookstore_y.ydoc.updates import EMPTY_UPDATE
+from harness.servers import S3Server, free_port, make_bucket
 
-from ..servers import S3Server, free_port, make_bucket
 from .conftest import Configure, Tick
 from .documents import NOTES, Writer, content_of, text_in, text_of, typed_doc
 

@@ -29,8 +29,8 @@ from bookstore_y.keys import Document, document_of, snapshot_key
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import ObjectVersion
 from bookstore_y.settings import BookstoreSettings
+from harness.servers import S3Server, free_port, make_bucket
 
-from ..servers import S3Server, free_port, make_bucket
 from .conftest import Configure, Tick
 from .endpoints import answering
 

@@ -24,8 +24,8 @@ from bookstore_y.errors import (
 )
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.settings import BookstoreSettings
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from .conftest import Configure
 from .endpoints import BadLine, serving
 

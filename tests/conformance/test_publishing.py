@@ -22,8 +22,8 @@ from bookstore_y.errors import (
 )
 from bookstore_y.keys import Document
 from bookstore_y.ydoc.summary import lineage_of
+from harness.servers import S3Server, make_bucket
 
-from ..servers import S3Server, make_bucket
 from .conftest import Configure, Tick
 from .documents import Writer, text_of, typed_doc
 

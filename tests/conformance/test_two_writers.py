@@ -14,8 +14,8 @@ from bookstore_y.archive.archive import Archive
 from bookstore_y.archive.version import WriteResult
 from bookstore_y.errors import BucketUnavailable, PreconditionFailed
 from bookstore_y.s3.objects import Written
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from .conftest import Configure
 from .documents import NOTES, Writer, text_in, text_of
 from .endpoints import BadLine, serving

@@ -11,9 +11,9 @@ from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.file_uploads import FileUploads
+from harness.servers import S3Server, connect
 
 from ..e2e.conftest import bucket, new_disk
-from ..servers import S3Server, connect
 from .files import SavedFiles
 
 if TYPE_CHECKING:

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator
 
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from ..e2e.bucket import Bucket
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import QUIET_LAB, LabPage, chromium, chromium_path
-from ..e2e.notebooks import sample_notebook
-from ..e2e.stores import s3_store
-from ..e2e.waiting import eventually
-from ..servers import S3Server
 
 pytestmark = [
     pytest.mark.browser,

@@ -27,8 +27,8 @@ from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import AccessDenied
 from bookstore_y.jupyter import checkpoints as module
 from bookstore_y.keys import Document
+from harness.servers import S3Server, s3_options
 
-from ..servers import S3Server, s3_options
 from ..support import Outage, Typist, config_for
 from .files import SavedFiles
 

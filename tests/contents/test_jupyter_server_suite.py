@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ..servers import S3Server
+from harness.servers import S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

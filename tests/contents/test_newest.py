@@ -14,8 +14,8 @@ from bookstore_y.archive.history import Page
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.jupyter import newest
 from bookstore_y.jupyter.newest import Newest
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from ..support import config_for
 
 PATH = "notes.txt"

@@ -12,15 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.people import all_connect
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.servers import S3Server, connect, make_bucket
+from harness.waiting import eventually
+
 from ..e2e.bucket import Bucket
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import sample_notebook
-from ..e2e.people import all_connect
-from ..e2e.rtc_client import RTCClient
-from ..e2e.waiting import eventually
 from ..rest.server import RestServer, running
-from ..servers import S3Server, connect, make_bucket
 from .files import SavedFiles
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

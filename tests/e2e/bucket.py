@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moto.server import ThreadedMotoServer
 
-from ..servers import S3Server, free_port, make_bucket
+from harness.servers import S3Server, free_port, make_bucket
 
 
 class Bucket:

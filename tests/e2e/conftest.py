@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.jupyter.disk import Disk
+
 from .bucket import Bucket
-from .disk import Disk
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
-from .session import Server
-from .stores import Config
+from harness.jupyter.session import Server
+from harness.jupyter.stores import Config
 
 FLAGS = [
     "--headless",

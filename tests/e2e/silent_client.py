@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from .session import Server, Session, request_session
+from harness.jupyter.session import Server, Session, request_session
 
 
 @asynccontextmanager

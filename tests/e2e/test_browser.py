@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI, Json
-from .disk import Disk
-from .jupyter_process import JupyterProcess
+from harness.jupyter.bookstore_api import BookstoreAPI, Json
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook, sources
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from .lab_page import QUIET_LAB, LabPage, chromium, chromium_path
-from .notebooks import sample_notebook, sources
-from .s3_reader import S3Reader
-from .stores import s3_store
-from .waiting import eventually
 
 pytestmark = [
     pytest.mark.browser,

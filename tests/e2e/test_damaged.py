@@ -7,14 +7,14 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from ..servers import S3Server, connect
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .notebooks import sample_notebook
-from .rtc_client import RTCClient, SessionRefused
-from .stores import s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient, SessionRefused
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server, connect
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -12,20 +12,20 @@ import httpx
 import pytest
 
 from bookstore_y.jupyter.sessions import Session as TabSession
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled, find_marks
+from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.people import all_agree, all_connect, all_leave
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.session import Session
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI
 from .bucket import Bucket
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled, find_marks
-from .notebooks import peek_notebook, sample_notebook, sources
-from .people import all_agree, all_connect, all_leave
-from .rtc_client import RTCClient
-from .session import Session
 from .silent_client import silent_client
-from .stores import Config, s3_store
-from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

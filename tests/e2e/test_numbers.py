@@ -13,14 +13,13 @@ from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.errors import DocumentNotFound
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulling
-
-from ..servers import S3Server, s3_options
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .rtc_client import RTCClient
-from .stores import s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server, s3_options
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect as connect_websocket
 
-from .bookstore_api import BookstoreAPI
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.people import all_agree, all_connect, all_leave, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stale_file import seen_by_a_newcomer
+from harness.jupyter.stores import Config, s3_store
+from harness.waiting import eventually
+
 from .bucket import Bucket
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import sample_notebook
-from .people import all_agree, all_connect, all_leave, people
-from .stale_file import seen_by_a_newcomer
-from .stores import Config, s3_store
-from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import find_marks
-from .notebooks import Notebook, sample_notebook, sources
-from .people import acknowledged, all_connect, all_leave
-from .rtc_client import RTCClient
-from .s3_reader import S3Reader
-from .stores import s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import find_marks
+from harness.jupyter.notebooks import Notebook, sample_notebook, sources
+from harness.jupyter.people import acknowledged, all_connect, all_leave
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

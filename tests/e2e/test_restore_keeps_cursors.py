@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from pycrdt import Assoc
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import sample_notebook
-from .people import all_agree, all_connect, people
-from .rtc_client import RTCClient
-from .stores import s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.people import all_agree, all_connect, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

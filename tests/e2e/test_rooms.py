@@ -10,18 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
-from ..servers import S3Server, connect
-from .bookstore_api import BookstoreAPI
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.people import all_connect, all_leave, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server, connect
+from harness.waiting import eventually
+
 from .bucket import Bucket
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import peek_notebook, sample_notebook, sources
-from .people import all_connect, all_leave, people
-from .rtc_client import RTCClient
-from .s3_reader import S3Reader
-from .stores import Config, s3_store
-from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import normalized, sample_notebook
-from .people import acknowledged, all_connect, all_leave, all_made, people
-from .rtc_client import RTCClient
-from .stale_file import marks_in_file
-from .stores import sqlite_store
-from .waiting import eventually
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import normalized, sample_notebook
+from harness.jupyter.people import acknowledged, all_connect, all_leave, all_made, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stale_file import marks_in_file
+from harness.jupyter.stores import sqlite_store
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

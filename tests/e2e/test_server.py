@@ -8,16 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from ..servers import S3Server, connect, make_bucket
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .notebooks import sample_notebook
-from .people import all_connect, all_leave, people
-from .rtc_client import RTCClient
-from .s3_reader import S3Reader
-from .stores import Config, s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.people import all_connect, all_leave, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server, connect, make_bucket
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

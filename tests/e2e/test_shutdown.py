@@ -12,16 +12,17 @@ from collections.abc import Callable, Coroutine
 import httpx
 import pytest
 
-from ..servers import S3Server
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .notebooks import sample_notebook
-from .people import all_connect, people
-from .s3_reader import S3Reader
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.people import all_connect, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.proxies.slow_bucket import slow_bucket
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from .silent_client import silent_client
-from .slow_bucket import slow_bucket
-from .stores import s3_store
-from .waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

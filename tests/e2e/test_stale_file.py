@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import normalized, read_notebook, sample_notebook
-from .people import all_agree, all_connect, people
-from .rtc_client import RTCClient
-from .stale_file import Stopped, marks_in_file, seen_by_a_newcomer, type_until_sigterm
-from .stores import Config, s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import normalized, read_notebook, sample_notebook
+from harness.jupyter.people import all_agree, all_connect, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stale_file import (
+    Stopped,
+    marks_in_file,
+    seen_by_a_newcomer,
+    type_until_sigterm,
+)
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

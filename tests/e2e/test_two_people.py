@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from ..servers import S3Server
-from .bookstore_api import BookstoreAPI, Json
-from .disk import Disk
-from .jupyter_process import JupyterProcess
-from .marks import doubled
-from .notebooks import normalized, peek_notebook, read_notebook, sample_notebook
-from .people import all_agree, all_connect, all_leave, people
-from .rtc_client import RTCClient
-from .s3_reader import S3Reader
-from .stores import s3_store
-from .waiting import eventually
+from harness.jupyter.bookstore_api import BookstoreAPI, Json
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled
+from harness.jupyter.notebooks import normalized, peek_notebook, read_notebook, sample_notebook
+from harness.jupyter.people import all_agree, all_connect, all_leave, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .fuzz.crashers import CRASHERS
-from .fuzz.targets import TARGETS
+from harness.fuzz.crashers import CRASHERS
+from harness.fuzz.targets import TARGETS
 
 RUNS = {"buffer": 300}
 """Runs of a target that takes long; of the others, `MOST`."""
@@ -41,7 +41,7 @@ def test_what_was_once_found(what: str) -> None:
 def test_some_runs(name: str, tmp_path: Path) -> None:
     options = ["--runs", str(RUNS.get(name, MOST)), "--seed", str(SEED), "--found", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", name, *options],
+        [sys.executable, "-m", "harness.fuzz", name, *options],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Each S3 server is what `tests/servers` declares: versioned, and conditional or not."""
+"""Each S3 server is what `harness/servers` declares: versioned, and conditional or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from .servers import S3Server, Servers, connect, make_bucket
+from harness.servers import S3Server, Servers, connect, make_bucket
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -10,13 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.proxies.faulty import Proxy
+from harness.proxies.http_message import plain_response, read_request
+from harness.torture.ledger import Ledger, author_name
+from harness.torture.logs import OUTAGE, unhandled
+from harness.torture.report import markdown
+from harness.torture.scenario import Result
+
 from ..support import until
-from .http_message import plain_response, read_request
-from .ledger import Ledger, author_name
-from .logs import OUTAGE, unhandled
-from .proxy import Proxy
-from .report import markdown
-from .scenario import Result
 
 
 def test_what_is_lost_doubled_or_no_mark_is_found() -> None:

@@ -14,9 +14,9 @@ from traitlets.config import Config
 from bookstore_y import BookstoreSettings
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.replication.checkpointer import Checkpointer
+from harness.proxies.slow_bucket import slow_bucket
+from harness.servers import S3Server, make_bucket
 
-from ..e2e.slow_bucket import slow_bucket
-from ..servers import S3Server, make_bucket
 from ..support import Outage, Reader, Typist
 from .common import NOTES, QUIET, files, type_into
 

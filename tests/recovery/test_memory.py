@@ -14,8 +14,8 @@ from bookstore_y.buffer.database import Buffer, DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.ydoc.summary import lineage_of
+from harness.servers import S3Server
 
-from ..servers import S3Server
 from ..support import Outage, Reader, Typist, text_of, until
 from .common import NOTES, QUIET, SOON, Server, files, says, type_into
 

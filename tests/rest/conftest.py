@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..servers import S3Server, make_bucket
+from harness.jupyter.disk import Disk
+from harness.servers import S3Server, make_bucket
+
 from .server import RestServer, running
 
 

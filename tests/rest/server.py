@@ -15,11 +15,10 @@ from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, Version
 from bookstore_y.archive.archive import Archive
-
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import Application, JupyterProcess
-from ..e2e.stores import s3_store
-from ..servers import S3Server, connect
+from harness.jupyter.disk import Disk
+from harness.jupyter.process import Application, JupyterProcess
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server, connect
 
 Json = dict[str, Any]
 ARCHIVER = "bookstore_y.BookstoreContentsArchiver"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from bookstore_y.jupyter.newest import AGE
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook, sources
+from harness.servers import S3Server, make_bucket
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import sample_notebook, sources
-from ..servers import S3Server, make_bucket
 from .server import ARCHIVER, Json, RestServer, running
 from .waiting import until
 

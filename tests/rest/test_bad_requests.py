@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ..e2e.notebooks import sample_notebook
+from harness.jupyter.notebooks import sample_notebook
+
 from .server import RestServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import sample_notebook
-from ..servers import S3Server, make_bucket
-from .denying import Denies, Denying
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.proxies.denying import Denies, Denying
+from harness.servers import S3Server, make_bucket
+
 from .server import RestServer, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.notebooks import sample_notebook
+from harness.jupyter.notebooks import sample_notebook
+
 from .server import RestServer
 
 pytestmark = [

@@ -9,9 +9,9 @@ import pytest
 
 from bookstore_y.errors import BookstoreError
 from bookstore_y.jupyter.handlers import http_error
+from harness.jupyter.disk import Disk
+from harness.servers import S3Server, make_bucket
 
-from ..e2e.disk import Disk
-from ..servers import S3Server, make_bucket
 from .server import running
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ..e2e.notebooks import normalized, sample_notebook, sources
-from ..servers import connect
+from harness.jupyter.notebooks import normalized, sample_notebook, sources
+from harness.servers import connect
+
 from .server import Json, RestServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

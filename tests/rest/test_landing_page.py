@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from ..e2e.disk import Disk
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.servers import S3Server, make_bucket
+
 from ..e2e.lab_page import FLAGS, QUIET_LAB, chromium_path
-from ..e2e.notebooks import sample_notebook
-from ..servers import S3Server, make_bucket
 from .server import RestServer, running
 
 pytestmark = [

@@ -9,14 +9,13 @@ import pytest
 
 from bookstore_y import BookstoreSettings
 from bookstore_y.archive.archive import Archive
-
-from ..e2e.bookstore_api import BookstoreAPI
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import sample_notebook, sources
-from ..e2e.rtc_client import RTCClient
-from ..e2e.stores import s3_store
-from ..servers import S3Server, connect, s3_options
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook, sources
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server, connect, s3_options
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

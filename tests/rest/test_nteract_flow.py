@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import normalized, sample_notebook
-from ..servers import S3Server, make_bucket
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import normalized, sample_notebook
+from harness.servers import S3Server, make_bucket
+
 from .server import ARCHIVER, Json, RestServer, running
 from .waiting import until
 

@@ -15,7 +15,8 @@ from openapi_spec_validator import validate
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks as openapi
 
-from ..e2e.notebooks import sample_notebook
+from harness.jupyter.notebooks import sample_notebook
+
 from .server import RestServer
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.yaml"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bookstore_y.ydoc.frame import decompress
+from harness.jupyter.notebooks import normalized, sample_notebook, sources
+from harness.servers import connect
 
-from ..e2e.notebooks import normalized, sample_notebook, sources
-from ..servers import connect
 from .server import Json, RestServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bookstore_y import BookstoreClient
+from harness.jupyter.notebooks import sample_notebook
 
-from ..e2e.notebooks import sample_notebook
 from .server import RestServer
 
 pytestmark = pytest.mark.e2e

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import sample_notebook
-from ..servers import S3Server, connect, make_bucket
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.servers import S3Server, connect, make_bucket
+
 from .server import Json, RestServer, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

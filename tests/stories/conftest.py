@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from harness.jupyter.disk import Disk
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
+
 from ..e2e.conftest import bucket, new_disk
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import QUIET_LAB
-from ..e2e.stores import Config, s3_store
-from ..servers import S3Server
 
 __all__ = ["bucket", "new_disk"]
 

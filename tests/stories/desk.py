@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from ..e2e.session import Server
+from harness.jupyter.session import Server
 
 LOADED = 60_000.0
 SEEN = 30_000.0

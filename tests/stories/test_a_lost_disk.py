@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from ..e2e.bookstore_api import BookstoreAPI
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.rtc_client import RTCClient
+from harness.jupyter.stores import Config
+from harness.waiting import eventually
+
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import peek_notebook, sample_notebook, sources
-from ..e2e.rtc_client import RTCClient
-from ..e2e.stores import Config
-from ..e2e.waiting import eventually
 from .conftest import Start
 from .desk import desk
 

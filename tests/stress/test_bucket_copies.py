@@ -14,8 +14,7 @@ from bookstore_y.keys import Document
 from bookstore_y.stress import marks
 from bookstore_y.stress.bucket_copies import load, trace
 from bookstore_y.stress.result import Failure
-
-from ..servers import S3Server, s3_options
+from harness.servers import S3Server, s3_options
 
 PATH = "stress/a.ipynb"
 MARK = marks.make("c1", 0, at=1)

@@ -15,8 +15,7 @@ import pytest
 from bookstore_y.stress.result import Result, read
 from bookstore_y.stress.server import Server
 from bookstore_y.stress.stores import sqlite_store
-
-from ..servers import free_port
+from harness.servers import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -15,9 +15,8 @@ import yaml
 from bookstore_y.stress.address import Address
 from bookstore_y.stress.result import read
 from bookstore_y.stress.server import get
-
-from ..e2e.waiting import eventually
-from ..servers import S3Server, free_port
+from harness.servers import S3Server, free_port
+from harness.waiting import eventually
 
 KUBERNETES = Path(__file__).parents[2] / "kubernetes"
 TOKEN = "together"

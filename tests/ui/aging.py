@@ -10,8 +10,7 @@ from urllib.parse import quote
 from moto.s3.models import s3_backends
 
 from bookstore_y.archive.labels import TAG, to_tag
-
-from ..servers import S3Server, connect
+from harness.servers import S3Server, connect
 
 ACCOUNT = "123456789012"
 """moto's own."""

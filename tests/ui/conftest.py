@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from harness.jupyter.disk import Disk
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
+
 from ..e2e.bucket import Bucket
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
 from ..e2e.lab_page import QUIET_LAB
-from ..e2e.stores import Config, s3_store
-from ..servers import S3Server
 from .history_page import EXTENSION
 
 NOTIFICATION = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from playwright.async_api import Browser, Locator, Page, Route, expect
 from playwright.async_api import Error as PlaywrightError
 
-from ..e2e.session import Server
+from harness.jupyter.session import Server
+
 from .identity import NAME
 
 UI = Path(__file__).parents[2] / "ui"

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from ..e2e.bookstore_api import BookstoreAPI
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.marks import doubled, find_marks, mark_text
+from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import Config, s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from ..e2e.lab_page import QUIET_LAB, chromium, chromium_path
-from ..e2e.marks import doubled, find_marks, mark_text
-from ..e2e.notebooks import peek_notebook, sample_notebook, sources
-from ..e2e.stores import Config, s3_store
-from ..e2e.waiting import eventually
-from ..servers import S3Server
 from .history_page import AXE, HistoryPage
 
 pytestmark = [

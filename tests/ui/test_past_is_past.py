@@ -7,12 +7,13 @@ import json
 import pytest
 from playwright.async_api import expect
 
-from ..e2e.bookstore_api import BookstoreAPI
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.notebooks import sample_notebook
+from harness.jupyter.rtc_client import RTCClient
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import sample_notebook
-from ..e2e.rtc_client import RTCClient
-from ..e2e.waiting import eventually
-from ..servers import S3Server
 from .conftest import Serve
 from .history_page import AXE, HistoryPage
 

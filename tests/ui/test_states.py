@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from harness.jupyter.notebooks import sample_notebook
+from harness.servers import S3Server, connect
+from harness.waiting import eventually
+
 from ..e2e.bucket import Bucket
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import sample_notebook
-from ..e2e.waiting import eventually
-from ..servers import S3Server, connect
 from .aging import put_saves, sittings
 from .conftest import Serve
 from .history_page import AXE, CONTRAST, DARK, HistoryPage

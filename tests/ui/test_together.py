@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, expect
 
-from ..e2e.bookstore_api import BookstoreAPI
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.notebooks import sample_notebook, sources
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import sample_notebook, sources
-from ..e2e.waiting import eventually
-from ..servers import S3Server
 from .conftest import Serve
 from .history_page import AXE, HistoryPage
 

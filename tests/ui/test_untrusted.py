@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, expect
 
+from harness.jupyter.notebooks import sample_notebook
+from harness.servers import S3Server
+
 from ..e2e.lab_page import chromium, chromium_path
-from ..e2e.notebooks import sample_notebook
-from ..servers import S3Server
 from .aging import put_saves
 from .conftest import Serve
 from .history_page import AXE, HistoryPage

@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 import httpx
 
-from ..e2e.disk import Disk
-from ..e2e.notebooks import sample_notebook
-from ..e2e.waiting import eventually
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook
+from harness.servers import S3Server, connect
+from harness.waiting import eventually
+
 from ..rest.server import Json, RestServer, running
-from ..servers import S3Server, connect
 
 MANAGERS = {
     "default": "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager",

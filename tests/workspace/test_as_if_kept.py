@@ -10,9 +10,10 @@ from datetime import datetime
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..e2e.waiting import eventually
-from ..servers import S3Server, connect, make_bucket
+from harness.jupyter.disk import Disk
+from harness.servers import S3Server, connect, make_bucket
+from harness.waiting import eventually
+
 from .person import Person, archive, archived, at_work, notebook, notebook_bytes
 
 pytestmark = pytest.mark.e2e

@@ -29,8 +29,8 @@ from bookstore_y.jupyter.workspace import Workspace
 from bookstore_y.keys import Document
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.tools.directory import Directory
+from harness.waiting import eventually
 
-from ..e2e.waiting import eventually
 from ..support import Outage
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.bookstore_api import BookstoreAPI, Json
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
+from harness.jupyter.bookstore_api import BookstoreAPI, Json
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import sample_notebook, sources
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.s3_reader import S3Reader
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server
+from harness.waiting import eventually
+
 from ..e2e.lab_page import QUIET_LAB, LabPage, chromium, chromium_path
-from ..e2e.notebooks import sample_notebook, sources
-from ..e2e.s3_reader import S3Reader
-from ..e2e.stores import s3_store
-from ..e2e.waiting import eventually
-from ..servers import S3Server
 
 pytestmark = [
     pytest.mark.browser,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..e2e.disk import Disk
-from ..servers import S3Server, make_bucket
+from harness.jupyter.disk import Disk
+from harness.servers import S3Server, make_bucket
+
 from .person import MANAGERS, Person, archive, at_work, notebook_bytes
 
 pytestmark = pytest.mark.e2e

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from ..e2e.bookstore_api import BookstoreAPI
-from ..e2e.disk import Disk
-from ..e2e.jupyter_process import JupyterProcess
-from ..e2e.notebooks import peek_notebook, sample_notebook, sources
-from ..e2e.people import all_connect, people
-from ..e2e.stores import s3_store
-from ..e2e.waiting import eventually
-from ..servers import S3Server, make_bucket
+from harness.jupyter.bookstore_api import BookstoreAPI
+from harness.jupyter.disk import Disk
+from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.people import all_connect, people
+from harness.jupyter.process import JupyterProcess
+from harness.jupyter.stores import s3_store
+from harness.servers import S3Server, make_bucket
+from harness.waiting import eventually
+
 from .person import at_work, notebook
 
 pytestmark = pytest.mark.e2e

@@ -1,0 +1,1 @@
+"""Jupyter servers, and the people at their documents."""

@@ -1,0 +1,1 @@
+"""The harness itself: it must find what is wrong."""
