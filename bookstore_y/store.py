@@ -21,8 +21,9 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .aio import require_asyncio
 from .archive.version import Version, reset_of
-from .buffer.database import FILE_HASHES, MEMORY, BufferedDocument
+from .buffer.records import FILE_HASHES, BufferedDocument
 from .buffer.recovery import BufferOptions
+from .buffer.sqlite_file import MEMORY
 from .errors import (
     BookstoreError,
     BucketError,

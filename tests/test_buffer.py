@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import Buffer, DocumentRecord, Row
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.records import DocumentRecord, Row
 from bookstore_y.buffer.sqlite_file import FORMAT, DamagedBuffer, NewerBuffer
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document

@@ -14,179 +14,32 @@ import asyncio
 import json
 import sqlite3
 import time
-from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
-from ..errors import InvalidPath, UpdateBufferError
+from ..errors import InvalidPath
 from ..keys import Document
 from . import sqlite_file
-from .writer import INSERT, Writer
-
-T = TypeVar("T")
-
-MEMORY = ":memory:"
+from .absorbing import Absorbing
+from .records import (
+    BufferedDocument,
+    DocumentRecord,
+    Known,
+    Move,
+    PendingUpdates,
+    Row,
+    document_ids,
+)
+from .sqlite_database import SQLiteDatabase
+from .sqlite_file import ADD_MOVE, MEMORY, SET_BASE
+from .writer import INSERT
 
 LARGEST_DOCUMENT = 900_000_000
 """Bytes of a document that can be open. SQLite keeps 1,000,000,000 in one row (`limits.html`,
 SQLITE_MAX_LENGTH), and the document is to grow."""
 
-FILE_HASHES = 32
-"""Loads and saves of its file that a document remembers."""
 
-
-class Replaced(NamedTuple):
-    """What a document said up to a sequence number, and was then made to say no more."""
-
-    seq: int
-    by_file: bool = False
-    """Whether its file replaced it; otherwise somebody had an old version back."""
-
-
-_PERSISTED = {"has_full_history": "whole"}
-"""Names in the `facts` column, where they are not those of today."""
-
-
-@dataclass
-class DocumentRecord:
-    """What is known about a document besides its updates."""
-
-    lineage: str = ""
-    version_id: str = ""
-    """The version that the buffer's content builds on, and its ETag."""
-    etag: str = ""
-    file_id: str = ""
-    """jupyter_server_fileid's id, which tells a kept disk from a fresh one."""
-    file_hashes: list[str] = field(default_factory=list)
-    """Hashes of the file at its loads and saves, oldest first; the last one is what it is now."""
-    saving: str = ""
-    """Hash of a save that was begun, and is not known to have reached the file."""
-    has_full_history: bool = False
-    """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
-    deleted: bool = False
-    """Whether the file was deleted, the bucket has followed, and nothing was written since."""
-    replaced: list[Replaced] = field(default_factory=list)
-    """What is to be a version of its own before any later update is in one, oldest first."""
-    noted: bool = False
-    """Whether what counts as persisted has notes of a room that no version has, see `edits`."""
-    former_file_id: str = ""
-    """The file's id on a disk that was lost before the first version; tabs come back with it."""
-
-    def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
-        """Take in, the oldest first, what another knows of the file's loads and saves."""
-        ours = self.file_hashes
-        if file_id == self.file_id or not ours:
-            self.file_id = file_id
-            self.file_hashes = ours + [each for each in hashes if each not in ours]
-        else:  # of another disk; what the file was last on this one stays the last
-            self.file_hashes = [each for each in hashes if each not in ours] + ours
-        self.file_hashes = self.file_hashes[-FILE_HASHES:]
-
-    def file_states(self) -> tuple[str, ...]:
-        """Hashes of what the file was, and of what it may be, oldest first."""
-        saving = [self.saving] if self.saving and self.saving not in self.file_hashes else []
-        return (*self.file_hashes, *saving)
-
-    def to_json(self) -> str:
-        known = {_PERSISTED.get(name, name): it for name, it in self.__dict__.items()}
-        return json.dumps(known, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> DocumentRecord:
-        """Never fails: what is not known can be asked of the bucket again."""
-        try:
-            given: Any = json.loads(text)
-        except ValueError:
-            return cls()
-        facts = cls()
-        if isinstance(given, dict):
-            for name, value in facts.__dict__.items():
-                kept = given.get(_PERSISTED.get(name, name))
-                if type(kept) is type(value):
-                    setattr(facts, name, kept)
-        facts.file_hashes = [str(each) for each in facts.file_hashes]
-        facts.replaced = [each for given in facts.replaced for each in _replaced(given)]
-        return facts
-
-
-@dataclass(frozen=True)
-class Row:
-    """One update: the Yjs v1 update, the store's metadata, and seconds since the epoch."""
-
-    seq: int
-    data: bytes
-    metadata: bytes
-    timestamp: float
-
-
-@dataclass(frozen=True)
-class BufferedDocument:
-    """All that the buffer holds of one document, as of one moment."""
-
-    base: Row | None
-    rows: list[Row]
-    persisted: int
-
-    @property
-    def pending(self) -> list[Row]:
-        return [row for row in self.rows if row.seq > self.persisted]
-
-    @property
-    def empty(self) -> bool:
-        return self.base is None and not self.rows
-
-    def until(self, seq: int) -> BufferedDocument:
-        """What was held up to a sequence number."""
-        return BufferedDocument(
-            self.base, [row for row in self.rows if row.seq <= seq], self.persisted
-        )
-
-    def updates(self) -> list[bytes]:
-        """Every update held, oldest first, the base before them."""
-        head = [] if self.base is None else [self.base.data]
-        return head + [row.data for row in self.rows]
-
-
-@dataclass(frozen=True)
-class PendingUpdates(BufferedDocument):
-    """What is pending of one document, with how much is held besides its base."""
-
-    count: int
-    size: int
-    """In bytes."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A document that the buffer held when it was opened."""
-
-    id: int
-    document: Document
-    facts: DocumentRecord
-    pending: int
-    pending_bytes: int
-    newest: float
-    """When its last update came; 0 if it holds none."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """A rename, or without `target` a deletion, that the bucket has not followed."""
-
-    id: int
-    source: str
-    target: str | None
-    documents: list[int]
-    """The documents that a deletion is of; one that came later is another of the same name."""
-    at: float
-    """When it was noted, in seconds since the epoch."""
-    state: str = ""
-    """What is known of it besides, in JSON; see `path_change.Change.to_json`."""
-
-
-class Buffer:
+class Buffer(SQLiteDatabase):
     """The updates of many documents, in one SQLite database.
 
     `path` is `:memory:`, or a file that then survives a crash. Raises like `sqlite_file.connect`
@@ -194,12 +47,8 @@ class Buffer:
     """
 
     def __init__(self, path: str = MEMORY, *, make: bool = True) -> None:
-        in_file = path != MEMORY
-        self._connection = (
-            sqlite_file.connect(path, make=make) if in_file else sqlite_file.in_memory()
-        )
-        self._writer: Writer | None = None
-        if in_file:
+        super().__init__(path, make=make)
+        if path != MEMORY:
             self._see_that_it_is_sound(path)
         # Above what was ever persisted, too: those rows may be gone, but their number still says
         # up to where a document is in the bucket.
@@ -209,9 +58,7 @@ class Buffer:
             self._scalar("SELECT coalesce(max(persisted), 0) FROM documents"),
         )
         self._last_id = self._scalar("SELECT coalesce(max(id), 0) FROM documents")
-        self.on_change: Callable[[], None] = lambda: None
-        """Called in the event loop when the disk begins to refuse."""
-        if in_file:
+        if path != MEMORY:
             self._writer = self._new_writer(path, in_file=True)
 
     def _see_that_it_is_sound(self, path: str) -> None:
@@ -225,36 +72,6 @@ class Buffer:
         except (sqlite3.Error, UnicodeDecodeError, InvalidPath) as error:
             self._connection.close()
             raise sqlite_file.damaged(path, str(error)) from error
-
-    @property
-    def path(self) -> str:
-        """Where the buffer is now: `:memory:`, or a file."""
-        return self._writer.path if self.durable and self._writer is not None else MEMORY
-
-    @property
-    def durable(self) -> bool:
-        """Whether what is appended survives a crash."""
-        return self._writer is not None and self._writer.durable
-
-    @property
-    def refused(self) -> UpdateBufferError | None:
-        """Why the disk takes no more; an update is then durable when the bucket has it."""
-        return self._writer.refused if self._writer is not None else None
-
-    @property
-    def left(self) -> list[Path]:
-        """Files that were given up when the disk refused; of no use once all is in the bucket."""
-        return self._writer.left if self._writer is not None else []
-
-    def _new_writer(self, path: str, *, in_file: bool) -> Writer:
-        return Writer(self._connection, path, lambda: self.on_change(), in_file=in_file)
-
-    def _scalar(self, sql: str) -> int:
-        return int(self._now.execute(sql).fetchone()[0])
-
-    @property
-    def _now(self) -> sqlite3.Connection:
-        return self._connection if self._writer is None else self._writer.connection
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -301,12 +118,9 @@ class Buffer:
             )
         )
 
-    async def set_facts(self, document: int, facts: DocumentRecord) -> None:
-        """Replace what is known about a document."""
-        await self.note_facts(document, facts)
-
-    def note_facts(self, document: int, facts: DocumentRecord) -> asyncio.Future[Any]:
-        """Like `set_facts`, with a place in the sequence when it returns, as `append` has it."""
+    def set_facts(self, document: int, facts: DocumentRecord) -> asyncio.Future[Any]:
+        """Replace what is known about a document. It has its place in the sequence when this
+        returns, as an `append` has."""
         text = facts.to_json()
         return self._start(
             lambda db: db.execute("UPDATE documents SET facts = ? WHERE id = ?", (text, document))
@@ -329,7 +143,7 @@ class Buffer:
         text = facts.to_json()
 
         def run(db: sqlite3.Connection) -> None:
-            db.execute(_SET_BASE, (document, data, b"", timestamp))
+            db.execute(SET_BASE, (document, data, b"", timestamp))
             db.execute("UPDATE documents SET facts = ? WHERE id = ?", (text, document))
 
         await self._run(run)
@@ -351,7 +165,7 @@ class Buffer:
                 (seq, text, document),
             )
             if fold is not None:
-                db.execute(_SET_BASE, (document, fold.data, fold.metadata, fold.timestamp))
+                db.execute(SET_BASE, (document, fold.data, fold.metadata, fold.timestamp))
                 db.execute(
                     "DELETE FROM updates WHERE document = ? AND seq <= min(?, "
                     "(SELECT persisted FROM documents WHERE id = ?))",
@@ -418,33 +232,16 @@ class Buffer:
             db.execute(f"DELETE FROM updates {at}", span)
             db.execute(INSERT, (last, document, pending, metadata, timestamp))
             if base is not None:
-                db.execute(_SET_BASE, (document, base, b"", timestamp))
+                db.execute(SET_BASE, (document, base, b"", timestamp))
                 db.execute("DELETE FROM updates WHERE document = ? AND seq < ?", (document, first))
 
         await self._run(run)
-
-    async def vacuum(self) -> None:
-        """Give memory or disk back that is not used any more."""
-        await self._run(_vacuum, transaction=False)
-
-    async def move_to_file(self, path: str) -> None:
-        """Go on in a new file, which survives a crash. Raises `UpdateBufferError` if that fails;
-        all is as before then."""
-        if self._writer is None:
-            self._writer = self._new_writer(path, in_file=False)
-        await self._writer.move_to_file(path)
-
-    def copy_to(self, path: str) -> sqlite3.Connection:
-        """Write all that is held to a new file, by SQLite's backup, and return the connection that
-        keeps it locked. Raises `UpdateBufferError`."""
-        return sqlite_file.copy_to_file(self._now, path)
 
     async def add_move(self, source: str, target: str | None, documents: Sequence[int] = ()) -> int:
         """Note a rename, or a deletion of `documents`, that the bucket has to follow. Returns its
         id."""
         row = (source, target, json.dumps(list(documents)), time.time(), "")
-        sql = _ADD_MOVE
-        return await self._run(lambda db: int(db.execute(sql, row).lastrowid or 0))
+        return await self._run(lambda db: int(db.execute(ADD_MOVE, row).lastrowid or 0))
 
     async def set_move_state(self, move: int, state: str) -> None:
         """Keep what is known of a rename or a deletion that could not be followed."""
@@ -546,7 +343,7 @@ class Buffer:
             "SELECT id, source, target, documents, at, state FROM moves ORDER BY id"
         )
         return [
-            Move(number, source, target, _ids(documents), at, state)
+            Move(number, source, target, document_ids(documents), at, state)
             for number, source, target, documents, at, state in rows
         ]
 
@@ -560,157 +357,17 @@ class Buffer:
             )
         )
 
-    def size(self) -> int:
-        """Bytes the database takes, in memory or on disk."""
-        if self._writer is not None:  # which may be waiting for the disk
-            return self._writer.size
-        return self._scalar("PRAGMA page_count") * self._scalar("PRAGMA page_size")
-
     def absorb(self, other: sqlite3.Connection) -> None:
         """Take in all that another buffer's database holds. Meant for the moment after opening.
 
         What is held already under the same name and lineage gets the other's updates on top.
         Raises `UpdateBufferError` or `InvalidPath`, and nothing is taken in then.
         """
+        taken = Absorbing(self._seq, self._last_id, self.known())
         try:
             with self._now as db:
                 db.execute("BEGIN")
-                self._absorb(db, other)
+                taken.run(db, other)
         except sqlite3.Error as error:
             raise sqlite_file.unusable(self.path, error) from error
-
-    def _absorb(self, db: sqlite3.Connection, other: sqlite3.Connection) -> None:
-        ours = {(known.document, known.facts.lineage): known for known in self.known()}
-        taken: dict[int, int] = {}
-        for number, path, kind, text, persisted in other.execute(
-            "SELECT id, path, type, facts, persisted FROM documents ORDER BY id"
-        ).fetchall():
-            facts = DocumentRecord.from_json(text)
-            document = Document(path, kind)  # raises InvalidPath before anything is taken in
-            held = ours.get((document, facts.lineage)) if facts.lineage else None
-            target = taken[number] = held.id if held is not None else self.new_id()
-            if held is not None:
-                held.facts.learn_of_file(facts.file_id, facts.file_hashes)
-                held.facts.saving = held.facts.saving or facts.saving
-                held.facts.noted = held.facts.noted or facts.noted
-                db.execute(
-                    "UPDATE documents SET facts = ? WHERE id = ?", (held.facts.to_json(), target)
-                )
-            else:
-                db.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
-                    (target, path, kind, text, self._seq),
-                )
-            base = other.execute(
-                "SELECT data, metadata, timestamp FROM bases WHERE document = ?", (number,)
-            ).fetchone()
-            if base is not None and held is None:
-                db.execute(_SET_BASE, (target, *base))
-            elif base is not None:
-                self._take(db, target, base)
-            theirs: list[int] = []
-            here: list[int] = []
-            for seq, *row in other.execute(
-                "SELECT seq, data, metadata, timestamp FROM updates WHERE document = ? "
-                "ORDER BY seq",
-                (number,),
-            ):
-                self._take(db, target, row)
-                theirs.append(seq)
-                here.append(self._seq)
-                if held is None and seq <= persisted:
-                    db.execute(
-                        "UPDATE documents SET persisted = ? WHERE id = ?", (self._seq, target)
-                    )
-            if facts.replaced:
-                known = facts if held is None else held.facts
-                moved = _renumbered(facts.replaced, theirs, here)
-                known.replaced = moved if held is None else [*known.replaced, *moved]
-                db.execute("UPDATE documents SET facts = ? WHERE id = ?", (known.to_json(), target))
-            for row in other.execute(
-                "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
-            ):
-                self._take(db, target, row, "rejected")
-        for source, name, text, at, state in other.execute(
-            "SELECT source, target, documents, at, state FROM moves ORDER BY id"
-        ):
-            ids = [taken[old] for old in _ids(text) if old in taken]
-            db.execute(_ADD_MOVE, (source, name, json.dumps(ids), at, state))
-
-    def _take(
-        self, db: sqlite3.Connection, document: int, row: Sequence[Any], table: str = "updates"
-    ) -> None:
-        self._seq += 1
-        db.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", (self._seq, document, *row))
-
-    def close(self, *, remove: bool = False) -> None:
-        """Commit what is queued and close. The buffer cannot be used afterwards. `remove` removes
-        its file, too."""
-        path = self.path
-        if self._writer is not None:
-            self._writer.close()
-        if remove and path != MEMORY:
-            sqlite_file.remove(Path(path), self._now)
-        else:
-            self._now.close()
-
-    async def _run(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
-        if self._writer is not None:
-            return await self._writer.run(task, transaction)
-        return self._run_now(task, transaction)
-
-    def _start(self, task: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Like `_run`, begun when it returns."""
-        if self._writer is not None:
-            return self._writer.start(task)
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        try:
-            done.set_result(self._run_now(task))
-        except UpdateBufferError as error:
-            done.set_exception(error)
-        return done
-
-    def _run_now(self, task: Callable[[sqlite3.Connection], T], transaction: bool = True) -> T:
-        try:
-            if not transaction:
-                return task(self._connection)
-            with self._connection:
-                self._connection.execute("BEGIN")
-                return task(self._connection)
-        except sqlite3.Error as error:
-            raise sqlite_file.unusable(self.path, error) from error
-
-
-def _ids(text: str) -> list[int]:
-    """Never fails, like `DocumentRecord.from_json`."""
-    try:
-        given = json.loads(text)
-    except (ValueError, TypeError):
-        return []
-    return [each for each in given if isinstance(each, int)] if isinstance(given, list) else []
-
-
-def _replaced(given: Any) -> list[Replaced]:
-    """Never fails, like `DocumentRecord.from_json`."""
-    if not (isinstance(given, list) and len(given) == 2 and isinstance(given[0], int)):
-        return []
-    return [Replaced(given[0], bool(given[1]))]
-
-
-def _renumbered(replaced: list[Replaced], theirs: list[int], ours: list[int]) -> list[Replaced]:
-    """What was replaced in another buffer, whose updates `theirs` have the numbers `ours` here."""
-    found = []
-    for each in replaced:
-        before = bisect_right(theirs, each.seq)
-        if before:
-            found.append(each._replace(seq=ours[before - 1]))
-    return found
-
-
-_ADD_MOVE = "INSERT INTO moves (source, target, documents, at, state) VALUES (?, ?, ?, ?, ?)"
-_SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
-
-
-def _vacuum(db: sqlite3.Connection) -> None:
-    # `execute` would step this statement once, which frees one page.
-    db.executescript("PRAGMA incremental_vacuum")
+        self._seq, self._last_id = taken.seq, taken.last_id

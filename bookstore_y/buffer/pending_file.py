@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..keys import Document
 from . import sqlite_file
-from .database import DocumentRecord, Row
+from .records import DocumentRecord, Row
 
 
 class PendingFile:

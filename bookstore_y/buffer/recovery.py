@@ -22,8 +22,8 @@ from typing import Any
 from ..errors import InvalidPath, UpdateBufferError
 from ..settings import BookstoreSettings
 from . import sqlite_file
-from .database import MEMORY, Buffer
-from .sqlite_file import BufferInUse, DamagedBuffer, NewerBuffer
+from .database import Buffer
+from .sqlite_file import MEMORY, BufferInUse, DamagedBuffer, NewerBuffer
 
 HANDOVER = 3.0
 """Seconds to wait for a process that is about to end to let go of the buffer file: what is in it

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidPath
 from ..keys import Document
 from . import sqlite_file
-from .database import DocumentRecord
+from .records import DocumentRecord
 from .sqlite_file import DamagedBuffer
 
 _KEYS = {"documents": "id", "bases": "document", "updates": "seq", "rejected": "seq", "moves": "id"}

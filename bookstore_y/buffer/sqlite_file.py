@@ -15,6 +15,9 @@ from pathlib import Path
 
 from ..errors import UpdateBufferError
 
+MEMORY = ":memory:"
+"""The path of a database in memory."""
+
 APPLICATION = 0x626F6F6B
 """SQLite's `application_id` of a buffer file: "book"."""
 
@@ -60,6 +63,9 @@ CREATE TABLE moves (
 );
 """
 
+ADD_MOVE = "INSERT INTO moves (source, target, documents, at, state) VALUES (?, ?, ?, ?, ?)"
+SET_BASE = "INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)"
+
 _LATER = {("moves", "state"): "TEXT NOT NULL DEFAULT ''"}
 """Columns that files of earlier releases lack. Those releases name the columns they use, so they
 can go on with a file that has these."""
@@ -98,7 +104,7 @@ def disk_refuses(error: Exception) -> bool:
 
 def in_memory() -> sqlite3.Connection:
     """An empty buffer in memory."""
-    db = _open(":memory:")
+    db = _open(MEMORY)
     _lay_out(db)
     return db
 

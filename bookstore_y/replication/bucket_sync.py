@@ -18,7 +18,8 @@ from pycrdt import Doc
 from .. import metrics
 from ..aio import run_in_thread_if_large, to_its_end
 from ..archive.version import Snapshot, VersionMetadata, WriteResult, renamed_from, reset_of
-from ..buffer.database import LARGEST_DOCUMENT, BufferedDocument, Replaced, Row
+from ..buffer.database import LARGEST_DOCUMENT
+from ..buffer.records import BufferedDocument, Replaced, Row
 from ..errors import (
     BookstoreError,
     BucketError,

@@ -27,13 +27,9 @@ from .. import metrics
 from ..aio import to_its_end
 from ..archive.archive import Archive
 from ..archive.version import WriteResult
-from ..buffer.database import (
-    Buffer,
-    BufferedDocument,
-    DocumentRecord,
-    Replaced,
-)
+from ..buffer.database import Buffer
 from ..buffer.pending_file import PendingFile
+from ..buffer.records import BufferedDocument, DocumentRecord, Replaced
 from ..buffer.recovery import BufferOptions, Recovery
 from ..buffer.sqlite_file import BufferInUse
 from ..errors import (
@@ -543,7 +539,7 @@ class Checkpointer:
         """What the buffer holds of the document now is to be a version of its own, since the next
         update replaces it. With a buffer in a file a crash does not change that."""
         entry.facts.replaced.append(Replaced(self.buffer.last, by_file))
-        self.buffer.note_facts(entry.id, entry.facts).add_done_callback(self._finished)
+        self.buffer.set_facts(entry.id, entry.facts).add_done_callback(self._finished)
 
     # -- checkpoints ---------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from ..buffer.database import DocumentRecord, Replaced
+from ..buffer.records import DocumentRecord, Replaced
 from ..errors import BookstoreError
 from ..keys import Document
 from .live import Covering, Live

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from ..archive.archive import Archive
-from ..buffer.database import DocumentRecord
+from ..buffer.records import DocumentRecord
 from ..buffer.recovery import Recovery, Stranger
 from ..buffer.salvage import documents_of
 from ..errors import BookstoreError, NotFound, UpdateBufferError

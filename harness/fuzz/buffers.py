@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bookstore_y.buffer.database import Buffer, DocumentRecord
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.records import DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import Buffer, DocumentRecord
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.records import DocumentRecord
 from bookstore_y.ydoc.summary import lineage_of
 
 from ..support import Typist

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bookstore_y import BookstoreSettings
-from bookstore_y.buffer.database import Buffer, DocumentRecord
+from bookstore_y.buffer.database import Buffer
+from bookstore_y.buffer.records import DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.ydoc.summary import lineage_of

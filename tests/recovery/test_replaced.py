@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bookstore_y.buffer.database import DocumentRecord, Replaced
+from bookstore_y.buffer.records import DocumentRecord, Replaced
 from bookstore_y.keys import Document
 
 from ..support import Outage, Typist
