@@ -1,77 +1,14 @@
-/** What the commands on versions do. */
+/** What can be done with versions: restore, label, publish, clone, download. */
 
 import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
-import type { IEditorServices } from '@jupyterlab/codeeditor';
 import { URLExt } from '@jupyterlab/coreutils';
-import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import type { ITranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
-import type { MainAreaWidget } from '@jupyterlab/apputils';
 
 import type { IVersion } from './api';
 import { attempt } from './attempt';
 import { timeOf } from './grouping';
 import type { IRestored, IServices } from './services';
-import { addTab, findTab } from './tabs';
 import { cloneName, nameOf } from './wording';
-
-/** What JupyterLab has to show documents with. */
-export interface IViewers {
-  rendermime: IRenderMimeRegistry;
-  editors: IEditorServices;
-  notebooks: NotebookPanel.IContentFactory | null;
-  translator: ITranslator;
-}
-
-/** Show a version in a tab of its own. */
-export async function look(
-  services: IServices,
-  viewers: IViewers,
-  path: string,
-  version: IVersion
-): Promise<void> {
-  await show(services, `bookstore-look-${idOf(version)}`, async () => {
-    const [{ viewOf }, found] = await Promise.all([
-      import('./look'),
-      services.api.version(path, version.version_id)
-    ]);
-    return viewOf(services, viewers, path, { ...version, ...found.version }, found.model);
-  });
-}
-
-/** Show what changed from a version to a later one; null: to now. */
-export async function compare(
-  services: IServices,
-  viewers: IViewers,
-  path: string,
-  before: IVersion,
-  after: IVersion | null
-): Promise<void> {
-  const id = `bookstore-compare-${idOf(before)}-${after ? idOf(after) : 'now'}`;
-  if (after === null) {
-    findTab(services.app, id)?.dispose(); // now is another now
-  }
-  await show(services, id, async () => {
-    const [{ viewOf }, diff] = await Promise.all([
-      import('./compare'),
-      services.api.diff(path, before.version_id, after?.version_id)
-    ]);
-    return viewOf(services, viewers, path, before, after, diff);
-  });
-}
-
-/** Compare two versions, the older one first. */
-export function compareBoth(
-  services: IServices,
-  viewers: IViewers,
-  path: string,
-  one: IVersion,
-  other: IVersion
-): Promise<void> {
-  const inOrder = timeOf(one) <= timeOf(other);
-  return compare(services, viewers, path, inOrder ? one : other, inOrder ? other : one);
-}
 
 /** Restore a version, after asking. */
 export async function restore(
@@ -360,37 +297,4 @@ export async function download(
 export function copyId(services: IServices, version: IVersion): void {
   Clipboard.copyToSystem(version.version_id);
   Notification.info(services.wording.trans.__('The version id is copied.'), { autoClose: 3_000 });
-}
-
-/** What a version has to itself: the id alone is "null" of all that is older than versioning. */
-function idOf(version: IVersion): string {
-  return `${version.version_id}-${version.key}`;
-}
-
-/** The ids of the tabs that are being made. */
-const making = new Set<string>();
-
-/** Show the tab with this id; make it if there is none. */
-async function show(
-  services: IServices,
-  id: string,
-  make: () => Promise<MainAreaWidget>
-): Promise<void> {
-  const { shell } = services.app;
-  const trans = services.wording.trans;
-  const known = findTab(services.app, id);
-  if (known) {
-    shell.activateById(id);
-    return;
-  }
-  if (making.has(id)) {
-    return; // pressed twice
-  }
-  making.add(id);
-  await attempt(trans, trans.__('It could not be shown'), async () => {
-    const widget = await make();
-    widget.id = id;
-    addTab(services.app, widget);
-  });
-  making.delete(id);
 }

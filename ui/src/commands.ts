@@ -14,11 +14,11 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IVersion } from './api';
-import type { IViewers } from './actions';
 import { attempt } from './attempt';
 import { timeOf } from './grouping';
 import { CommandIDs } from './ids';
-import type { IServices } from './services';
+import { compare, compareBoth, look } from './opening';
+import type { IServices, IViewers } from './services';
 import { cloneName } from './wording';
 
 type Actions = typeof import('./actions');
@@ -96,19 +96,19 @@ export function addCommands(
     label: trans.__('Look at Version'),
     caption: trans.__('Show the version, rendered and read-only, in a tab of its own'),
     icon: historyIcon,
-    run: (actions, path, version) => actions.look(services, viewers, path, version)
+    run: (_actions, path, version) => look(services, viewers, path, version)
   });
   add(CommandIDs.compareNow, {
     label: trans.__('Compare with Now'),
     caption: trans.__('Show what has changed since the version'),
-    run: (actions, path, version) => actions.compare(services, viewers, path, version, null)
+    run: (_actions, path, version) => compare(services, viewers, path, version, null)
   });
   add(CommandIDs.comparePrevious, {
     label: trans.__('Compare with the Version Before'),
     caption: trans.__('Show what the version has changed'),
     when: version => previousOf(model.versions, version) !== null,
-    run: (actions, path, version) =>
-      actions.compare(services, viewers, path, previousOf(model.versions, version)!, version)
+    run: (_actions, path, version) =>
+      compare(services, viewers, path, previousOf(model.versions, version)!, version)
   });
   add(CommandIDs.mark, {
     label: trans.__('Select for Compare'),
@@ -124,8 +124,8 @@ export function addCommands(
         : trans.__('Compare with Selected'),
     caption: trans.__('Show what differs between the version and the one selected for it'),
     when: version => !!model.marked && model.marked.version_id !== version.version_id,
-    run: (actions, path, version) =>
-      actions.compareBoth(services, viewers, path, model.marked!, version)
+    run: (_actions, path, version) =>
+      compareBoth(services, viewers, path, model.marked!, version)
   });
   add(CommandIDs.restore, {
     label: trans.__('Restore Version…'),

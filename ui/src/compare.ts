@@ -14,25 +14,27 @@ import { Panel, Widget } from '@lumino/widgets';
 import { NotebookDiffModel } from 'nbdime/lib/diff/model';
 import { NotebookDiffWidget } from 'nbdime/lib/diff/widget';
 
-import type { IViewers } from './actions';
-import { compare, restore } from './actions';
+import { restore } from './actions';
 import type { IDiff, IVersion } from './api';
 import { timeOf } from './grouping';
 import { foldUnchanged } from './folding';
-import { PastTab, type IPastAction } from './pasttab';
-import type { IServices } from './services';
+import type { IPastAction } from './past';
+import { PastTab } from './pasttab';
+import type { IServices, IViewers } from './services';
 import { whenStale } from './stale';
 import { textDiff } from './textdiff';
 import { nameOf } from './wording';
 
-/** The tab of a comparison. `after` is null for what the document says now. */
+/** The tab of a comparison. `after` is null for what the document says now; then `refresh` opens
+ * the comparison again. */
 export async function viewOf(
   services: IServices,
   viewers: IViewers,
   path: string,
   before: IVersion,
   after: IVersion | null,
-  diff: IDiff
+  diff: IDiff,
+  refresh: () => Promise<void>
 ): Promise<MainAreaWidget> {
   const { wording } = services;
   const trans = wording.trans;
@@ -46,7 +48,7 @@ export async function viewOf(
   if (after === null) {
     actions.unshift({
       label: trans.__('Refresh'),
-      onClick: () => void compare(services, viewers, path, before, null)
+      onClick: () => void refresh()
     });
   }
   const widget = new PastTab(

@@ -3,13 +3,13 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import React, { useCallback, useEffect, useRef, useState } from 'react';
 
-import type { IViewers } from './actions';
-import { clone, look, share } from './actions';
+import { clone, share } from './actions';
 import type { IPublished, IVersion } from './api';
 import { ApiError } from './api';
 import { timeOf } from './grouping';
 import { Message } from './message';
-import type { IServices } from './services';
+import { look } from './opening';
+import type { IServices, IViewers } from './services';
 import { nameOf } from './wording';
 
 const PAGE = 60;

@@ -6,10 +6,9 @@ import { MainAreaWidget } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import { LabIcon } from '@jupyterlab/ui-components';
 
-import type { IViewers } from './actions';
 import { attempt } from './attempt';
 import { CommandIDs } from './ids';
-import type { IServices } from './services';
+import type { IServices, IViewers } from './services';
 import { addTab, findTab } from './tabs';
 
 const TAB_ID = 'bookstore-gallery';

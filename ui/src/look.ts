@@ -9,21 +9,23 @@ import type { Contents } from '@jupyterlab/services';
 import { historyIcon } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 
-import type { IViewers } from './actions';
-import { clone, compare, copyId, download, restore } from './actions';
+import { clone, copyId, download, restore } from './actions';
 import type { IVersion } from './api';
 import { timeOf } from './grouping';
-import { PastTab, type IPastAction } from './pasttab';
-import type { IServices } from './services';
+import type { IPastAction } from './past';
+import { PastTab } from './pasttab';
+import type { IServices, IViewers } from './services';
 import { cloneName, nameOf } from './wording';
 
-/** The tab of a version, with its content as the contents API models it. */
+/** The tab of a version, with its content as the contents API models it. `compare` shows what has
+ * changed since. */
 export async function viewOf(
   services: IServices,
   viewers: IViewers,
   path: string,
   version: IVersion,
-  model: Contents.IModel
+  model: Contents.IModel,
+  compare: () => Promise<void>
 ): Promise<MainAreaWidget> {
   const { wording } = services;
   const trans = wording.trans;
@@ -40,7 +42,7 @@ export async function viewOf(
   const widget = new PastTab(
     content,
     { title, text: [trans.__('read-only'), by].filter(Boolean).join(' · ') },
-    actionsOn(services, viewers, path, version),
+    actionsOn(services, path, version, compare),
     viewers.translator
   );
   widget.addClass('jp-BookstoreLook-tab');
@@ -53,9 +55,9 @@ export async function viewOf(
 
 function actionsOn(
   services: IServices,
-  viewers: IViewers,
   path: string,
-  version: IVersion
+  version: IVersion,
+  compare: () => Promise<void>
 ): IPastAction[] {
   const { trans } = services.wording;
   const more: IPastAction[] = [
@@ -76,10 +78,7 @@ function actionsOn(
   return version.kind === 'published' && services.model.path !== path
     ? more
     : [
-        {
-          label: trans.__('Compare'),
-          onClick: () => void compare(services, viewers, path, version, null)
-        },
+        { label: trans.__('Compare'), onClick: () => void compare() },
         { label: trans.__('Restore…'), onClick: () => void restore(services, path, version) },
         {
           label: trans.__('Download Version'),

@@ -2,11 +2,11 @@
 
 import { Notification } from '@jupyterlab/apputils';
 
-import type { IViewers } from './actions';
 import type { IVersion } from './api';
 import { attempt } from './attempt';
 import { timeOf } from './grouping';
-import type { IServices } from './services';
+import { compare } from './opening';
+import type { IServices, IViewers } from './services';
 import { nameOf } from './wording';
 
 const HISTORY_EVENTS = 'https://schema.jupyter.org/bookstore_y/history/v1';
@@ -65,9 +65,9 @@ async function tell(
         label: trans.__('Compare'),
         caption: trans.__('Show what the restore has changed'),
         callback: () =>
-          withActions(async (actions, before) => {
+          withActions(async (_actions, before) => {
             const found = await services.api.version(path, before);
-            await actions.compare(services, viewers, path, found.version, version);
+            await compare(services, viewers, path, found.version, version);
           })
       },
       {

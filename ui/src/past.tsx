@@ -3,7 +3,12 @@
 import { ReactWidget, historyIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
-import type { IPastAction } from './pasttab';
+/** What a tab offers; in the bar above what is past, or in its menu alone. */
+export interface IPastAction {
+  label: string;
+  onClick: () => void;
+  inMenuOnly?: boolean;
+}
 
 export class PastBar extends ReactWidget {
   constructor(

@@ -11,14 +11,7 @@ import type { Message } from '@lumino/messaging';
 import { Menu, type Widget } from '@lumino/widgets';
 
 import { DOMAIN } from './ids';
-import { PastBar } from './past';
-
-/** What a tab offers; in the bar above what is past, or in its menu alone. */
-export interface IPastAction {
-  label: string;
-  onClick: () => void;
-  inMenuOnly?: boolean;
-}
+import { PastBar, type IPastAction } from './past';
 
 export class PastTab extends MainAreaWidget {
   constructor(

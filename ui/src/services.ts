@@ -1,6 +1,10 @@
 /** What the parts of the extension share. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { IEditorServices } from '@jupyterlab/codeeditor';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import type { ITranslator } from '@jupyterlab/translation';
 
 import type { Api, IVersion } from './api';
 import type { CurrentDocument } from './current';
@@ -32,4 +36,12 @@ export interface IServices {
   lastRestore: IRestored | null;
   /** The restores that this page has asked for, done or not. */
   ownRestores: Promise<{ version: IVersion }>[];
+}
+
+/** What JupyterLab has to show documents with. */
+export interface IViewers {
+  rendermime: IRenderMimeRegistry;
+  editors: IEditorServices;
+  notebooks: NotebookPanel.IContentFactory | null;
+  translator: ITranslator;
 }
