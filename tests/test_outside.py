@@ -14,7 +14,7 @@ from jupyter_server_ydoc.loaders import FileLoader  # type: ignore[import-untype
 from jupyter_server_ydoc.utils import OutOfBandChanges  # type: ignore[import-untyped]
 from jupyter_ydoc import YUnicode
 
-from bookstore_y.jupyter.outside import OutsideChanges, is_saved_by
+from bookstore_y.jupyter.outside_changes import OutsideChanges, is_saved_by
 from bookstore_y.jupyter.rooms import OpenRoom, Rooms
 from bookstore_y.store import S3YStore
 

@@ -22,7 +22,7 @@ from ..errors import (
     InvalidPath,
 )
 from ..tools.pulling import MEMORY, SNAPSHOT_GROWTH
-from .absent import AbsentFiles
+from .absent_files import AbsentFiles
 from .placing import Placer
 
 PATIENCE = 10.0

@@ -28,7 +28,6 @@ from ..archive.file_content import FileContent
 from ..archive.version import Version, former_path
 from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
 from ..settings import BookstoreSettings
-from .answers import http_error
 from .background import background
 from .contents import (
     BookstoreContentsMixin,
@@ -39,6 +38,7 @@ from .contents import (
     user,
 )
 from .files import Model, is_notebook, untrusted
+from .http_errors import http_error
 from .restoring import restore
 from .running import Running
 

@@ -22,8 +22,8 @@ from ..errors import (
 )
 from .documents import Documents
 from .files import Model, UnusableContent, is_notebook, untrusted
-from .names import take
 from .rooms import Conflict
+from .taken_names import reserve
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 """Names of buckets, those from before 2018 among them (S3 User Guide, "Bucket naming rules")."""
@@ -165,7 +165,7 @@ async def _write(documents: Documents, target: str, body: Any, *, overwrite: boo
     files = documents.files
     folder, _, name = target.rpartition("/")
     if not overwrite:
-        take(await documents.workspace.names(folder, name.partition(".")[0]))
+        reserve(await documents.workspace.names(folder, name.partition(".")[0]))
         target = await files.free_path(target)
     elif await files.is_folder(target):
         raise Conflict(f"There is a directory at {target}; choose another target path.")

@@ -24,9 +24,9 @@ from traitlets.config import LoggingConfigurable
 
 from ..archive.file_content import notebook_bytes
 from ..replication.file_uploads import FileUploads, Save
-from .answers import authors_of
 from .files import Model, is_notebook
 from .from_archive import is_from_archive
+from .http_errors import authors_of
 
 _Steps = Generator[Any, Any, None]
 """Work that yields what a contents manager's methods give, and is sent it back, awaited."""

@@ -23,20 +23,20 @@ from ..replication.document import DocumentState
 from ..settings import BookstoreSettings
 from ..store import S3YStore
 from ..ydoc import content
-from .announcing import Announcing
 from .autosave import leave_unedited
 from .bringing_back import Source
 from .files import Files, Model
-from .following import Following
 from .from_tabs import FromTabs
+from .history_events import HistoryEvents
 from .late_keeping import LateKeeping
-from .newest import Newest
+from .moved_files import MovedFiles
+from .newest_versions import NewestVersions
 from .notices import Notices
-from .outside import OutsideChanges, is_saved_by, saving_is_noted
+from .outside_changes import OutsideChanges, is_saved_by, saving_is_noted
 from .placing import Placer
-from .returning import Returning
+from .returning_tabs import ReturningTabs
 from .rooms import OpenRoom, Rooms
-from .workspace import Workspace
+from .workspace_on_disk import WorkspaceOnDisk
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -62,20 +62,20 @@ class Documents:
         """Why the archive could not be started, in a sentence."""
         self.rooms = Rooms(serverapp)
         self.files = Files(serverapp)
-        self.newest = Newest()
-        self.announcing = Announcing(serverapp)
+        self.newest = NewestVersions()
+        self.history_events = HistoryEvents(serverapp)
         placer = Placer(serverapp, self.files, self._beside_room)
-        self.workspace = Workspace(settings, placer)
+        self.workspace = WorkspaceOnDisk(settings, placer)
         self.notices = Notices(serverapp)
         self.late = LateKeeping(self.notices, serverapp)
-        self.following = Following(
+        self.moved_files = MovedFiles(
             self.rooms, self.files, lambda: self._file_ids, lambda: self.checkpointer
         )
-        self._outside = OutsideChanges(self.rooms, serverapp, self.following.open_file)
+        self._outside = OutsideChanges(self.rooms, serverapp, self.moved_files.open_file)
         self.from_tabs = FromTabs(
             placer, self.rooms, lambda: self._file_ids, self._is_unknown, serverapp.log
         )
-        self.returning = Returning(
+        self.returning_tabs = ReturningTabs(
             self.files,
             lambda: self._file_ids,
             self.workspace.bring_back,
@@ -122,7 +122,7 @@ class Documents:
                 "again by its path."
             )
         document = Document(path, type)
-        await self.following.closed_file(document, file_id)
+        await self.moved_files.closed_file(document, file_id)
         return document
 
     def buffered(self, path: str) -> list[Document]:

@@ -25,8 +25,8 @@ from .contents_events import CONTENTS_EVENTS, announce
 from .documents import Documents
 from .flushing import Flush
 from .handlers import routes, serve_rooms, serve_workspace
-from .names import chooses
 from .stopping import end_idle_workers_at_exit, stop_in_order, stopping_extensions
+from .taken_names import respect_reserved
 
 SETTLING = 1.0
 """Seconds after the start at which the bucket is looked for, unless a document is opened before:
@@ -100,7 +100,7 @@ class BookstoreExtension(ExtensionApp):
         # Not before: another extension, as jupytext's does, may put its own manager in its place.
         manager: Any = serverapp.contents_manager
         manager.register_pre_save_hook(self.documents.before_save)
-        chooses(manager)
+        respect_reserved(manager)
         announce(manager, serverapp.event_logger)
         try:
             await self._open_archive()

@@ -24,7 +24,7 @@ from ..ydoc import content
 from .files import is_notebook
 from .placing import Placer
 from .rooms import Conflict, Rooms
-from .sessions import Session
+from .tab_sessions import TabSession
 
 PATIENCE = 10.0
 """Seconds for which others wait for what a tab brings."""
@@ -77,10 +77,10 @@ class FromTabs:
         """By the ids that their files have here."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """By path: held while a document begins, and while it is given up."""
-        self._empty_handed: set[Session] = set()
+        self._empty_handed: set[TabSession] = set()
         self._watches: set[asyncio.Task[None]] = set()
 
-    async def begin(self, document: Document, former_id: str, session: Session) -> str | None:
+    async def begin(self, document: Document, former_id: str, session: TabSession) -> str | None:
         """Have a room for a document that a tab has, and return the id that its file has here.
 
         None if something else is at its path, or was there, or if the tab had nothing before.
@@ -127,7 +127,7 @@ class FromTabs:
         )
         return content.blank(kind)
 
-    def refuses(self, file_id: str, session: Session | None) -> bool:
+    def refuses(self, file_id: str, session: TabSession | None) -> bool:
         """Whether the tab of a session, which has nothing, asks for a document that is to come
         from a tab."""
         return file_id in self._awaited and session in self._empty_handed
@@ -146,7 +146,7 @@ class FromTabs:
                 "here yet; try again in a moment."
             ) from None
 
-    def has_nothing(self, store: S3YStore, session: Session, update: bytes) -> bool:
+    def has_nothing(self, store: S3YStore, session: TabSession, update: bytes) -> bool:
         """Whether the tab of a session was to bring a notebook and has none, as all that it has
         is `update`. It is not asked for it again."""
         if not store.is_awaited or store.file is None or store.file[0] != "notebook":

@@ -108,7 +108,7 @@ async def _restore_room(
         await _write_from_room(documents, room, document.path)
     version, is_new = restored
     if is_new:
-        documents.announcing.restored(document.path, old, version, set(room.people))
+        documents.history_events.restored(document.path, old, version, set(room.people))
     return restored
 
 
@@ -144,7 +144,7 @@ async def _restore_file(
     await documents.files.write(path, body_of(await archive.content(version)))
     changed = version.version_id not in {each.version_id for each in newest}
     if changed:
-        documents.announcing.restored(path, old.version, version, set())
+        documents.history_events.restored(path, old.version, version, set())
     return version, changed
 
 

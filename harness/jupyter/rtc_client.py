@@ -32,8 +32,7 @@ from pycrdt import (
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bookstore_y.jupyter.sessions import Session as OwnSession
-from bookstore_y.jupyter.sessions import server_session_of
+from bookstore_y.jupyter.tab_sessions import TabSession, server_session_of
 
 from .marks import find_marks, mark_text
 from .session import Server, Session, request_session
@@ -138,7 +137,7 @@ class RTCClient:
     def session_is_of(self, *, server: str | None = None, model: str | None = None) -> None:
         """Have the client come with the session of a server of other releases."""
         given = self.session.session_id
-        said = OwnSession.from_id(given)
+        said = TabSession.from_id(given)
         if said is None:
             raise RuntimeError(f"the session {given!r} says nothing of releases")
         other = replace(said, server=server or said.server, model=model or said.model)

@@ -9,7 +9,7 @@ import pytest
 from jupyter_server.utils import ensure_async
 
 from bookstore_y.jupyter.contents_events import CONTENTS_EVENTS, announce
-from bookstore_y.jupyter.following import _without_common_end
+from bookstore_y.jupyter.moved_files import _without_common_end
 
 
 class Events:

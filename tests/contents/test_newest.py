@@ -12,8 +12,8 @@ from bookstore_y import BookstoreSettings
 from bookstore_y.archive.archive import Archive
 from bookstore_y.archive.history import Page
 from bookstore_y.errors import BucketUnavailable
-from bookstore_y.jupyter import newest
-from bookstore_y.jupyter.newest import Newest
+from bookstore_y.jupyter import newest_versions
+from bookstore_y.jupyter.newest_versions import NewestVersions
 from harness.servers import S3Server
 
 from ..support import config_for
@@ -48,21 +48,21 @@ async def saved(archive: Archive, text: str) -> str:
     return version.version_id
 
 
-async def id_of(known: Newest, archive: Archive, written: int) -> str | None:
+async def id_of(known: NewestVersions, archive: Archive, written: int) -> str | None:
     version = await known.of(archive, PATH, written)
     return version.version_id if version else None
 
 
 async def test_a_hundred_pages_ask_the_bucket_once(archive: Counted) -> None:
     first = await saved(archive, "one")
-    known = Newest()
+    known = NewestVersions()
     said = await asyncio.gather(*(id_of(known, archive, 1) for _ in range(100)))
     assert set(said) == {first}
     assert archive.asked == 1
 
 
 async def test_what_the_server_writes_is_known_at_once(archive: Counted) -> None:
-    known = Newest()
+    known = NewestVersions()
     assert await id_of(known, archive, 0) is None
     first = await saved(archive, "one")
     assert await id_of(known, archive, 1) == first
@@ -72,7 +72,7 @@ async def test_what_the_server_writes_is_known_at_once(archive: Counted) -> None
 
 
 async def test_what_others_write_is_known_when_the_answer_is_too_old(archive: Counted) -> None:
-    known = Newest()
+    known = NewestVersions()
     first = await saved(archive, "one")
     assert await id_of(known, archive, 1) == first
     second = await saved(archive, "two")
@@ -84,7 +84,7 @@ async def test_what_others_write_is_known_when_the_answer_is_too_old(archive: Co
 
 
 async def test_a_failure_is_told_to_all_who_wait_and_not_remembered(archive: Counted) -> None:
-    known = Newest()
+    known = NewestVersions()
     archive.fails = True
     said = await asyncio.gather(
         *(id_of(known, archive, 1) for _ in range(3)), return_exceptions=True
@@ -97,7 +97,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_not_remembered(archive: Cou
 
 async def test_who_goes_away_takes_the_answer_from_nobody(archive: Counted) -> None:
     first = await saved(archive, "one")
-    known = Newest()
+    known = NewestVersions()
     one, other = (asyncio.create_task(id_of(known, archive, 1)) for _ in range(2))
     await asyncio.sleep(0)
     one.cancel()
@@ -107,8 +107,8 @@ async def test_who_goes_away_takes_the_answer_from_nobody(archive: Counted) -> N
 async def test_few_documents_are_remembered(
     archive: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(newest, "REMEMBERED", 2)
-    known = Newest()
+    monkeypatch.setattr(newest_versions, "REMEMBERED", 2)
+    known = NewestVersions()
     for path in ("a", "b", "c", "a"):
         await known.of(archive, path, 0)
     assert archive.asked == 4

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bookstore_y.jupyter.sessions import Session as TabSession
+from bookstore_y.jupyter.tab_sessions import TabSession
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled, find_marks

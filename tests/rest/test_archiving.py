@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bookstore_y.jupyter.newest import AGE
+from bookstore_y.jupyter.newest_versions import AGE
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook, sources
 from harness.servers import S3Server, make_bucket

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bookstore_y import BookstoreSettings
 from bookstore_y.archive.current_files import CurrentBody, CurrentFile
 from bookstore_y.archive.workspace import is_within
-from bookstore_y.jupyter.absent import AbsentFiles
-from bookstore_y.jupyter.seen import SeenFiles
+from bookstore_y.jupyter.absent_files import AbsentFiles
+from bookstore_y.jupyter.seen_files import SeenFiles
 
 PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map("/".join)
 

@@ -23,9 +23,9 @@ from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.jupyter.bringing_back import Found, Source
 from bookstore_y.jupyter.files import Files
-from bookstore_y.jupyter.names import chooses
 from bookstore_y.jupyter.placing import Placer
-from bookstore_y.jupyter.workspace import Workspace
+from bookstore_y.jupyter.taken_names import respect_reserved
+from bookstore_y.jupyter.workspace_on_disk import WorkspaceOnDisk
 from bookstore_y.keys import Document
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.tools.directory import Directory
@@ -40,10 +40,10 @@ class Server:
     def __init__(self, root: Path, settings: BookstoreSettings, archive: Archive) -> None:
         self.root = root
         self.manager = AsyncLargeFileManager(root_dir=str(root), delete_to_trash=False)
-        chooses(self.manager)
+        respect_reserved(self.manager)
         serverapp: Any = SimpleNamespace(contents_manager=self.manager)
         self.placer = Placer(serverapp, Files(serverapp))
-        self.workspace = Workspace(settings, self.placer)
+        self.workspace = WorkspaceOnDisk(settings, self.placer)
         self.moved: dict[str, str | None] = {}
         self.away: BookstoreError | None = None
         self._archive = archive
@@ -285,7 +285,7 @@ async def test_a_file_that_is_always_unavailable_holds_up_no_other(
         return await read(self, file)
 
     monkeypatch.setattr(FileReader, "read", never)
-    monkeypatch.setattr("bookstore_y.jupyter.workspace.pause", lambda *_: 0.0)
+    monkeypatch.setattr("bookstore_y.jupyter.workspace_on_disk.pause", lambda *_: 0.0)
     async with server() as here:
         state = await here.done()
         assert len(here.files()) == 19

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tornado.web import RequestHandler
 
-from ..answers import http_error
+from ..http_errors import http_error
 from .clone import CloneHandler, FSCloneHandler
 from .collaboration import serve_rooms
 from .contents import serve_workspace

@@ -17,12 +17,12 @@ from tornado import web
 from ...errors import (
     BookstoreError,
 )
-from ..answers import (
+from ..documents import Documents
+from ..http_errors import (
     disk_of,
     http_error,
     message_of,
 )
-from ..documents import Documents
 
 _Handler = TypeVar("_Handler", bound=JupyterHandler)
 

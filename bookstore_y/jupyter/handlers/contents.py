@@ -27,12 +27,12 @@ from tornado import web
 from tornado.routing import Rule
 
 from ...errors import BookstoreError
-from ..absent import Children
-from ..answers import http_error
+from ..absent_files import Children
 from ..bringing_back import Found
 from ..files import is_notebook
-from ..names import take
-from ..workspace import Workspace
+from ..http_errors import http_error
+from ..taken_names import reserve
+from ..workspace_on_disk import WorkspaceOnDisk
 from .base import documents_of
 
 _PAGES = r"(?:files|view|nbconvert|tree|edit|notebooks)\b"
@@ -48,7 +48,7 @@ class _OfWorkspace(JupyterHandler):
     """Base of the subclasses: a request that names a file finds it on the disk."""
 
     @property
-    def _workspace(self) -> Workspace:
+    def _workspace(self) -> WorkspaceOnDisk:
         return documents_of(self).workspace
 
     async def prepare(self, *args: Any, **kwargs: Any) -> None:
@@ -153,7 +153,7 @@ class _OfContents(_OfWorkspace, ContentsHandler):
         else:
             stem = self._untitled(asked)
         try:
-            take(await self._workspace.names(self._path, stem))
+            reserve(await self._workspace.names(self._path, stem))
         except BookstoreError as error:
             if source:
                 raise

@@ -16,8 +16,8 @@ from ...archive.history import Page
 from ...archive.version import Version
 from ...errors import DocumentNotFound
 from ...keys import Document, check_path
+from ..current_content import current_content
 from ..files import is_notebook
-from ..now import now
 from .arguments import Query, path_of
 from .base import BookstoreHandler, call
 
@@ -117,7 +117,9 @@ class DiffHandler(BookstoreHandler):
         archive = self.documents.running().archive
         before = await archive.read(name, before_id)
         after = await (
-            now(self.documents, name) if after_id is None else archive.read(name, after_id)
+            current_content(self.documents, name)
+            if after_id is None
+            else archive.read(name, after_id)
         )
         diff = await asyncio.to_thread(diff_of, before, after)
         self.answer(diff.to_dict())

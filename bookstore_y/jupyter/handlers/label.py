@@ -16,7 +16,7 @@ class LabelHandler(BookstoreHandler):
         version_id, label = fields.required("version_id"), fields.required("label")
         name = path_of(path)
         version = await self.documents.running().archive.label(name, version_id, label)
-        self.documents.announcing.labelled(name, version)
+        self.documents.history_events.labelled(name, version)
         self.answer({"version": version.to_dict()})
 
     @call
@@ -25,5 +25,5 @@ class LabelHandler(BookstoreHandler):
         version_id = Query(self).required("version_id")
         name = path_of(path)
         version = await self.documents.running().archive.unlabel(name, version_id)
-        self.documents.announcing.labelled(name, version)
+        self.documents.history_events.labelled(name, version)
         self.answer({"version": version.to_dict()})

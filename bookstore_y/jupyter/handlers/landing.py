@@ -11,7 +11,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 
 from .. import cloning
-from ..answers import message_of
+from ..http_errors import message_of
 from .arguments import Query
 from .base import call, documents_of, say_allowed
 

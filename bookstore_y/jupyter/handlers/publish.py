@@ -10,8 +10,8 @@ from tornado.web import HTTPError
 from ...archive.version import Version
 from ...keys import file_key
 from .. import publishing
-from ..answers import authors_of
 from ..cloning import FeatureOff, s3_path
+from ..http_errors import authors_of
 from .arguments import Fields, path_of
 from .base import BookstoreHandler, call
 

@@ -16,9 +16,9 @@ from tornado.websocket import WebSocketHandler
 
 from ...errors import BookstoreError
 from ...store import S3YStore
-from ..answers import http_error
+from ..http_errors import http_error
 from ..rooms import REFUSED, has_read
-from ..sessions import Session, server_session_of
+from ..tab_sessions import TabSession, server_session_of
 from .base import documents_of
 from .session import versions_of
 
@@ -42,7 +42,7 @@ class _Preparing(JupyterHandler):
     comes_back = False
     """Whether the tab has had the document before, and may hold what nobody else does."""
 
-    brings: Session | None = None
+    brings: TabSession | None = None
     """The session of a tab that was led to another room than it asked for."""
 
     outdated = False
@@ -69,7 +69,7 @@ class _Preparing(JupyterHandler):
         if not await ensure_async(reading):
             raise web.HTTPError(403)
         named = self.get_query_argument("sessionId", "")
-        session = Session.from_id(named)
+        session = TabSession.from_id(named)
         server, model = versions_of(room_id.split(":")[1])
         # A session leads to a path, so it counts from no page that could not ask for that path:
         # jupyter_server_ydoc takes connections of every origin.
@@ -79,16 +79,16 @@ class _Preparing(JupyterHandler):
             return session is not None and session.model == model and await self._may_write()
 
         asked = room_id
-        room_id = await documents.returning.room_of(room_id, trusted, may_bring)
+        room_id = await documents.returning_tabs.room_of(room_id, trusted, may_bring)
         if trusted is not None:
-            documents.following.was_at(room_id.split(":", 2)[2], trusted.path)
+            documents.moved_files.was_at(room_id.split(":", 2)[2], trusted.path)
         self.request.path = f"{where}/{room_id}"
         if session is None:
             return
         self.brings = session if room_id != asked else None
         ours, theirs = _server_session(), server_session_of(named)
         self.comes_back = ours != theirs or time.time() - session.issued > NEW
-        self.outdated = session.server != server and documents.returning.is_first(named)
+        self.outdated = session.server != server and documents.returning_tabs.is_first(named)
         self.request.query_arguments["sessionId"] = [
             (ours if session.model == model else theirs).encode()
         ]

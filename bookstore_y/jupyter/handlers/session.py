@@ -11,8 +11,8 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 from ...errors import BookstoreError
-from ..answers import http_error
-from ..sessions import Session
+from ..http_errors import http_error
+from ..tab_sessions import TabSession
 from .arguments import Fields
 from .base import answer_error, documents_of
 
@@ -27,7 +27,7 @@ def session_handler(theirs: Any) -> type[APIHandler]:
     class SessionHandler(theirs):  # type: ignore[misc]
         """PUT /api/collaboration/session/<path>."""
 
-        _given: Session | None = None
+        _given: TabSession | None = None
         """The session to give out in place of the server's own."""
 
         def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -43,7 +43,7 @@ def session_handler(theirs: Any) -> type[APIHandler]:
             except BookstoreError as error:
                 raise http_error(error) from error
             if documents_of(self).rooms.archived:
-                self._given = Session.now(path.strip("/"), *versions_of(kind))
+                self._given = TabSession.now(path.strip("/"), *versions_of(kind))
             await super().put(path)
 
         def finish(self, chunk: Any = None) -> Future[None]:

@@ -11,9 +11,9 @@ from ...errors import BookstoreError
 from ...keys import check_path
 from ...replication.checkpointer import Checkpointer
 from ...settings import BookstoreSettings
-from ..arrangement import archives_nothing, not_in_use
+from ..configuration import archives_nothing, not_in_use
 from ..documents import Documents
-from ..newest import AGE, WHILE_PENDING
+from ..newest_versions import AGE, WHILE_PENDING
 from .arguments import Query, path_of
 from .base import BookstoreHandler, call
 

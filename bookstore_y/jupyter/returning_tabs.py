@@ -1,4 +1,4 @@
-"""Returning: the room of a tab that comes back to a server which does not know its file id.
+"""The room of a tab that comes back to a server which does not know its file id.
 
 Every fresh disk gives files ids of its own, and a tab goes on asking for the room of the id that
 it was told, `<format>:<type>:<file id>`. It is led to the one room that the file has here, so that
@@ -15,10 +15,10 @@ from ..errors import ConfigurationError, InvalidPath
 from ..keys import Document
 from .files import Files
 from .from_tabs import FromTabs
-from .sessions import Session
+from .tab_sessions import TabSession
 
 
-class Returning:
+class ReturningTabs:
     """Finds the rooms of returning tabs."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Returning:
     async def room_of(
         self,
         room_id: str,
-        session: Session | None,
+        session: TabSession | None,
         may_bring: Callable[[], Awaitable[bool]],
     ) -> str:
         """The id of the room that a tab means, with its file on the disk.
@@ -84,7 +84,7 @@ class Returning:
         return f"{encoding}:{kind}:{here}"
 
     async def _brought(
-        self, session: Session, kind: str, file_id: str, may_bring: Callable[[], Awaitable[bool]]
+        self, session: TabSession, kind: str, file_id: str, may_bring: Callable[[], Awaitable[bool]]
     ) -> str | None:
         try:
             document = Document(session.path, kind)
@@ -94,7 +94,7 @@ class Returning:
             return None
         return await self._from_tabs.begin(document, file_id, session)
 
-    async def _path_now(self, session: Session, kind: str, file_id: str) -> str | None:
+    async def _path_now(self, session: TabSession, kind: str, file_id: str) -> str | None:
         try:
             then = Document(session.path, kind)
             found = await self._whereabouts(then, session.since, file_id)

@@ -13,7 +13,7 @@ from .documents import Documents
 from .files import is_notebook
 
 
-async def now(documents: Documents, path: str) -> FileContent:
+async def current_content(documents: Documents, path: str) -> FileContent:
     """The content of the file at `path`, of a version of kind `live` (its room) or `file`.
 
     Raises `DocumentNotFound` when there is neither a file nor a version.

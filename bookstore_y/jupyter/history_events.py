@@ -1,4 +1,4 @@
-"""Announcing: telling all windows of a server what somebody has done with a document's versions."""
+"""Jupyter events that tell all windows of a server what somebody did with a version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MADE_UP = "Anonymous "
 """How the names begin that jupyter_server gives to users without one (its auth/identity.py)."""
 
 
-class Announcing:
+class HistoryEvents:
     """The Jupyter events of the schema `HISTORY_EVENTS`."""
 
     def __init__(self, serverapp: ServerApp) -> None:

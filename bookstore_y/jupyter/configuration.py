@@ -1,4 +1,4 @@
-"""Arrangement: whether what this server's configuration asks to be archived is what it archives."""
+"""Whether this server archives what its configuration asks for."""
 
 from __future__ import annotations
 

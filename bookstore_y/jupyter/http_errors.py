@@ -1,4 +1,4 @@
-"""Answers: the HTTP errors that say what went wrong, and who asked."""
+"""HTTP errors that say what went wrong, and who asked."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ..errors import (
     VersionInColdStorage,
 )
 from ..replication.path_changes import ChangeNeeded
-from .announcing import MADE_UP
 from .cloning import FeatureOff
 from .files import UnusableContent
+from .history_events import MADE_UP
 from .rooms import Conflict
 
 _STATUS: list[tuple[type[BookstoreError], int]] = [

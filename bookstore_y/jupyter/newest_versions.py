@@ -33,7 +33,7 @@ class _Asked:
         return self.written == written and not failed and time.monotonic() - self.at < age
 
 
-class Newest:
+class NewestVersions:
     """Newest versions by path: a hundred pages of one document ask the bucket once."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Following: files that have another path although nobody announced a rename.
+"""Files that have another path although nobody announced a rename.
 
 With `LocalFileIdManager` of jupyter_server_fileid a file keeps its id when a program moves it, as
 `mv` does, and a room goes on with its file under the new path. What the archive has goes along.
@@ -16,7 +16,7 @@ from .files import Files
 from .rooms import Rooms
 
 
-class Following:
+class MovedFiles:
     """Finds what was moved by the ids of files."""
 
     def __init__(

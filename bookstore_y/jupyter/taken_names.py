@@ -14,12 +14,12 @@ from typing import Any
 _taken: ContextVar[frozenset[str]] = ContextVar("taken", default=frozenset())
 
 
-def take(paths: frozenset[str]) -> None:
-    """For the rest of this task, these paths exist for a contents manager that `chooses`."""
+def reserve(paths: frozenset[str]) -> None:
+    """For the rest of this task, these paths exist for a manager given to `respect_reserved`."""
     _taken.set(paths)
 
 
-def chooses(manager: Any) -> None:
+def respect_reserved(manager: Any) -> None:
     """Have a contents manager respect the names that are taken, when it asks what exists."""
     for name in ("exists", "file_exists"):
         setattr(manager, name, _respecting(getattr(manager, name)))

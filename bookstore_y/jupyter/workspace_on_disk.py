@@ -19,10 +19,10 @@ from ..errors import BookstoreError, BucketError, BucketUnavailable, Configurati
 from ..keys import check_path
 from ..replication.health import pause
 from ..settings import BookstoreSettings
-from .absent import AbsentFiles, Children
+from .absent_files import AbsentFiles, Children
 from .bringing_back import BringingBack, Found, Source, Written
 from .placing import NotPlaced, Placer
-from .seen import SeenFiles
+from .seen_files import SeenFiles
 
 LISTING = 5.0
 """Seconds that a directory's listing waits for the archive at most."""
@@ -43,7 +43,7 @@ _YIELD = 200
 """Files after which others get their turn."""
 
 
-class Workspace:
+class WorkspaceOnDisk:
     """The files of one server that its archive holds."""
 
     def __init__(self, settings: BookstoreSettings, placer: Placer) -> None:
@@ -54,7 +54,9 @@ class Workspace:
             placer, self._absent, self._written, lambda path: path in self._seen
         )
         self._seen = SeenFiles(None, settings)
-        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(__name__)
+        self.log: logging.Logger | logging.LoggerAdapter[Any] = logging.getLogger(
+            "bookstore_y.jupyter.workspace"
+        )
         self._state = "starting"
         self._error: str | None = None
         self._failed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Sessions: what a tab says when it comes back to a server that has never heard of it.
+"""What a tab says when it comes back to a server that has never heard of it.
 
 jupyter_server_ydoc gives each client the id of the server's process as its session, and the client
 says it again whenever it connects (docprovider's yprovider.ts). A list of such ids, on the disk,
@@ -19,7 +19,7 @@ _MARK = "~"
 
 
 @dataclass(frozen=True)
-class Session:
+class TabSession:
     """What a client was told when it asked for a document's session.
 
     `path` is the document's at that time, `issued` in seconds since the epoch. `server` is the
@@ -33,7 +33,7 @@ class Session:
     model: str
 
     @classmethod
-    def now(cls, path: str, server: str, model: str) -> Session:
+    def now(cls, path: str, server: str, model: str) -> TabSession:
         """One that begins now."""
         return cls(path, time.time(), server, model)
 
@@ -49,7 +49,7 @@ class Session:
         return f"{server_session}{_MARK}{encoded.rstrip('=')}"
 
     @classmethod
-    def from_id(cls, session_id: str) -> Session | None:
+    def from_id(cls, session_id: str) -> TabSession | None:
         """What an id says; None if it is not one of ours."""
         _, mark, encoded = session_id.partition(_MARK)
         try:
