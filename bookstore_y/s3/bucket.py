@@ -54,6 +54,7 @@ from .client import (
     Connection,
     and_aiohttps,
     answer_of,
+    are_wrong,
     code_of,
     connections,
 )
@@ -423,7 +424,9 @@ class Bucket:
                 missing = not [e async for e in self._first_entries(key, version_id)]
             else:
                 missing = not await self._is_current(key)
-        except AccessDenied:
+        except AccessDenied as error:
+            if are_wrong(answer_of(error)[0]):
+                raise  # which says so, while the answer to a HEAD has no body
             raise ListingDenied(self._cannot_tell(key, version_id, denied)) from denied
         except BookstoreError:
             return  # nothing is known, so the refusal stands

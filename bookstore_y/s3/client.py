@@ -181,6 +181,11 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def are_wrong(code: str) -> bool:
+    """Whether S3's error code says that it knows no such credentials, whatever they may do."""
+    return code in _STALE_CREDENTIALS
+
+
 def answer_of(error: BaseException) -> tuple[str, str]:
     """The error code and message with which S3 caused an error; empty where there is none."""
     cause: BaseException | None = error
