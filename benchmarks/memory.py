@@ -89,7 +89,7 @@ async def _evict(host: S3YStore) -> None:
     """What is idle leaves the buffer now, as it does when its `document_ttl` is over."""
     checkpointer = checkpointer_of(host)
     for entry in list(checkpointer.entries.values()):
-        checkpointer.disarm(entry)  # or the timer of its eviction would keep it
+        checkpointer.scheduler.disarm(entry)  # or the timer of its eviction would keep it
         await checkpointer._evict(entry)
 
 

@@ -40,8 +40,9 @@ from .errors import (
 )
 from .keys import Document
 from .replication.checkpointer import Checkpointer
-from .replication.document import DocumentState, Policy
+from .replication.document import DocumentState
 from .replication.live import Live
+from .replication.schedule import Policy
 from .s3.client import answer_of
 from .settings import BookstoreSettings
 from .ydoc.edits import Edits

@@ -22,7 +22,8 @@ from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, 
 from bookstore_y.keys import Document
 from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import DocumentState, Policy
+from bookstore_y.replication.document import DocumentState
+from bookstore_y.replication.schedule import Policy
 from bookstore_y.s3.bucket import Bucket
 
 from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of

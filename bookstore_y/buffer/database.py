@@ -327,14 +327,22 @@ class Buffer(SQLiteDatabase):
         rows = self._now.execute(
             "SELECT id, path, type, facts, count(CASE WHEN seq > persisted THEN 1 END), "
             "coalesce(sum(CASE WHEN seq > persisted THEN length(data) END), 0), "
-            "coalesce(max(timestamp), 0) FROM documents LEFT JOIN updates "
+            "coalesce(max(timestamp), 0), "
+            "EXISTS (SELECT 1 FROM bases WHERE bases.document = id) "
+            "FROM documents LEFT JOIN updates "
             "ON documents.id = document GROUP BY id ORDER BY id"
         ).fetchall()
         return [
             Known(
-                number, Document(path, kind), DocumentRecord.from_json(facts), count, size, newest
+                number,
+                Document(path, kind),
+                DocumentRecord.from_json(facts),
+                count,
+                size,
+                newest,
+                bool(has_base),
             )
-            for number, path, kind, facts, count, size, newest in rows
+            for number, path, kind, facts, count, size, newest, has_base in rows
         ]
 
     def moves(self) -> list[Move]:

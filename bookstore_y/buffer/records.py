@@ -145,6 +145,8 @@ class Known:
     pending_bytes: int
     newest: float
     """When its last update came; 0 if it holds none."""
+    has_base: bool
+    """Whether it holds a snapshot that its updates build on."""
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,10 @@ from ..ydoc.squash import Squashed, Watch, condense, squash, squash_buffered, sq
 from ..ydoc.summary import StateSummary, lineage_of
 from ..ydoc.updates import EMPTY_UPDATE, state_vector
 from . import finding
-from .document import DocumentState, Policy
+from .document import DocumentState
 from .live import Covering, Live
 from .path_change import Whereabouts, of_document
+from .schedule import Policy
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
@@ -358,7 +359,7 @@ class BucketSync:
         facts.noted = False
         if follow and cp.path_changes.waiting:
             await cp.path_changes.wrote(spot, entry, held.pending[-1].seq)
-        entry.looked_at = time.monotonic()
+        entry.pulled_at = time.monotonic()
         return saved
 
     async def ask(
@@ -516,7 +517,7 @@ class BucketSync:
             entry.live_baseline = None
             await self._set_base(entry, snapshot, base)
         entry.synced, entry.evicted = True, False
-        entry.looked_at = time.monotonic()
+        entry.pulled_at = time.monotonic()
         # After an eviction, others may have written what these do not have.
         for live in behind:
             if live in entry.live:
@@ -554,7 +555,7 @@ class BucketSync:
         """Apply to the live document what others have written to it, if they have."""
         cp = self._checkpointer
         async with entry.lock:
-            entry.looked_at = time.monotonic()
+            entry.pulled_at = time.monotonic()
             known = entry.facts.version_id
             if not entry.live:
                 return

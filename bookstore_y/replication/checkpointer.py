@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -44,10 +43,12 @@ from ..keys import Document
 from ..settings import BookstoreSettings
 from . import health, recovery_fit
 from .bucket_sync import BucketSync, is_whole
-from .document import DocumentState, Policy
+from .document import DocumentState
 from .health import Health
 from .memory_limiter import MemoryLimiter
 from .path_changes import PathChanges
+from .schedule import Due, Policy, Surroundings, next_due
+from .scheduler import Scheduler
 
 State = dict[str, Any]
 
@@ -56,10 +57,6 @@ TAKE_UP_PAUSE = 60.0
 
 LISTED = 100
 """Path changes that the status tells of; it has the number of all."""
-
-_SPREAD = 0.1
-_GOLDEN = 0.618033988749895
-"""Multiples of it, taken modulo 1, are spread evenly, however many there are (Weyl's sequence)."""
 
 
 class Checkpointer:
@@ -79,6 +76,12 @@ class Checkpointer:
         self.path_changes = PathChanges(self)
         self.sync = BucketSync(self)
         self.memory = MemoryLimiter(self, options.limit)
+        self.scheduler = Scheduler(
+            self._next_due,
+            self._do_what_is_due,
+            lambda entry: self.entries.get(entry.document) is entry,
+            self.spawn,
+        )
         self.log = logging.getLogger("bookstore_y.checkpointer")
         self.authors_of: Callable[[DocumentState], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
@@ -147,11 +150,12 @@ class Checkpointer:
                         self.health.where = self.archive.bucket.where
                         self._told = ("ok", self._where_buffered())
                         self._stack = stack.pop_all()
+                        self.scheduler.open()
                     for entry in list(self.entries.values()):
                         if entry.deleted and entry.users == 0 and not entry.pending:
                             self.spawn(self._evict(entry))
                         else:
-                            self._arm(entry)
+                            self.scheduler.arm(entry)
                     self.path_changes.retry()
                     self.release()
         except BaseException:
@@ -192,8 +196,7 @@ class Checkpointer:
 
     async def _close_now(self, caller: asyncio.Task[Any] | None) -> None:
         self._closing = True
-        for entry in self.entries.values():
-            self.disarm(entry)
+        self.scheduler.stop()
         self.health.close()
         tasks = [task for task in self._tasks if task is not caller]
         for task in tasks:
@@ -202,9 +205,7 @@ class Checkpointer:
         stack, self._stack = self._stack, None
         if stack is not None:
             await stack.aclose()
-        kept = [*self.entries.values(), *self.path_changes.displaced]
-        for entry in kept:
-            entry.running = False  # also where its task was cancelled before it began
+        self.scheduler.forget_running()
         if self._buffer is None:
             return
         archived = not self._unarchived()
@@ -351,7 +352,7 @@ class Checkpointer:
             entry.synced = False  # others may have written to it since
         entry.users += 1
         self._policy = entry.policy = policy
-        self._arm(entry)
+        self.scheduler.arm(entry)
         return entry
 
     def append(
@@ -370,9 +371,9 @@ class Checkpointer:
         if entry.pending == 1:
             entry.first_pending = now
             self.sync.note_authors(entry)
-            self._arm(entry)
-        elif entry.pending >= entry.policy.interval and not entry.running:
-            self._arm(entry)
+            self.scheduler.arm(entry)
+        elif entry.pending >= entry.policy.interval and not self.scheduler.is_running(entry):
+            self.scheduler.arm(entry)
         return seq, durable
 
     def _stored(self, entry: DocumentState, size: int, durable: asyncio.Future[None]) -> None:
@@ -390,7 +391,7 @@ class Checkpointer:
         known = entry.synced and not held.empty  # of one that was not there, another may have it
         if not known and not (is_whole(entry, held) and self.health.error is not None):
             held = await self._find(entry)
-            self._arm(entry)
+            self.scheduler.arm(entry)
         if held.empty:
             raise DocumentNotFound(
                 f"{entry.document} is neither in the buffer nor in {self.archive.bucket.where}."
@@ -424,7 +425,7 @@ class Checkpointer:
     ) -> None:
         try:
             await taking_in()
-            self._arm(entry)
+            self.scheduler.arm(entry)
         except UpdateBufferError as error:  # the next checkpoint tries it again, and says so
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
 
@@ -448,7 +449,7 @@ class Checkpointer:
             self.path_changes.displace(entry)
             self.path_changes.retry()
         elif entry.pending:
-            self._start(entry)
+            self.scheduler.start(entry)
         elif entry.users == 0 and (entry.facts.deleted or entry.evicted):
             self.spawn(self.drop(entry))
 
@@ -482,19 +483,19 @@ class Checkpointer:
         has open, is another one: what is typed into it is archived below that file's."""
         for document, entry in list(self.entries.items()):
             if document.path == path and entry.deleted and entry.users:
-                self.disarm(entry)
+                self.scheduler.disarm(entry)
                 del self.entries[document]
 
     async def drop(self, entry: DocumentState) -> None:
         """Evict a document, if nobody has it open."""
         if entry.users == 0:
-            self.disarm(entry)
+            self.scheduler.disarm(entry)
             await self._evict(entry)
 
     def checkpoint_now(self, entry: DocumentState) -> None:
         """Checkpoint what is pending now, unless that has just failed."""
         if entry.pending and entry.retry_at <= self._now() and not self._closing:
-            self._start(entry)
+            self.scheduler.start(entry)
 
     async def before_save(self, entry: DocumentState, within: float) -> None:
         """Checkpoint what is pending, and wait for it so many seconds; not while it fails, since
@@ -567,7 +568,7 @@ class Checkpointer:
                 self._failed(entry, unexpected)
                 raise unexpected from error
             self._worked(entry)
-            self._arm(entry)
+            self.scheduler.arm(entry)
             return saved
 
     async def write(self, entry: DocumentState) -> None:
@@ -581,74 +582,24 @@ class Checkpointer:
 
     # -- scheduling ----------------------------------------------------------------------------
 
-    def _arm(self, entry: DocumentState) -> None:
-        """Set the entry's one timer to when something is next due."""
-        self.disarm(entry)
-        if self._closing or self._stack is None or entry.running:
-            return
-        delay = self._next_due(entry) - self._now()
-        if delay <= 0:
-            self._start(entry)
-        elif delay < math.inf:
-            loop = asyncio.get_running_loop()
-            entry.timer = loop.call_later(delay, self._arm, entry)
+    def _next_due(self, entry: DocumentState) -> Due:
+        surroundings = Surroundings(
+            bucket_is_away=self.health.error is not None,
+            disk_refuses=self.buffer.refused is not None,
+        )
+        return next_due(entry.timing(), entry.policy, surroundings, self._now())
 
-    def disarm(self, entry: DocumentState) -> None:
-        if entry.timer is not None:
-            entry.timer.cancel()
-            entry.timer = None
-
-    def _next_due(self, entry: DocumentState) -> float:
-        policy = entry.policy
-        if not entry.pending:
-            return min(self._eviction_due(entry), self._look_due(entry))
-        if entry.pending >= policy.interval or self.buffer.refused is not None:
-            due = 0.0
-        else:
-            # Documents that are opened together would all come due together; by their ids they
-            # are spread evenly over the last tenth of the delay.
-            patience = policy.max_delay * (1 - _SPREAD * (entry.id * _GOLDEN % 1))
-            due = min(entry.first_pending + patience, entry.last_activity + policy.idle_delay)
-        if self.health.error is not None and entry.attempts:
-            return math.inf  # the bucket is watched, and all that waits for it starts then
-        return max(due, entry.retry_at)
-
-    def _eviction_due(self, entry: DocumentState) -> float:
-        # What its room goes on to write builds on what it has noted, which the bucket has not.
-        needed = entry.evicted or (entry.facts.noted and entry.users > 0)
-        return math.inf if needed else entry.last_activity + entry.policy.ttl
-
-    def _look_due(self, entry: DocumentState) -> float:
-        """When to see whether others have written to a document that is open here."""
-        known = entry.facts.version_id and not entry.facts.deleted
-        if not entry.users or not known or self.health.error is not None:
-            return math.inf
-        policy = entry.policy
-        idle = self._now() - entry.last_activity >= policy.ttl
-        return entry.looked_at + (policy.ttl if idle else policy.max_delay)
-
-    def _start(self, entry: DocumentState) -> None:
-        if not entry.running:
-            entry.running = True
-            self.disarm(entry)
-            self.spawn(self._run(entry))
-
-    async def _run(self, entry: DocumentState) -> None:
+    async def _do_what_is_due(self, entry: DocumentState) -> None:
+        due = self._next_due(entry)
         try:
-            if entry.pending:
+            if due.what == "checkpoint":  # now, whenever else it would be due
                 await self.checkpoint(entry)
-            elif self._now() >= self._eviction_due(entry):
-                await self._evict(entry)
-            else:
-                await self.sync.look(entry)
+            elif due.at <= self._now():
+                await (self._evict(entry) if due.what == "evict" else self.sync.look(entry))
         except UpdateBufferError as error:
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
         except BookstoreError:
             pass  # kept in `entry.error`, reported, and tried again at `entry.retry_at`
-        finally:
-            entry.running = False
-            if self.entries.get(entry.document) is entry:
-                self._arm(entry)
 
     async def _evict(self, entry: DocumentState) -> None:
         async with entry.lock:
@@ -719,7 +670,7 @@ class Checkpointer:
         for entry in self.entries.values():
             if isinstance(entry.error, health.BUCKET_WIDE):
                 entry.retry_at = 0.0
-            self._arm(entry)
+            self.scheduler.arm(entry)
 
     def _buffer_changed(self) -> None:
         """The disk of the buffer refuses to take more: the bucket has to, and at once."""
@@ -728,7 +679,7 @@ class Checkpointer:
             self.buffer.refused,
         )
         for entry in self.entries.values():
-            self._arm(entry)
+            self.scheduler.arm(entry)
         self.changed()
 
     def in_file(self) -> None:

@@ -9,18 +9,7 @@ from ..buffer.records import DocumentRecord, Replaced
 from ..errors import BookstoreError
 from ..keys import Document
 from .live import Covering, Live
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When to checkpoint and evict, and how much history to keep. Times in seconds."""
-
-    interval: int = 200
-    max_delay: float = 30.0
-    idle_delay: float = 3.0
-    ttl: float = 300.0
-    history_updates: int = 1000
-    history_bytes: int = 4 * 1024 * 1024
+from .schedule import Policy, Timing
 
 
 @dataclass(eq=False)
@@ -38,7 +27,7 @@ class DocumentState:
     """Loop times in seconds, like every time here but `failing_since`."""
     state: bytes = b"\x00"
     """State vector that the buffer is known to hold at least."""
-    looked_at: float = 0.0
+    pulled_at: float = 0.0
     """When the bucket was last asked, or told, what is current."""
     synced: bool = False
     """Whether the bucket has said what it holds of the document, since it was last opened."""
@@ -50,8 +39,6 @@ class DocumentState:
     """Seconds since the epoch."""
     attempts: int = 0
     retry_at: float = 0.0
-    running: bool = False
-    timer: asyncio.TimerHandle | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """For whoever checkpoints it, loads it or evicts it."""
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -77,6 +64,22 @@ class DocumentState:
         """The sequence number up to which there is to be a version before any later update
         counts."""
         return self.facts.replaced[0].seq if self.facts.replaced else None
+
+    def timing(self) -> Timing:
+        """What its schedule depends on."""
+        return Timing(
+            id=self.id,
+            pending=self.pending,
+            first_pending=self.first_pending,
+            last_activity=self.last_activity,
+            pulled_at=self.pulled_at,
+            is_open=self.users > 0,
+            is_buffered=not self.evicted,
+            has_version=bool(self.facts.version_id) and not self.facts.deleted,
+            noted=self.facts.noted,
+            attempts=self.attempts,
+            retry_at=self.retry_at,
+        )
 
     def passed(self, seq: int) -> list[Replaced]:
         """There is a version of what was replaced up to `seq`. Returns which that is of."""

@@ -273,7 +273,7 @@ class PathChanges:
 
     def displace(self, entry: DocumentState) -> None:
         """Another document has taken this one's name: what it holds goes to the bucket first."""
-        self._checkpointer.disarm(entry)
+        self._checkpointer.scheduler.disarm(entry)
         self._changes.append(PathChange(0, entry.document.path, displaced=entry))
 
     async def rename(self, source: str, target: str) -> None:

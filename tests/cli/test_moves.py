@@ -14,7 +14,7 @@ from bookstore_y import Archive, BookstoreSettings, S3YStore
 from bookstore_y.buffer.database import Buffer
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Policy
+from bookstore_y.replication.schedule import Policy
 from harness.jupyter.disk import Disk
 from harness.proxies.denying import Denying
 from harness.servers import S3Server, make_bucket

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bookstore_y.keys import Document
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import DocumentState, Policy
+from bookstore_y.replication.document import DocumentState
+from bookstore_y.replication.schedule import Policy
 
 from ..support import NEVER, Reader, text_of
 

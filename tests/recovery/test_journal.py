@@ -17,7 +17,7 @@ import asyncio, os, signal, sys
 from traitlets.config import Config
 from bookstore_y import BookstoreSettings
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.document import Policy
+from bookstore_y.replication.schedule import Policy
 from bookstore_y.keys import Document
 from bookstore_y.buffer.recovery import BufferOptions
 
