@@ -13,14 +13,13 @@ from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled, find_marks
 from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
+from harness.jupyter.old_files import LOADS_OTHERWISE, code, notebook
 from harness.jupyter.people import people
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server, connect
 from harness.waiting import eventually
-
-from .old_files import LOADS_OTHERWISE, code, notebook
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
