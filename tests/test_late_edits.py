@@ -97,7 +97,7 @@ async def test_what_a_tab_typed_while_it_was_away_is_found(base: bytes) -> None:
     for word in (" typed", " away"):
         person.type(1, word)
     room.receive(create_update_message(person.doc.get_update(room.ydoc.get_state())))
-    await room.late.settle()
+    await room.late.keep_now()
     assert sources(room.notebook.source) == ["one", "new"]
     assert room.kept(base) == ["one", "two typed away"]
 
@@ -111,7 +111,7 @@ async def test_it_is_found_by_a_later_room_too(base: bytes) -> None:
     room = Room(doc.get_update())
     person.type(1, " typed")
     room.receive(create_update_message(person.doc.get_update(room.ydoc.get_state())))
-    await room.late.settle()
+    await room.late.keep_now()
     assert room.kept(base) == ["one", "two typed"]
 
 
@@ -121,7 +121,7 @@ async def test_keystrokes_on_the_way_are_found_together(base: bytes) -> None:
     for index, word in ((0, " here"), (1, " a"), (1, "b"), (0, "!"), (1, "c")):
         room.receive(create_update_message(person.type(index, word)))
     assert room.late.pending
-    await room.late.settle()
+    await room.late.keep_now()
     assert sources(room.notebook.source) == ["one here!", "new"]
     assert room.kept(base) == ["one here!", "two abc"]
     assert len(room.found) == 1
@@ -146,7 +146,7 @@ async def test_ordinary_edits_are_no_late_ones(base: bytes) -> None:
     del person.notebook.ycells[0]
     room.receive(create_update_message(person.doc.get_update(before)))
     assert not room.late.pending
-    await room.late.settle()
+    await room.late.keep_now()
     assert room.found == []
 
 
@@ -155,7 +155,7 @@ async def test_what_its_author_deleted_again_is_not_to_be_kept(base: bytes) -> N
     person.type(0, " typed")
     del person.notebook.ycells[0]["source"][3:9]
     room.receive(create_update_message(person.doc.get_update(room.ydoc.get_state())))
-    await room.late.settle()
+    await room.late.keep_now()
     assert all(with_late(base, updates, dropped) is None for updates, dropped in room.found)
 
 
@@ -181,5 +181,5 @@ async def test_what_is_remembered_is_bounded(base: bytes, monkeypatch: pytest.Mo
     assert room.late._size <= 1000
     reset(room)
     room.receive(create_update_message(person.type(1, " typed")))
-    await room.late.settle()
+    await room.late.keep_now()
     assert sum(map(len, room.found[0][0])) <= 1200

@@ -28,7 +28,7 @@ from .bringing_back import Source
 from .files import Files, Model
 from .from_tabs import FromTabs
 from .history_events import HistoryEvents
-from .late_keeping import LateKeeping
+from .late_edits import LateEditsKeeper
 from .moved_files import MovedFiles
 from .newest_versions import NewestVersions
 from .notices import Notices
@@ -67,7 +67,7 @@ class Documents:
         placer = Placer(serverapp, self.files, self._beside_room)
         self.workspace = WorkspaceOnDisk(settings, placer)
         self.notices = Notices(serverapp)
-        self.late = LateKeeping(self.notices, serverapp)
+        self.late_edits = LateEditsKeeper(self.notices, serverapp)
         self.moved_files = MovedFiles(
             self.rooms, self.files, lambda: self._file_ids, lambda: self.checkpointer
         )
@@ -246,7 +246,7 @@ class Documents:
         for room in self.rooms.all():
             if room.store is store and store.entry is not None and self.checkpointer is not None:
                 leave_unedited(room.room)
-                self.late.watch(room.room, self.checkpointer, store.entry)
+                self.late_edits.watch(room.room, self.checkpointer, store.entry)
 
     async def _of_document(self, store: S3YStore, loader: Any, model: Model) -> Model:
         """The model of a room's file with the content of its document, unless the file was

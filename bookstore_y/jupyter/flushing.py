@@ -60,7 +60,7 @@ class Flush:
             await self._kept(self._checkpointer.keep())
         await self._documents.rooms.save(max(1.0, min(within / 3, self._left())))
         await asyncio.wait(first)
-        await self._documents.late.settle(min(PATIENCE, self._left()))
+        await self._documents.late_edits.finish(min(PATIENCE, self._left()))
         if others:
             await asyncio.wait(others, timeout=min(PATIENCE, self._left()))
         # What arrived meanwhile, from a kernel for instance.

@@ -12,11 +12,19 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from inspect import isawaitable
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from jupyter_server.serverapp import ServerApp
 from pycrdt import YMessageType, YSyncMessageType, read_message
 
+from ..errors import BookstoreError, BucketError
+from ..replication import health, late_versions
+from ..replication.checkpointer import Checkpointer
+from ..replication.document import DocumentState
+from ..replication.late_versions import Late
 from ..ydoc.summary import Ranges, born_deleted
 from ..ydoc.updates import EMPTY_UPDATE
+from .notices import Notices
 
 QUIET = 1.0
 """Seconds without another late edit after which those that came are kept."""
@@ -55,7 +63,7 @@ class LateEdits:
         """Whether there are late edits that are not kept yet."""
         return bool(self._dropped or self._keeping)
 
-    async def settle(self) -> None:
+    async def keep_now(self) -> None:
         """Keep now what there is to keep."""
         self._start()
         if self._keeping:
@@ -108,3 +116,74 @@ class LateEdits:
             task = asyncio.get_running_loop().create_task(self._keep(updates, dropped))
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
+
+
+class LateEditsKeeper:
+    """Makes versions of the late edits in a server's rooms, and tells people of them."""
+
+    def __init__(self, notices: Notices, serverapp: ServerApp) -> None:
+        self._notices = notices
+        self._serverapp = serverapp
+        self._watched: WeakKeyDictionary[Any, LateEdits] = WeakKeyDictionary()
+
+    def watch(self, room: Any, checkpointer: Checkpointer, entry: DocumentState) -> None:
+        """Keep the late edits in a room of jupyter_server_ydoc, whose document is `entry`."""
+        if room in self._watched:
+            return
+
+        async def keep(updates: Sequence[bytes], dropped: Ranges) -> None:
+            late = await self._kept(checkpointer, entry, updates, dropped)
+            if late is not None:
+                self._tell(entry.document.path, late)
+
+        self._watched[room] = LateEdits(room, keep)
+
+    async def finish(self, within: float) -> None:
+        """Keep what there is to keep, within so many seconds. What that does not do for is told."""
+        pending = [late for late in list(self._watched.values()) if late.pending]
+        tasks = [asyncio.create_task(late.keep_now()) for late in pending]
+        if not tasks:
+            return
+        _, left = await asyncio.wait(tasks, timeout=within)
+        for task in left:
+            task.cancel()
+        if left:
+            self._serverapp.log.error(
+                "Edits that came too late to %d documents, whose files were changed by other "
+                "means, are not archived: the bucket did not take them before the server stopped. "
+                "The tabs in which they were typed have them until they are reloaded.",
+                len(left),
+            )
+
+    async def _kept(
+        self,
+        checkpointer: Checkpointer,
+        entry: DocumentState,
+        updates: Sequence[bytes],
+        dropped: Ranges,
+    ) -> Late | None:
+        attempt = 0
+        while True:
+            try:
+                return await late_versions.keep(checkpointer, entry, updates, dropped)
+            except BookstoreError as error:
+                if attempt == 0 or not isinstance(error, BucketError):
+                    self._serverapp.log.error(  # noqa: TRY400 - the sentence is what counts
+                        "Edits that came too late to %s, whose file was changed by other means, "
+                        "are not archived: %s",
+                        entry.document.path,
+                        error,
+                    )
+                if not isinstance(error, BucketError):
+                    return None
+            attempt += 1
+            await asyncio.sleep(health.pause(attempt))
+
+    def _tell(self, path: str, late: Late) -> None:
+        message = (
+            f"The file of {path} was changed by other means, and cells that somebody typed into "
+            "are gone. The document does not have what was typed there; version "
+            f"{late.version_id} has it."
+        )
+        self._serverapp.log.warning("%s", message)
+        self._notices.add(path, "late edits", late.version_id, message)

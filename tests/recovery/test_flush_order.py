@@ -25,7 +25,7 @@ class Rooms:
     """A server's rooms, of which only when they are asked for what counts."""
 
     def __init__(self) -> None:
-        self.rooms = self.late = self
+        self.rooms = self.late_edits = self
         self.done: list[str] = []
 
     async def close(self) -> None:
@@ -34,7 +34,7 @@ class Rooms:
     async def save(self, within: float) -> None:
         self.done.append("saved")
 
-    async def settle(self, within: float) -> None:
+    async def finish(self, within: float) -> None:
         """There are no edits of returning tabs to keep."""
 
     def capture(self) -> None:
