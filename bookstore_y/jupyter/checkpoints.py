@@ -34,13 +34,13 @@ from .contents import (
     bytes_of,
     is_transformed,
     mimetype_of,
-    saving_as,
-    user,
 )
 from .files import Model, is_notebook, untrusted
 from .http_errors import http_error
+from .requester import requesting_authors
 from .restoring import restore
 from .running import Running
+from .save_origin import saving_as
 
 T = TypeVar("T")
 
@@ -271,7 +271,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         model = await _read_file(contents_mgr, path)
         if model["type"] == "directory":
             raise HTTPError(400, f"{path} is a directory, and only files have checkpoints.")
-        authors, mimetype = user(), mimetype_of(path, model)
+        authors, mimetype = requesting_authors(), mimetype_of(path, model)
 
         async def create(archive: Archive) -> Checkpoint:
             await self._first_done(there)

@@ -9,44 +9,28 @@ import inspect
 import mimetypes
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from jupyter_server import CallContext
-from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
-from tornado.websocket import WebSocketHandler
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
 from ..archive.file_content import notebook_bytes
 from ..replication.file_uploads import FileUploads, Save
 from .files import Model, is_notebook
-from .from_archive import is_from_archive
-from .http_errors import authors_of
+from .requester import requesting_authors
+from .save_origin import is_from_archive, save_origin
 
 _Steps = Generator[Any, Any, None]
 """Work that yields what a contents manager's methods give, and is sent it back, awaited."""
 
 _DONE = object()
 
-_origin: ContextVar[str] = ContextVar("origin", default="save")
-
 LAST_CHUNK = -1
 """The number of an upload's last chunk."""
-
-
-@contextlib.contextmanager
-def saving_as(origin: str) -> Iterator[None]:
-    """What is saved within this has another origin than `save`."""
-    token = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
 
 
 class Archiver:
@@ -205,7 +189,7 @@ class BookstoreContentsMixin(LoggingConfigurable):
             self._tell("the server extension of bookstore_y does not run here.")
             return
         body = partial(bytes_of, dict(model))
-        save = Save(body, user(), _origin.get(), mimetype_of(path, model))
+        save = Save(body, requesting_authors(), save_origin(), mimetype_of(path, model))
         try:
             self.archiver.submit(path, save)
         except RuntimeError as error:  # from a thread that is still saving
@@ -251,16 +235,3 @@ def mimetype_of(path: str, model: Model) -> str:
     if model["type"] == "notebook" or is_notebook(path):
         return "application/json"
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
-
-
-def user() -> tuple[str, ...]:
-    """The name of whoever made the request that is being answered.
-
-    What a live room saves is not asked for by anyone, though it may run in the context of the
-    request that opened the room.
-    """
-    handler = CallContext.get(CallContext.JUPYTER_HANDLER)
-    answering = isinstance(handler, JupyterHandler) and not handler._finished
-    if not answering or isinstance(handler, WebSocketHandler):
-        return ()
-    return authors_of(handler) if handler.current_user else ()

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jupyter_server import CallContext
 from jupyter_server.serverapp import ServerApp
 
 from ..archive.version import Version
+from .requester import name_of_requester
 
 HISTORY_EVENTS = "https://schema.jupyter.org/bookstore_y/history/v1"
 HISTORY_SCHEMA = Path(__file__).with_name("history.v1.yaml")
-
-MADE_UP = "Anonymous "
-"""How the names begin that jupyter_server gives to users without one (its auth/identity.py)."""
 
 
 class HistoryEvents:
@@ -42,17 +39,7 @@ class HistoryEvents:
         data = {
             "action": action,
             "path": path,
-            "by": _asking(present),
+            "by": name_of_requester(present),
             "version": version.to_dict(),
         }
         self._logger.emit(schema_id=HISTORY_EVENTS, data={**data, **more})
-
-
-def _asking(present: set[str]) -> str | None:
-    """The name of who made the request that is being answered.
-
-    A made-up name says who it was only if others see it: a program gets a new one each time.
-    """
-    user = getattr(CallContext.get(CallContext.JUPYTER_HANDLER), "current_user", None)
-    name = str(getattr(user, "display_name", "") or getattr(user, "name", "") or "")
-    return name if name and (name in present or not name.startswith(MADE_UP)) else None

@@ -1,4 +1,4 @@
-"""HTTP errors that say what went wrong, and who asked."""
+"""The HTTP errors that say what went wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 from http.client import responses
 from typing import Any
 
-from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 
 from ..errors import (
@@ -29,7 +28,6 @@ from ..errors import (
 from ..replication.path_changes import ChangeNeeded
 from .cloning import FeatureOff
 from .files import UnusableContent
-from .history_events import MADE_UP
 from .rooms import Conflict
 
 _STATUS: list[tuple[type[BookstoreError], int]] = [
@@ -96,10 +94,3 @@ def disk_of(error: BaseException) -> tuple[int, str] | None:
             return _DISK[led.errno]
         led = led.__cause__ or led.__context__
     return None
-
-
-def authors_of(handler: JupyterHandler) -> tuple[str, ...]:
-    """The user's name, unless it is one that jupyter_server has made up."""
-    user: Any = handler.current_user
-    name = str(user.display_name or user.name or user.username)
-    return () if name.startswith(MADE_UP) else (name,)

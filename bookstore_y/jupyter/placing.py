@@ -24,7 +24,7 @@ from ..errors import BookstoreError
 from ..tools.directory import Directory, Refused
 from ..tools.pulling import time_of
 from .files import Files, UnusableContent, is_notebook
-from .from_archive import saving_from_archive
+from .save_origin import saving_from_archive
 
 _OURS = ("jupyter_server.", "bookstore_y.")
 

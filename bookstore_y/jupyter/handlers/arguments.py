@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
-
-from .. import strict_json
 
 SMALL = 1024**2
 """Bytes that the body of a call takes at most which carries no document."""
@@ -30,8 +30,8 @@ class Fields:
         if len(body) > limit:
             raise HTTPError(413, f"The body has {len(body)} bytes; {limit} are taken at most.")
         try:
-            value = strict_json.parse(body)
-        except strict_json.NotJSON as error:
+            value = _parse(body)
+        except _NotJSON as error:
             raise HTTPError(400, f"The body {error}; send a JSON object.") from None
         if not isinstance(value, dict):
             raise HTTPError(400, "The body is JSON, but no object; send a JSON object.")
@@ -144,3 +144,40 @@ class Query:
 def path_of(path: str | None) -> str:
     """A document's path from the URL; which paths there can be is for `keys` to say."""
     return (path or "").strip("/")
+
+
+class _NotJSON(ValueError):
+    """The message is the end of a sentence that begins with what is not JSON."""
+
+
+def _parse(data: bytes) -> Any:
+    """The value that `data` holds.
+
+    Raises `_NotJSON` for what is not JSON (RFC 8259), also for what Python's parser accepts and
+    other programs cannot read back: NaN, infinities, and halves of surrogate pairs; and for values
+    that are nested too deeply to be worked with.
+    """
+    try:
+        value = json.loads(data.decode(), parse_constant=_refuse, parse_float=_finite)
+        # A lone \ud800 is a string to the parser, and cannot be encoded.
+        json.dumps(value, ensure_ascii=False).encode()
+    except _NotJSON:
+        raise
+    except RecursionError:
+        raise _NotJSON("is nested too deeply") from None
+    except UnicodeError:
+        raise _NotJSON("holds text that is not Unicode") from None
+    except ValueError as error:
+        raise _NotJSON(f"is not JSON ({error})") from None
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise _NotJSON(f"holds {constant}, which is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _NotJSON(f"holds a number that is too large ({digits[:20]})")
+    return number

@@ -11,7 +11,7 @@ from ...archive.version import Version
 from ...keys import file_key
 from .. import publishing
 from ..cloning import FeatureOff, s3_path
-from ..http_errors import authors_of
+from ..requester import authors_of
 from .arguments import Fields, path_of
 from .base import BookstoreHandler, call
 
