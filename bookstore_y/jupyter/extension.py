@@ -24,7 +24,9 @@ from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixi
 from .contents_events import CONTENTS_EVENTS, announce
 from .documents import Documents
 from .flushing import Flush
-from .handlers import routes, serve_rooms, serve_workspace
+from .handlers import routes
+from .handlers.collaboration import serve_rooms
+from .handlers.contents import serve_workspace
 from .stopping import end_idle_workers_at_exit, stop_in_order, stopping_extensions
 from .taken_names import respect_reserved
 

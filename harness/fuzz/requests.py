@@ -5,8 +5,8 @@ from __future__ import annotations
 from tornado.web import HTTPError
 
 from bookstore_y.errors import BookstoreError
-from bookstore_y.jupyter.handlers import http_error
 from bookstore_y.jupyter.handlers.arguments import Fields
+from bookstore_y.jupyter.http_errors import http_error
 from bookstore_y.keys import Document
 
 from .target import Target, hold, only

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from bookstore_y.errors import BookstoreError
-from bookstore_y.jupyter.handlers import http_error
+from bookstore_y.jupyter.http_errors import http_error
 from harness.jupyter.disk import Disk
 from harness.servers import S3Server, make_bucket
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from tornado.web import RequestHandler
 
-from ..http_errors import http_error
-from .clone import CloneHandler, FSCloneHandler
-from .collaboration import serve_rooms
-from .contents import serve_workspace
-from .history import DiffHandler, VersionHandler, VersionsHandler
-from .label import LabelHandler
 from .landing import ClonePage, FSClonePage, GalleryPage, LoggedInPage
-from .moves import DropMoveHandler, MovesHandler, RetryMovesHandler
-from .publish import PublishHandler
-from .published import PublishedHandler
-from .restore import RestoreHandler, UndeleteHandler
+from .path_changes import DropMoveHandler, MovesHandler, RetryMovesHandler
+from .sharing import CloneHandler, FSCloneHandler, PublishedHandler, PublishHandler
 from .status import DescriptionHandler, StatusHandler
-
-__all__ = ["http_error", "routes", "serve_rooms", "serve_workspace"]
+from .versions import (
+    DiffHandler,
+    LabelHandler,
+    RestoreHandler,
+    UndeleteHandler,
+    VersionHandler,
+    VersionsHandler,
+)
 
 _PATH = r"(?P<path>/.*)?"
 """A document's path. Which paths can be a key is for `keys.check_path` to say."""

@@ -11,6 +11,10 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
+PAGE = 50
+MOST = 1000
+"""Items on a page, by default and at most."""
+
 SMALL = 1024**2
 """Bytes that the body of a call takes at most which carries no document."""
 
@@ -88,13 +92,13 @@ class Query:
             raise HTTPError(400, f"Give {name} in the query, and not an empty one.")
         return value
 
-    def number(self, name: str, default: int, most: int) -> int:
-        """A whole number from 1 to `most`."""
-        text = self._given(name)
+    def limit(self) -> int:
+        """How many items a page is to have: a whole number from 1 to `MOST`."""
+        text = self._given("limit")
         if text is None:
-            return default
-        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
-            raise HTTPError(400, f"{name} must be a whole number from 1 to {most}.")
+            return PAGE
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= MOST):
+            raise HTTPError(400, f"limit must be a whole number from 1 to {MOST}.")
         return int(text)
 
     def flag(self, name: str, default: bool = False) -> bool:

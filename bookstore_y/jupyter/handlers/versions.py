@@ -1,4 +1,4 @@
-"""The versions of a document: listed, read and compared."""
+"""The versions of a document: listed, read, compared, labelled and restored."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ from ...archive.history import Page
 from ...archive.version import Version
 from ...errors import DocumentNotFound
 from ...keys import Document, check_path
+from .. import restoring
 from ..current_content import current_content
 from ..files import is_notebook
-from .arguments import Query, path_of
-from .base import BookstoreHandler, call
+from .arguments import Fields, Query, path_of
+from .base import BookstoreHandler, call, require_contents_write
 
 KINDS = ("snapshot", "save", "published")
 WORKSPACE = ("snapshot", "save")
 """The kinds that come of working on a document, which are meant where none is named."""
-
-PAGE = 50
-MOST = 1000
-"""Versions on a page, by default and at most."""
 
 
 class VersionsHandler(BookstoreHandler):
@@ -42,7 +39,7 @@ class VersionsHandler(BookstoreHandler):
         try:
             page = await self.documents.running().archive.history(
                 Document(name, kind) if kind else name,
-                limit=query.number("limit", PAGE, MOST),
+                limit=query.limit(),
                 after=query.text("after"),
                 kinds=query.choices("kind", KINDS, WORKSPACE),
                 since=query.time("since"),
@@ -123,6 +120,57 @@ class DiffHandler(BookstoreHandler):
         )
         diff = await asyncio.to_thread(diff_of, before, after)
         self.answer(diff.to_dict())
+
+
+class LabelHandler(BookstoreHandler):
+    """PUT and DELETE /api/bookstore/label/<path>: name a version, or take its name away."""
+
+    @call
+    async def put(self, path: str | None) -> None:
+        """Takes `{"version_id": …, "label": …}`; answers `{"version": …}`."""
+        fields = Fields(self.request.body)
+        version_id, label = fields.required("version_id"), fields.required("label")
+        name = path_of(path)
+        version = await self.documents.running().archive.label(name, version_id, label)
+        self.documents.history_events.labelled(name, version)
+        self.answer({"version": version.to_dict()})
+
+    @call
+    async def delete(self, path: str | None) -> None:
+        """Takes `?version_id=`; answers `{"version": …}`."""
+        version_id = Query(self).required("version_id")
+        name = path_of(path)
+        version = await self.documents.running().archive.unlabel(name, version_id)
+        self.documents.history_events.labelled(name, version)
+        self.answer({"version": version.to_dict()})
+
+
+class RestoreHandler(BookstoreHandler):
+    """POST /api/bookstore/restore/<path>: make a document say what a version says."""
+
+    @call
+    async def post(self, path: str | None) -> None:
+        """Takes `{"version_id": …, "type": …}`, the type being optional; answers
+        `{"version": …, "changed": …}`."""
+        await require_contents_write(self)
+        fields = Fields(self.request.body)
+        version_id, kind = fields.required("version_id"), fields.text("type")
+        document = Document(path_of(path), kind)
+        version, changed = await restoring.restore(self.documents, document.path, version_id, kind)
+        self.answer({"version": version.to_dict(), "changed": changed})
+
+
+class UndeleteHandler(BookstoreHandler):
+    """POST /api/bookstore/undelete/<path>: take a deletion back."""
+
+    @call
+    async def post(self, path: str | None) -> None:
+        """Answers `{"versions": […]}`, those that are current again."""
+        await require_contents_write(self)
+        name = path_of(path)
+        check_path(name)
+        versions = await restoring.undelete(self.documents, name)
+        self.answer({"versions": [version.to_dict() for version in versions]})
 
 
 def _bare_model(version: Version) -> dict[str, Any]:
