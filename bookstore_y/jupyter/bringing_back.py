@@ -43,7 +43,7 @@ class Source:
 
     files: CurrentFiles
     reader: FileReader
-    settle: Callable[[str], Awaitable[None]]
+    bring_up_to_date: Callable[[str], Awaitable[None]]
     """Has in the bucket what this server alone knows of a path. Raises a `BookstoreError`."""
     now_at: Callable[[str], str | None]
     """Where the file is that the bucket has at a path, after renames that it has not followed;
@@ -171,7 +171,7 @@ class BringingBack:
             away = source.away()
             if away is not None:
                 raise away
-            await source.settle(path)
+            await source.bring_up_to_date(path)
             file, is_directory = await self._look(source, path)
         except (BucketError, ConfigurationError) as error:
             source.note(error)

@@ -39,8 +39,8 @@ from .files import Model, is_notebook, untrusted
 from .http_errors import http_error
 from .requester import requesting_authors
 from .restoring import restore
-from .running import Running
 from .save_origin import saving_as
+from .services import Services
 
 T = TypeVar("T")
 
@@ -174,20 +174,20 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
 
     # -- the server ----------------------------------------------------------------------------
 
-    def _extension(self) -> Running | None:
+    def _extension(self) -> Services | None:
         """The server extension, if it runs in this server."""
         server = getattr(self.parent, "parent", None)
         app = getattr(server, "web_app", None)
-        extension: Running | None = app and app.settings.get("bookstore_extension")
-        return extension if extension is not None and extension.checkpointer is not None else None
+        services: Services | None = app and app.settings.get("bookstore_extension")
+        return services if services is not None and services.is_archiving else None
 
     async def _caught_up(self, path: str) -> str:
         """The path at which the bucket has the file: where it has not followed a rename, and
         cannot be waited for, the former. Empty if what it has is of another, deleted one."""
         extension = self._extension()
-        if extension is None or extension.checkpointer is None:
+        if extension is None:
             return path
-        moves = extension.checkpointer.path_changes
+        moves = extension.running().path_changes
         if not self._blocking:
             try:
                 await moves.follow(path)
@@ -296,7 +296,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         old = await self._ask(lambda archive: _read_version(archive, there, version_id))
         extension = self._extension()
         if extension is not None and await self._has_document(extension, there):
-            restoring = restore(extension.documents, path, version_id)
+            restoring = restore(extension, path, version_id)
             if self._blocking:
                 self._later(restoring, path)
                 return
@@ -323,7 +323,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
             except BookstoreError as error:
                 raise http_error(error) from error
 
-    async def _has_document(self, extension: Running, path: str) -> bool:
+    async def _has_document(self, extension: Services, path: str) -> bool:
         """Whether the file has a history of edits, which has to go the same way as the file."""
         if await extension.documents.has_room(path):
             return True

@@ -20,9 +20,10 @@ from ..errors import (
     InvalidPath,
     NotFound,
 )
-from .documents import Documents
+from ..settings import BookstoreSettings
 from .files import Model, UnusableContent, is_notebook, untrusted
 from .rooms import Conflict
+from .services import Services
 from .taken_names import reserve
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
@@ -38,7 +39,7 @@ class OutsideBasedir(NotFound):
 
 
 async def clone(
-    documents: Documents,
+    services: Services,
     bucket: str,
     key: str,
     *,
@@ -53,11 +54,11 @@ async def clone(
     Raises `FeatureOff`, `BucketNotAllowed`, `InvalidPath`, `DocumentNotFound`,
     `VersionNotFound`, `UnusableContent`, `Conflict`.
     """
-    require_s3_cloning(documents)
-    check_source(documents, bucket, key)
+    require_s3_cloning(services.settings)
+    check_source(services.settings, bucket, key)
     target = target.strip("/") or default_target(key)
-    documents.files.check_target(target)
-    archive = documents.running().archive
+    services.files.check_target(target)
+    archive = services.archive
     try:
         content = await archive.fetch(key, bucket=bucket, version_id=version_id)
     except CorruptSnapshot as error:
@@ -66,39 +67,38 @@ async def clone(
         body = content.content
     else:
         body = await asyncio.to_thread(lambda: _body_for(target, content.raw()))
-    model = await _write(documents, target, body, overwrite=overwrite)
+    model = await _write(services, target, body, overwrite=overwrite)
     return {**model, "s3_path": s3_path(bucket, key), "versionID": content.version.version_id}
 
 
 async def clone_file(
-    documents: Documents, relpath: str, *, target: str = "", overwrite: bool = False
+    services: Services, relpath: str, *, target: str = "", overwrite: bool = False
 ) -> Model:
     """Copy a file from under `fs_cloning_basedir`; like `clone`. Raises `OutsideBasedir`."""
-    source = source_file(documents, relpath)
+    source = source_file(services.settings, relpath)
     target = target.strip("/") or relpath.rstrip("/").rpartition("/")[2]
-    documents.files.check_target(target)
-    data = await asyncio.to_thread(_read, source, relpath, documents.settings.max_document_size)
+    services.files.check_target(target)
+    data = await asyncio.to_thread(_read, source, relpath, services.settings.max_document_size)
     body = await asyncio.to_thread(_body_for, target, data)
-    return await _write(documents, target, body, overwrite=overwrite)
+    return await _write(services, target, body, overwrite=overwrite)
 
 
-def require_s3_cloning(documents: Documents) -> None:
+def require_s3_cloning(settings: BookstoreSettings) -> None:
     """Raise `FeatureOff` unless objects may be cloned."""
-    if not documents.settings.enable_s3_cloning:
+    if not settings.enable_s3_cloning:
         raise FeatureOff(
             "Cloning from S3 is turned off on this server; "
             "c.BookstoreSettings.enable_s3_cloning = True turns it on."
         )
 
 
-def check_source(documents: Documents, bucket: str, key: str) -> None:
+def check_source(settings: BookstoreSettings, bucket: str, key: str) -> None:
     """Raise `BucketNotAllowed` unless objects of that bucket may be cloned, and `InvalidPath` for
     what is the name of no bucket, or no key."""
     if not bucket.strip("/"):
         raise InvalidPath("The s3_bucket is empty; say which bucket to clone from.")
     if not key.strip("/") or len(key.encode()) > keys.MAX_KEY_BYTES or "\0" in key:
         raise InvalidPath(f"{key[:80]!r} is no key that S3 has; check the s3_key.")
-    settings = documents.settings
     if not settings.may_clone_from(bucket):
         raise BucketNotAllowed(
             f"Objects of the bucket {bucket!r} may not be cloned here; whoever runs this server "
@@ -109,9 +109,9 @@ def check_source(documents: Documents, bucket: str, key: str) -> None:
         raise InvalidPath(f"{bucket!r} is not the name of a bucket; check the s3_bucket.")
 
 
-def basedir(documents: Documents) -> Path:
+def basedir(settings: BookstoreSettings) -> Path:
     """The directory under which files may be cloned. Raises `FeatureOff`."""
-    directory = Path(documents.settings.fs_cloning_basedir)
+    directory = Path(settings.fs_cloning_basedir)
     if not directory.is_absolute():
         raise FeatureOff(
             "Cloning from the file system is turned off on this server; an absolute path in "
@@ -120,12 +120,12 @@ def basedir(documents: Documents) -> Path:
     return directory
 
 
-def source_file(documents: Documents, relpath: str) -> Path:
+def source_file(settings: BookstoreSettings, relpath: str) -> Path:
     """The file that `relpath` means, its symbolic links followed.
 
     Raises `FeatureOff`, `InvalidPath` and `OutsideBasedir`.
     """
-    directory = basedir(documents)
+    directory = basedir(settings)
     if not relpath:
         raise InvalidPath("The relpath is empty; give the path of a file to clone.")
     outside = OutsideBasedir(
@@ -161,16 +161,16 @@ def s3_path(bucket: str, key: str) -> str:
     return f"s3://{bucket}/{key}"
 
 
-async def _write(documents: Documents, target: str, body: Any, *, overwrite: bool) -> Model:
-    files = documents.files
+async def _write(services: Services, target: str, body: Any, *, overwrite: bool) -> Model:
+    files = services.files
     folder, _, name = target.rpartition("/")
     if not overwrite:
-        reserve(await documents.workspace.names(folder, name.partition(".")[0]))
+        reserve(await services.workspace.names(folder, name.partition(".")[0]))
         target = await files.free_path(target)
     elif await files.is_folder(target):
         raise Conflict(f"There is a directory at {target}; choose another target path.")
     else:  # what is overwritten stays a version
-        await documents.settle(target)
+        await services.documents.bring_up_to_date(target)
     model = await files.write(target, body)
     if isinstance(body, bytes):
         return {**model, "format": "base64", "content": base64.b64encode(body).decode()}

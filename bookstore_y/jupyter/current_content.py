@@ -9,22 +9,22 @@ from typing import Any
 from ..archive.file_content import FileContent
 from ..archive.version import Version
 from ..ydoc import content
-from .documents import Documents
 from .files import is_notebook
+from .services import Services
 
 
-async def current_content(documents: Documents, path: str) -> FileContent:
+async def current_content(services: Services, path: str) -> FileContent:
     """The content of the file at `path`, of a version of kind `live` (its room) or `file`.
 
     Raises `DocumentNotFound` when there is neither a file nor a version.
     """
-    room = await documents.room(path)
+    room = await services.documents.room(path)
     if room is not None:
-        body = await (await documents.rooms.live(room)).aget()
+        body = await (await services.rooms.live(room)).aget()
         return _content(path, "live", content.untrusted(body))
-    if not await documents.files.exists(path):
-        return await documents.running().archive.read(path)
-    body = await documents.files.body(path, "notebook" if is_notebook(path) else "file")
+    if not await services.files.exists(path):
+        return await services.archive.read(path)
+    body = await services.files.body(path, "notebook" if is_notebook(path) else "file")
     return _content(path, "file", content.untrusted(body))
 
 

@@ -22,11 +22,11 @@ from . import notices
 from .checkpoints import S3Checkpoints
 from .contents import Archiver, BookstoreContentsArchiver, BookstoreContentsMixin
 from .contents_events import CONTENTS_EVENTS, announce
-from .documents import Documents
 from .flushing import Flush
 from .handlers import routes
 from .handlers.collaboration import serve_rooms
 from .handlers.contents import serve_workspace
+from .services import Services
 from .stopping import end_idle_workers_at_exit, stop_in_order, stopping_extensions
 from .taken_names import respect_reserved
 
@@ -60,9 +60,7 @@ class BookstoreExtension(ExtensionApp):
         S3Checkpoints,
     ]
 
-    checkpointer: Checkpointer | None = None
-    saves: FileUploads | None = None
-    documents: Documents
+    services: Services
     _checking: asyncio.Task[bool] | None = None
     _flushing: asyncio.Task[None] | None = None
     _undo_signals: Callable[[], None] = staticmethod(lambda: None)
@@ -76,9 +74,9 @@ class BookstoreExtension(ExtensionApp):
         """Make the server the host of its stores, and hear of saves, renames and deletions."""
         serverapp: Any = self.serverapp
         settings = BookstoreSettings(parent=self)
-        self.documents = Documents(serverapp, settings)
-        stores.host = self.documents
-        self.settings.update({"bookstore_extension": self})
+        self.services = Services(serverapp, settings)
+        stores.host = self.services.store_host
+        self.settings.update({"bookstore_extension": self.services})
         serverapp.event_logger.register_event_schema(STATE_SCHEMA)
         serverapp.event_logger.register_event_schema(notices.SCHEMA)
         serverapp.event_logger.add_listener(
@@ -101,44 +99,44 @@ class BookstoreExtension(ExtensionApp):
         end_idle_workers_at_exit()
         # Not before: another extension, as jupytext's does, may put its own manager in its place.
         manager: Any = serverapp.contents_manager
-        manager.register_pre_save_hook(self.documents.before_save)
+        manager.register_pre_save_hook(self.services.room_files.before_save)
         respect_reserved(manager)
         announce(manager, serverapp.event_logger)
         try:
             await self._open_archive()
         finally:
             # Whoever waits goes on, and is told by the store why the archive is not open.
-            self.documents.started.set()
-            if self.documents.checkpointer is None:
-                self.documents.workspace.fail()
+            self.services.started.set()
+            if self.services.checkpointer is None:
+                self.services.workspace.fail()
 
     async def _open_archive(self) -> None:
         options = S3YStore("settings", config=self.config).buffer_options()
-        checkpointer = Checkpointer.shared(self.documents.settings, options)
+        checkpointer = Checkpointer.shared(self.services.settings, options)
         checkpointer.log = self.log
-        checkpointer.authors_of = self.documents.authors_of
+        checkpointer.authors_of = self.services.rooms.authors_of
         checkpointer.on_state = self._state_changed
         try:
-            self.checkpointer = await checkpointer.__aenter__()
+            await checkpointer.__aenter__()
         except BookstoreError as error:
-            self.documents.failure = f"The archive has not started. {error}"
+            self.services.failure = f"The archive has not started. {error}"
             raise
-        self.documents.checkpointer = checkpointer
+        self.services.checkpointer = checkpointer
         self._serve_workspace()  # handlers of extensions that were loaded since, too
-        self.documents.start_workspace(self.log, SETTLING)
+        self.services.start_workspace(self.log, SETTLING)
         self._archive_saves(checkpointer)
         checkpointer.take_up_always()
         self._checking = asyncio.create_task(self._check(checkpointer))
 
     def _archive_saves(self, checkpointer: Checkpointer) -> None:
         manager = self._archiving_manager()
-        self.saves = FileUploads(checkpointer, manager.archive_min_interval if manager else 0.0)
-        checkpointer.path_changes.saves = self.saves
+        saves = FileUploads(checkpointer, manager.archive_min_interval if manager else 0.0)
+        checkpointer.path_changes.saves = self.services.saves = saves
         if manager is not None:
-            manager.archiver = Archiver(self.saves, self._in_rooms)
+            manager.archiver = Archiver(saves, self._in_rooms)
 
     def _in_rooms(self, path: str) -> set[str]:
-        return {name for room in self.documents.rooms.of_path(path) for name in room.people}
+        return {name for room in self.services.rooms.of_path(path) for name in room.people}
 
     def _archiving_manager(self) -> BookstoreContentsMixin | None:
         serverapp: Any = self.serverapp
@@ -146,11 +144,11 @@ class BookstoreExtension(ExtensionApp):
         return manager if isinstance(manager, BookstoreContentsMixin) else None
 
     async def _check(self, checkpointer: Checkpointer) -> bool:
-        if self.documents.settings.s3_bucket:  # that there is none needs no S3 client to find out
+        if self.services.settings.s3_bucket:  # that there is none needs no S3 client to find out
             await asyncio.sleep(SETTLING)
         works = await checkpointer.health.check()
         if works:
-            settings = self.documents.settings
+            settings = self.services.settings
             self.log.info(
                 "Archiving to %s under %r.",
                 checkpointer.archive.bucket.where,
@@ -160,7 +158,7 @@ class BookstoreExtension(ExtensionApp):
 
     async def _contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         action, path = data["action"], data["path"].strip("/")
-        workspace = self.documents.workspace
+        workspace = self.services.workspace
         if action in ("save", "copy"):
             workspace.saved(path)
         elif action == "delete":
@@ -168,9 +166,9 @@ class BookstoreExtension(ExtensionApp):
         elif action == "rename":
             workspace.renamed(data["source_path"].strip("/"), path)
         if action == "save":
-            self.documents.saved(path)
-        elif action in ("delete", "rename") and self.checkpointer is not None:
-            moves = self.checkpointer.path_changes
+            self.services.room_files.saved(path)
+        elif action in ("delete", "rename") and self.services.is_archiving:
+            moves = self.services.running().path_changes
             try:
                 if action == "delete":
                     await moves.delete(path)
@@ -206,26 +204,27 @@ class BookstoreExtension(ExtensionApp):
         self._undo_signals()
 
     async def _flush(self, others: set[asyncio.Task[Any]]) -> None:
-        checkpointer, self.checkpointer = self.checkpointer, None
-        if checkpointer is None:
+        services = self.services
+        if not services.is_archiving:
             return
+        checkpointer, services.stopping = services.running(), True
         if self._checking is not None:
             self._checking.cancel()
         http_server = getattr(self.serverapp, "http_server", None)
         if http_server is not None:  # who comes now would type into what is not archived any more
             http_server.stop()
-        ending = asyncio.gather(self.documents.workspace.stop(), self.documents.from_tabs.stop())
-        flush = Flush(self.documents, checkpointer, self.saves, self.log)
+        ending = asyncio.gather(services.workspace.stop(), services.from_tabs.stop())
+        flush = Flush(services.rooms, services.late_edits, checkpointer, services.saves, self.log)
         late: dict[str, str] = {}
         try:
-            late = await flush.run(self.documents.settings.shutdown_timeout, others)
+            late = await flush.run(services.settings.shutdown_timeout, others)
         except Exception:  # whatever it is, what is pending is kept below
             self.log.exception("The flush of the archive failed:")
         await ending
         manager = self._archiving_manager()
         if manager is not None:
             manager.archiver = None
-        self.saves = None
+        services.saves = None
         for name, reason in late.items():
             self.log.error("Not archived before the server stopped: %s. %s", name, reason)
         await checkpointer.__aexit__()

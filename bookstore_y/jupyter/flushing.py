@@ -16,7 +16,8 @@ from typing import Any
 from ..errors import BookstoreError
 from ..replication.checkpointer import Checkpointer
 from ..replication.file_uploads import FileUploads
-from .documents import Documents
+from .late_edits import LateEditsKeeper
+from .rooms import Rooms
 
 PATIENCE = 3.0
 """Seconds for which the bucket has the server to itself, before all that is not in it goes to a
@@ -28,12 +29,14 @@ class Flush:
 
     def __init__(
         self,
-        documents: Documents,
+        rooms: Rooms,
+        late_edits: LateEditsKeeper,
         checkpointer: Checkpointer,
         saves: FileUploads | None,
         log: Logger,
     ) -> None:
-        self._documents = documents
+        self._rooms = rooms
+        self._late_edits = late_edits
         self._checkpointer = checkpointer
         self._saves = saves
         self._log = log
@@ -49,7 +52,7 @@ class Flush:
         end, as the rooms of jupyter-server-documents do, and these saves are archived, too.
         """
         self._deadline = asyncio.get_running_loop().time() + within
-        await self._documents.rooms.close()
+        await self._rooms.close()
         first = [
             asyncio.create_task(self._checkpointer.flush(within)),
             asyncio.create_task(self._flush_saves()),
@@ -58,14 +61,14 @@ class Flush:
         _, late = await asyncio.wait(first, timeout=min(PATIENCE, within))
         if late:
             await self._kept(self._checkpointer.keep())
-        await self._documents.rooms.save(max(1.0, min(within / 3, self._left())))
+        await self._rooms.save(max(1.0, min(within / 3, self._left())))
         await asyncio.wait(first)
-        await self._documents.late_edits.finish(min(PATIENCE, self._left()))
+        await self._late_edits.finish(min(PATIENCE, self._left()))
         if others:
             await asyncio.wait(others, timeout=min(PATIENCE, self._left()))
         # What arrived meanwhile, from a kernel for instance.
-        self._documents.capture()
-        for store in self._documents.stores():
+        self._rooms.capture()
+        for store in self._rooms.stores():
             store.detach()
         unflushed = await asyncio.gather(
             self._checkpointer.flush(max(1.0, self._left())), self._flush_saves()

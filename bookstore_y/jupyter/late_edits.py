@@ -11,10 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from inspect import isawaitable
+from logging import Logger
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jupyter_server.serverapp import ServerApp
 from pycrdt import YMessageType, YSyncMessageType, read_message
 
 from ..errors import BookstoreError, BucketError
@@ -121,14 +121,19 @@ class LateEdits:
 class LateEditsKeeper:
     """Makes versions of the late edits in a server's rooms, and tells people of them."""
 
-    def __init__(self, notices: Notices, serverapp: ServerApp) -> None:
+    def __init__(
+        self, notices: Notices, checkpointer: Callable[[], Checkpointer | None], log: Logger
+    ) -> None:
+        """`checkpointer` gives None until the archive is open."""
         self._notices = notices
-        self._serverapp = serverapp
+        self._checkpointer = checkpointer
+        self._log = log
         self._watched: WeakKeyDictionary[Any, LateEdits] = WeakKeyDictionary()
 
-    def watch(self, room: Any, checkpointer: Checkpointer, entry: DocumentState) -> None:
+    def watch(self, room: Any, entry: DocumentState) -> None:
         """Keep the late edits in a room of jupyter_server_ydoc, whose document is `entry`."""
-        if room in self._watched:
+        checkpointer = self._checkpointer()
+        if checkpointer is None or room in self._watched:
             return
 
         async def keep(updates: Sequence[bytes], dropped: Ranges) -> None:
@@ -148,7 +153,7 @@ class LateEditsKeeper:
         for task in left:
             task.cancel()
         if left:
-            self._serverapp.log.error(
+            self._log.error(
                 "Edits that came too late to %d documents, whose files were changed by other "
                 "means, are not archived: the bucket did not take them before the server stopped. "
                 "The tabs in which they were typed have them until they are reloaded.",
@@ -168,7 +173,7 @@ class LateEditsKeeper:
                 return await late_versions.keep(checkpointer, entry, updates, dropped)
             except BookstoreError as error:
                 if attempt == 0 or not isinstance(error, BucketError):
-                    self._serverapp.log.error(  # noqa: TRY400 - the sentence is what counts
+                    self._log.error(
                         "Edits that came too late to %s, whose file was changed by other means, "
                         "are not archived: %s",
                         entry.document.path,
@@ -185,5 +190,5 @@ class LateEditsKeeper:
             "are gone. The document does not have what was typed there; version "
             f"{late.version_id} has it."
         )
-        self._serverapp.log.warning("%s", message)
+        self._log.warning("%s", message)
         self._notices.add(path, "late edits", late.version_id, message)

@@ -8,41 +8,41 @@ from typing import Any
 from ..archive.file_content import notebook_bytes
 from ..archive.version import Version
 from ..errors import DocumentNotFound, UnsupportedDocument
-from .documents import Documents
 from .files import untrusted
+from .services import Services
 
 
 async def publish_notebook(
-    documents: Documents, path: str, notebook: dict[str, Any], authors: tuple[str, ...]
+    services: Services, path: str, notebook: dict[str, Any], authors: tuple[str, ...]
 ) -> Version:
     """Publish a notebook that a client sent. Raises `UnusableContent`."""
     raw = await asyncio.to_thread(notebook_bytes, untrusted(notebook))
-    return await documents.running().archive.publish_content(path, raw, authors=authors)
+    return await services.archive.publish_content(path, raw, authors=authors)
 
 
-async def publish_version(documents: Documents, path: str, version_id: str) -> Version:
+async def publish_version(services: Services, path: str, version_id: str) -> Version:
     """Publish a version of the workspace. Raises `VersionNotFound`."""
-    archive = documents.running().archive
+    archive = services.archive
     version = await archive.find(path, version_id)
     if version.kind == "snapshot" and version.type not in (None, "notebook"):
         raise UnsupportedDocument(f"Version {version_id} of {path} is no notebook.")
     return await archive.publish(path, version_id)
 
 
-async def publish_live(documents: Documents, path: str, authors: tuple[str, ...]) -> Version:
+async def publish_live(services: Services, path: str, authors: tuple[str, ...]) -> Version:
     """Publish what a notebook says now: in its room, or in its file if nobody has it open.
 
     Raises `DocumentNotFound` when there is no such file.
     """
-    room = await documents.room(path, "notebook")
+    room = await services.documents.room(path, "notebook")
     if room is not None:
-        archive = documents.running().archive
+        archive = services.archive
         version, _ = await room.store.checkpoint_as("checkpoint")
         return await archive.publish(path, version.version_id)
-    if not await documents.files.exists(path):
+    if not await services.files.exists(path):
         raise DocumentNotFound(
             f"There is no file {path} on this server to publish; check the path, or publish one "
             "of its versions by its id."
         )
-    model = await documents.files.read(path, "notebook")
-    return await publish_notebook(documents, path, model["content"], authors)
+    model = await services.files.read(path, "notebook")
+    return await publish_notebook(services, path, model["content"], authors)

@@ -13,16 +13,16 @@ from ..archive.version import Version
 from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
 from ..ydoc import content
-from .documents import Documents
 from .files import is_notebook
 from .rooms import Conflict, OpenRoom
+from .services import Services
 
 KINDS = ("snapshot", "save")
 """The kinds of versions that a document of the workspace has."""
 
 
 async def restore(
-    documents: Documents, path: str, version_id: str, type: str | None = None
+    services: Services, path: str, version_id: str, type: str | None = None
 ) -> tuple[Version, bool]:
     """Make a document say again what a version says: in its live room, or without one.
 
@@ -30,49 +30,50 @@ async def restore(
     version that is now current, and whether anything changed. Raises `DocumentNotFound`,
     `VersionNotFound`, `Conflict`, `UnsupportedDocument`, and what keeps the bucket from use.
     """
-    documents.rooms.ready(path, type)  # what is just being opened may be waiting for the bucket
-    await documents.settle(path)
-    room = await documents.room(path, type)
+    services.rooms.ready(path, type)  # what is just being opened may be waiting for the bucket
+    await services.documents.bring_up_to_date(path)
+    room = await services.documents.room(path, type)
     if room is not None:
-        return await _restore_room(documents, room, version_id)
-    return await _restore_file(documents, path, version_id, type)
+        return await _restore_room(services, room, version_id)
+    return await _restore_file(services, path, version_id, type)
 
 
-async def undelete(documents: Documents, path: str) -> list[Version]:
+async def undelete(services: Services, path: str) -> list[Version]:
     """Take the deletion of a document back, and write its file if it is not there.
 
     Returns the versions that are current again; none if it was not deleted. Raises
     `DocumentNotFound` when the bucket never held it, and `Conflict` while it is being opened.
     """
-    documents.rooms.ready(path)
-    await documents.settle(path)  # the deletion may still be on its way to the bucket
-    checkpointer = documents.running()
+    services.rooms.ready(path)
+    # The deletion may still be on its way to the bucket.
+    await services.documents.bring_up_to_date(path)
+    checkpointer = services.running()
     archive = checkpointer.archive
     versions = await archive.undelete(path)
     await checkpointer.path_changes.withdraw(path)  # or it would be deleted after all
-    for document in documents.buffered(path):
+    for document in services.documents.buffered(path):
         await checkpointer.forget(document)
-    if not await documents.files.exists(path):
-        documents.files.check_target(path)
-        room = await documents.room(path)
+    if not await services.files.exists(path):
+        services.files.check_target(path)
+        room = await services.documents.room(path)
         if room is not None:
             await room.store.undeleted()
-            await _write_from_room(documents, room, path)
+            await _write_from_room(services, room, path)
         else:
-            await documents.files.write(path, body_of(await archive.read(path)))
+            await services.files.write(path, body_of(await archive.read(path)))
     return versions
 
 
-async def _write_from_room(documents: Documents, room: OpenRoom, path: str) -> None:
+async def _write_from_room(services: Services, room: OpenRoom, path: str) -> None:
     """Write the file that was deleted under its room, and send those in the room to a new one:
     this one is bound to the deleted file, and saves to nothing."""
-    live = await documents.rooms.live(room)
-    documents.rooms.dismiss(room, "The file is back; open it again.")
+    live = await services.rooms.live(room)
+    services.rooms.dismiss(room, "The file is back; open it again.")
     body = await live.aget()
     known = await asyncio.to_thread(content.hash_of, body)
     if room.store.entry is not None:  # else the room, which nobody is in, has closed by now
         await room.store.file_is(known)
-    await documents.files.write(path, body)
+    await services.files.write(path, body)
 
 
 def body_of(version: FileContent) -> Any:
@@ -81,9 +82,9 @@ def body_of(version: FileContent) -> Any:
 
 
 async def _restore_room(
-    documents: Documents, room: OpenRoom, version_id: str
+    services: Services, room: OpenRoom, version_id: str
 ) -> tuple[Version, bool]:
-    archive = documents.running().archive
+    archive = services.archive
     document = room.document
     if document is None:
         raise Conflict("The document is just being opened; try again when it is.")
@@ -93,9 +94,9 @@ async def _restore_room(
         body = await asyncio.to_thread(content.of_update, document.type, update)
     else:
         body = _for_room(document, await archive.content(old))
-    live = await documents.rooms.live(room)
+    live = await services.rooms.live(room)
     said = content.untrusted(body)
-    there = await documents.files.exists(document.path)
+    there = await services.files.exists(document.path)
     held = await live.aget()
     same = await asyncio.to_thread(lambda: content.hash_of(held) == content.hash_of(said))
     if there and same:
@@ -105,10 +106,10 @@ async def _restore_room(
         lambda: content.write(document.type, live.ydoc, said), f"restore:{version_id}"
     )
     if not there:  # it was deleted under its room
-        await _write_from_room(documents, room, document.path)
+        await _write_from_room(services, room, document.path)
     version, is_new = restored
     if is_new:
-        documents.history_events.restored(document.path, old, version, set(room.people))
+        services.history_events.restored(document.path, old, version, set(room.people))
     return restored
 
 
@@ -125,26 +126,24 @@ def _for_room(document: Document, old: FileContent) -> Any:
 
 
 async def _restore_file(
-    documents: Documents, path: str, version_id: str, type: str | None
+    services: Services, path: str, version_id: str, type: str | None
 ) -> tuple[Version, bool]:
-    checkpointer = documents.running()
+    checkpointer = services.running()
     archive = checkpointer.archive
-    documents.files.check_target(path)
+    services.files.check_target(path)
     target = Document(path, type) if type else path
     document = await archive.resolve(target)
     old = await archive.read(path, version_id)
     newest = await _newest(archive, path)
-    await _check_file(documents, document, newest)
+    await _check_file(services, document, newest)
     version = await archive.restore(target if old.version.kind == "snapshot" else path, old)
-    await checkpointer.path_changes.withdraw(
-        path
-    )  # a deletion that the bucket refused is taken back
-    for known in documents.buffered(path):
+    await checkpointer.path_changes.withdraw(path)  # a deletion that the bucket has refused
+    for known in services.documents.buffered(path):
         await checkpointer.forget(known)
-    await documents.files.write(path, body_of(await archive.content(version)))
+    await services.files.write(path, body_of(await archive.content(version)))
     changed = version.version_id not in {each.version_id for each in newest}
     if changed:
-        documents.history_events.restored(path, old.version, version, set())
+        services.history_events.restored(path, old.version, version, set())
     return version, changed
 
 
@@ -160,18 +159,18 @@ async def _newest(archive: Archive, path: str) -> list[Version]:
     return found
 
 
-async def _check_file(documents: Documents, document: Document, newest: list[Version]) -> None:
+async def _check_file(services: Services, document: Document, newest: list[Version]) -> None:
     """See that what the file holds is a version, since it is replaced now.
 
     Raises `Conflict` if it is not, so that it is opened before, which makes it one. Where a
     damaged version keeps it from being opened, the file becomes a version as it is.
     """
     path = document.path
-    if not await documents.files.exists(path):
+    if not await services.files.exists(path):
         return
-    archive = documents.running().archive
+    archive = services.archive
     kind = document.type or ("notebook" if is_notebook(path) else "file")
-    body = await documents.files.body(path, "notebook" if kind == "notebook" else "file")
+    body = await services.files.body(path, "notebook" if kind == "notebook" else "file")
     known = set[str]()
     damaged = False
     for version in newest:

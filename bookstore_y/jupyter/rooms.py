@@ -109,6 +109,10 @@ class Rooms:
             if isinstance(room.ystore, S3YStore)
         ]
 
+    def stores(self) -> list[S3YStore]:
+        """The stores of all rooms."""
+        return [room.store for room in self.all()]
+
     def of_path(self, path: str, type: str | None = None) -> list[OpenRoom]:
         """The rooms of the file at `path`: one for each document type that it is open as. What
         was deleted there, and is still open, is none of it."""

@@ -76,18 +76,18 @@ class WorkspaceOnDisk:
         return bool(self._settings.s3_bucket) and self._settings.restore_workspace != "never"
 
     def start(
-        self, source: Source, settle_all: Callable[[], Awaitable[None]], delay: float = 0.0
+        self, source: Source, checkpoint_all: Callable[[], Awaitable[None]], delay: float = 0.0
     ) -> None:
         """Begin to bring back what is missing, in the background, unless that is turned off.
 
-        `settle_all` has in the bucket what an earlier process left to this server. `delay` is in
-        seconds, for which a starting server has better things to do.
+        `checkpoint_all` writes to the bucket what an earlier process left to this server. `delay`
+        is in seconds, for which a starting server has better things to do.
         """
         self._bringing.start(source)
         if self._restores:
             self._seen = SeenFiles(self._placer.root, self._settings)
             self._seen.load()
-            self._task = asyncio.create_task(self._run(source, settle_all, delay))
+            self._task = asyncio.create_task(self._run(source, checkpoint_all, delay))
         else:
             self._state = "off"
 
@@ -273,14 +273,14 @@ class WorkspaceOnDisk:
     # -- in the background ---------------------------------------------------------------------
 
     async def _run(
-        self, source: Source, settle_all: Callable[[], Awaitable[None]], delay: float
+        self, source: Source, checkpoint_all: Callable[[], Awaitable[None]], delay: float
     ) -> None:
         await asyncio.sleep(delay)
         attempts = 0
         while True:
             try:
                 if not self._bringing.listed:
-                    await settle_all()
+                    await checkpoint_all()
                     await self._list(source)
                     self._began = time.monotonic()
                 await self._write(source)

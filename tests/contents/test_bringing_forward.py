@@ -15,7 +15,7 @@ from pycrdt import Doc
 
 from bookstore_y import BookstoreSettings
 from bookstore_y.file_state import Stored, stored_of
-from bookstore_y.jupyter.documents import Documents
+from bookstore_y.jupyter.services import Services
 from bookstore_y.keys import Document
 from bookstore_y.ydoc import content
 
@@ -79,10 +79,14 @@ async def test_a_file_that_is_brought_forward_is_no_change_to_its_room(tmp_path:
     log = logging.getLogger(__name__)
     events = SimpleNamespace(register_event_schema=lambda _: None)
     server: Any = SimpleNamespace(
-        contents_manager=manager, extension_manager=apps, log=log, event_logger=events
+        contents_manager=manager,
+        extension_manager=apps,
+        log=log,
+        event_logger=events,
+        web_app=SimpleNamespace(settings={"file_id_manager": ids}),
     )
     store: Any = BehindStore()
-    Documents(server, BookstoreSettings()).opening(store, "id")
+    Services(server, BookstoreSettings()).store_host.opening(store, "id")
     model = await loader.load_content("text", "file")
     assert manager.looks
     await asyncio.gather(*manager.looks)

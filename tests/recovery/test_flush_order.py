@@ -25,7 +25,6 @@ class Rooms:
     """A server's rooms, of which only when they are asked for what counts."""
 
     def __init__(self) -> None:
-        self.rooms = self.late_edits = self
         self.done: list[str] = []
 
     async def close(self) -> None:
@@ -45,7 +44,7 @@ class Rooms:
 
 
 def flush_of(archive: Checkpointer, rooms: Any) -> Flush:
-    return Flush(rooms, archive, None, logging.getLogger("test"))
+    return Flush(rooms, rooms, archive, None, logging.getLogger("test"))
 
 
 async def documents(archive: Checkpointer, *sizes: int) -> list[DocumentState]:

@@ -54,7 +54,7 @@ class Server:
         source = Source(
             files=CurrentFiles(bucket, self._settings),
             reader=FileReader(bucket, self._settings),
-            settle=self._nothing,
+            bring_up_to_date=self._nothing,
             now_at=lambda path: self.moved.get(path, path),
             archived_at=lambda path: path,
             away=lambda: self.away,

@@ -17,12 +17,12 @@ from tornado import web
 from ...errors import (
     BookstoreError,
 )
-from ..documents import Documents
 from ..http_errors import (
     disk_of,
     http_error,
     message_of,
 )
+from ..services import Services
 
 _Handler = TypeVar("_Handler", bound=JupyterHandler)
 
@@ -52,10 +52,10 @@ def call(
     return answered
 
 
-def documents_of(handler: JupyterHandler) -> Documents:
-    """The server's documents."""
-    documents: Documents = handler.settings["bookstore_extension"].documents
-    return documents
+def services_of(handler: JupyterHandler) -> Services:
+    """The parts of the server extension."""
+    services: Services = handler.settings["bookstore_extension"]
+    return services
 
 
 async def require_contents_write(handler: JupyterHandler) -> None:
@@ -75,9 +75,9 @@ class BookstoreHandler(APIHandler):
     """Whether an error of S3's keeps its status."""
 
     @property
-    def documents(self) -> Documents:
-        """The server's documents."""
-        return documents_of(self)
+    def services(self) -> Services:
+        """The parts of the server extension."""
+        return services_of(self)
 
     def answer(self, value: dict[str, Any]) -> None:
         """Answer JSON. Notebooks may hold NaN, which is not JSON: it becomes null.

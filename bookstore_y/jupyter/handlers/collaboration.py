@@ -22,7 +22,7 @@ from ..http_errors import http_error
 from ..rooms import REFUSED, has_read
 from ..tab_sessions import TabSession, server_session_of
 from .arguments import Fields
-from .base import answer_error, documents_of
+from .base import answer_error, services_of
 from .contents import rules
 
 NEW = 60.0
@@ -57,16 +57,16 @@ class _Preparing(JupyterHandler):
         if self.current_user is None:
             raise web.HTTPError(403)
         try:
-            await documents_of(self).wait_started()
+            await services_of(self).wait_started()
             await self._find_room()
         except BookstoreError as error:
             raise http_error(error) from error
 
     async def _find_room(self) -> None:
         """Have the request name the room that its tab means, and the session of this process."""
-        documents = documents_of(self)
+        services = services_of(self)
         where, _, room_id = self.request.path.rpartition("/")
-        if not documents.rooms.archived or room_id.count(":") < 2:
+        if not services.rooms.archived or room_id.count(":") < 2:
             return  # such as the room of who is there, which is no document's
         reading = self.authorizer.is_authorized(self, self.current_user, "read", "contents")
         if not await ensure_async(reading):
@@ -82,16 +82,16 @@ class _Preparing(JupyterHandler):
             return session is not None and session.model == model and await self._may_write()
 
         asked = room_id
-        room_id = await documents.returning_tabs.room_of(room_id, trusted, may_bring)
+        room_id = await services.returning_tabs.room_of(room_id, trusted, may_bring)
         if trusted is not None:
-            documents.moved_files.was_at(room_id.split(":", 2)[2], trusted.path)
+            services.moved_files.was_at(room_id.split(":", 2)[2], trusted.path)
         self.request.path = f"{where}/{room_id}"
         if session is None:
             return
         self.brings = session if room_id != asked else None
         ours, theirs = _server_session(), server_session_of(named)
         self.comes_back = ours != theirs or time.time() - session.issued > NEW
-        self.outdated = session.server != server and documents.returning_tabs.is_first(named)
+        self.outdated = session.server != server and services.returning_tabs.is_first(named)
         self.request.query_arguments["sessionId"] = [
             (ours if session.model == model else theirs).encode()
         ]
@@ -146,7 +146,7 @@ def _room_handler(theirs: Any) -> type[WebSocketHandler]:
             store = getattr(self.room, "ystore", None)
             if session is None or not isinstance(store, S3YStore):
                 return False
-            from_tabs = documents_of(self).from_tabs
+            from_tabs = services_of(self).from_tabs
             return from_tabs.has_nothing(store, session, read_message(message))
 
         async def _send_away(self) -> None:
@@ -186,10 +186,10 @@ def _session_handler(theirs: Any) -> type[APIHandler]:
             fields = Fields(self.request.body)
             kind, _ = fields.required("type"), fields.required("format")
             try:
-                await documents_of(self).workspace.bring_back(path)
+                await services_of(self).workspace.bring_back(path)
             except BookstoreError as error:
                 raise http_error(error) from error
-            if documents_of(self).rooms.archived:
+            if services_of(self).rooms.archived:
                 self._given = TabSession.now(path.strip("/"), *_versions_of(kind))
             await super().put(path)
 

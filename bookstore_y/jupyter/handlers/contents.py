@@ -33,7 +33,7 @@ from ..files import is_notebook
 from ..http_errors import http_error
 from ..taken_names import reserve
 from ..workspace_on_disk import WorkspaceOnDisk
-from .base import documents_of
+from .base import services_of
 
 _PAGES = r"(?:files|view|nbconvert|tree|edit|notebooks)\b"
 """Beginnings of other addresses that name a file: jupyter_server's, and Jupyter Notebook's."""
@@ -49,7 +49,7 @@ class _OfWorkspace(JupyterHandler):
 
     @property
     def _workspace(self) -> WorkspaceOnDisk:
-        return documents_of(self).workspace
+        return services_of(self).workspace
 
     async def prepare(self, *args: Any, **kwargs: Any) -> None:
         """Bring back first what the request is about."""

@@ -13,7 +13,7 @@ from jupyter_server.utils import url_path_join
 from .. import cloning
 from ..http_errors import message_of
 from .arguments import Query
-from .base import call, documents_of, say_allowed
+from .base import call, say_allowed, services_of
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
@@ -79,12 +79,12 @@ class ClonePage(LandingPage):
     @call
     async def get(self) -> None:
         """Show the page. The bucket is not asked before somebody presses the button."""
-        documents = documents_of(self)
-        cloning.require_s3_cloning(documents)
+        settings = services_of(self).settings
+        cloning.require_s3_cloning(settings)
         query = Query(self)
         bucket, key = query.required("s3_bucket"), query.required("s3_key")
         version_id = query.text("s3_version_id")
-        cloning.check_source(documents, bucket, key)
+        cloning.check_source(settings, bucket, key)
         source = [("Bucket", bucket), ("Key", key)]
         request = {"s3_bucket": bucket, "s3_key": key}
         if version_id is not None:
@@ -100,7 +100,7 @@ class FSClonePage(LandingPage):
     async def get(self) -> None:
         """Show the page, if there is such a file."""
         relpath = Query(self).required("relpath")
-        cloning.source_file(documents_of(self), relpath)
+        cloning.source_file(services_of(self).settings, relpath)
         target = relpath.rstrip("/").rpartition("/")[2]
         self.show([("File", relpath)], target, "fs-clone", {"relpath": relpath})
 

@@ -28,7 +28,7 @@ class PublishHandler(BookstoreHandler):
     async def put(self, path: str | None) -> None:
         """Takes a contents model of a notebook; or instead of its content a `version_id`, or
         `live: true`. Answers `{"s3_path": …, "versionID": …}`."""
-        settings = self.documents.settings
+        settings = self.services.settings
         _require_publishing(settings)
         name = path_of(path)
         if not name:
@@ -38,21 +38,21 @@ class PublishHandler(BookstoreHandler):
         self.answer({"s3_path": s3_path(settings.s3_bucket, key), "versionID": version.version_id})
 
     async def _publish(self, path: str) -> Version:
-        fields = Fields(self.request.body, limit=self.documents.settings.max_document_size)
+        fields = Fields(self.request.body, limit=self.services.settings.max_document_size)
         if fields.value("type") != "notebook":
             raise HTTPError(415, 'Only notebooks are published; "type" must be "notebook".')
         version_id, live = fields.text("version_id"), fields.flag("live")
         if sum((version_id is not None, live, "content" in fields)) > 1:
             raise HTTPError(400, 'Send only one of "content", "version_id" and "live".')
         if version_id is not None:
-            return await publishing.publish_version(self.documents, path, version_id)
+            return await publishing.publish_version(self.services, path, version_id)
         if live:
-            return await publishing.publish_live(self.documents, path, authors_of(self))
+            return await publishing.publish_live(self.services, path, authors_of(self))
         notebook = fields.value("content")
         if not notebook or not isinstance(notebook, dict):
             raise HTTPError(422, 'The "content" is empty, or no notebook.')
         await asyncio.to_thread(_validate, notebook)
-        return await publishing.publish_notebook(self.documents, path, notebook, authors_of(self))
+        return await publishing.publish_notebook(self.services, path, notebook, authors_of(self))
 
 
 class PublishedHandler(BookstoreHandler):
@@ -62,12 +62,11 @@ class PublishedHandler(BookstoreHandler):
     async def get(self) -> None:
         """Answers `{"documents": [{"path": …, "versions": […]}], "next": …}`; `q` is words that
         all have to be in the path. `details` fills in authors and labels."""
-        documents = self.documents
-        _require_publishing(documents.settings)
+        _require_publishing(self.services.settings)
         query = Query(self)
         words = (query.text("q") or "").casefold().split()
         limit, start = query.limit(), _start(query.text("after"))
-        archive = documents.running().archive
+        archive = self.services.archive
         found = [
             file
             async for file in archive.files(published=True)
@@ -95,11 +94,11 @@ class CloneHandler(BookstoreHandler):
     async def post(self) -> None:
         """Takes `{"s3_bucket": …, "s3_key": …}`, and at most `target_path`, `s3_version_id` and
         `overwrite`; answers the file's contents model with `s3_path` and `versionID`."""
-        cloning.require_s3_cloning(self.documents)
+        cloning.require_s3_cloning(self.services.settings)
         await require_contents_write(self)
         fields = Fields(self.request.body)
         model = await cloning.clone(
-            self.documents,
+            self.services,
             fields.required("s3_bucket"),
             fields.required("s3_key"),
             version_id=fields.text("s3_version_id"),
@@ -116,11 +115,11 @@ class FSCloneHandler(BookstoreHandler):
     async def post(self) -> None:
         """Takes `{"relpath": …}`, and at most `target_path` and `overwrite`; answers the file's
         contents model."""
-        cloning.basedir(self.documents)
+        cloning.basedir(self.services.settings)
         await require_contents_write(self)
         fields = Fields(self.request.body)
         model = await cloning.clone_file(
-            self.documents,
+            self.services,
             fields.required("relpath"),
             target=fields.text("target_path") or "",
             overwrite=fields.flag("overwrite"),

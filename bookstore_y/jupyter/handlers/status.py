@@ -12,8 +12,8 @@ from ...keys import check_path
 from ...replication.checkpointer import Checkpointer
 from ...settings import BookstoreSettings
 from ..configuration import archives_nothing, not_in_use
-from ..documents import Documents
 from ..newest_versions import AGE, WHILE_PENDING
+from ..services import Services
 from .arguments import Query, path_of
 from .base import BookstoreHandler, call
 
@@ -31,13 +31,13 @@ class StatusHandler(BookstoreHandler):
     async def get(self) -> None:
         """Answer the state; with `?path=`, that document's, too, of which the newest version may
         be some seconds old without `fresh`. Nothing in it is secret."""
-        documents = self.documents
+        services = self.services
         query = Query(self)
         path, fresh = query.text("path"), query.flag("fresh")
         name = None if path is None else path_of(path)
         if name is not None:
             check_path(name)
-        settings = documents.settings
+        settings = services.settings
         answer: dict[str, Any] = {
             "release": __version__,
             "features": features(settings),
@@ -49,21 +49,21 @@ class StatusHandler(BookstoreHandler):
             "status": "starting",
             "error": None,
         }
-        if documents.checkpointer is not None:
-            answer.update(documents.checkpointer.status())
-            answer["workspace"] = documents.workspace.status()
-            answer["notices"] = documents.notices.recent(name)
+        if services.checkpointer is not None:
+            answer.update(services.checkpointer.status())
+            answer["workspace"] = services.workspace.status()
+            answer["notices"] = services.notices.recent(name)
             if name is not None:
                 answer["document"] = await _state_of(
-                    documents, documents.checkpointer, name, fresh=fresh
+                    services, services.checkpointer, name, fresh=fresh
                 )
         self._add_problems(answer)
         self.answer(answer)
 
     def _add_problems(self, answer: dict[str, Any]) -> None:
         """Say what keeps the archive from being what the configuration asks for."""
-        serverapp = self.documents.serverapp
-        problem = self.documents.failure or not_in_use(serverapp)
+        serverapp = self.services.serverapp
+        problem = self.services.failure or not_in_use(serverapp)
         other = archives_nothing(serverapp)
         answer["problems"] = [each for each in (problem, other) if each is not None]
         if problem is not None and not answer.get("error"):
@@ -82,7 +82,7 @@ class DescriptionHandler(BookstoreHandler):
 
 
 async def _state_of(
-    documents: Documents, checkpointer: Checkpointer, path: str, *, fresh: bool
+    services: Services, checkpointer: Checkpointer, path: str, *, fresh: bool
 ) -> dict[str, Any]:
     """How one document stands with the bucket, which is asked only while it works."""
     entries = [entry for entry in checkpointer.entries.values() if entry.document.path == path]
@@ -96,7 +96,7 @@ async def _state_of(
     if checkpointer.health.error is None and there is not None:
         written = *(entry.facts.version_id for entry in entries), saves and saves.written(path)
         age = 0.0 if fresh else WHILE_PENDING if updates or pending else AGE
-        asking = documents.newest.of(checkpointer.archive, there, written, age)
+        asking = services.newest_versions.of(checkpointer.archive, there, written, age)
         try:
             newest = await asyncio.wait_for(asking, PATIENCE)
         except BookstoreError as problem:

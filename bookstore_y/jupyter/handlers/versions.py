@@ -37,7 +37,7 @@ class VersionsHandler(BookstoreHandler):
         kind = query.text("type")
         name = path_of(path)
         try:
-            page = await self.documents.running().archive.history(
+            page = await self.services.archive.history(
                 Document(name, kind) if kind else name,
                 limit=query.limit(),
                 after=query.text("after"),
@@ -49,7 +49,7 @@ class VersionsHandler(BookstoreHandler):
                 details=query.flag("details"),
             )
         except DocumentNotFound:
-            if not await self.documents.files.exists(name):
+            if not await self.services.files.exists(name):
                 raise
             page = Page((), None)  # a file that has no version yet
         self.answer(page.to_dict())
@@ -79,13 +79,13 @@ class VersionHandler(BookstoreHandler):
             self.answer({"version": version.to_dict(), "model": _bare_model(version)})
 
     async def _read(self, path: str, version_id: str | None, at: datetime | None) -> FileContent:
-        archive = self.documents.running().archive
+        archive = self.services.archive
         if at is not None:
             return await archive.content(await self._find(path, None, at))
         return await archive.read(path, version_id)
 
     async def _find(self, path: str, version_id: str | None, at: datetime | None) -> Version:
-        archive = self.documents.running().archive
+        archive = self.services.archive
         if version_id is None:
             moment = at or datetime.now(timezone.utc)
             version_id = (await archive.version_at(path, moment)).version_id
@@ -111,10 +111,10 @@ class DiffHandler(BookstoreHandler):
         before_id, after_id = query.required("before"), query.text("after")
         name = path_of(path)
         check_path(name)
-        archive = self.documents.running().archive
+        archive = self.services.archive
         before = await archive.read(name, before_id)
         after = await (
-            current_content(self.documents, name)
+            current_content(self.services, name)
             if after_id is None
             else archive.read(name, after_id)
         )
@@ -131,8 +131,8 @@ class LabelHandler(BookstoreHandler):
         fields = Fields(self.request.body)
         version_id, label = fields.required("version_id"), fields.required("label")
         name = path_of(path)
-        version = await self.documents.running().archive.label(name, version_id, label)
-        self.documents.history_events.labelled(name, version)
+        version = await self.services.archive.label(name, version_id, label)
+        self.services.history_events.labelled(name, version)
         self.answer({"version": version.to_dict()})
 
     @call
@@ -140,8 +140,8 @@ class LabelHandler(BookstoreHandler):
         """Takes `?version_id=`; answers `{"version": …}`."""
         version_id = Query(self).required("version_id")
         name = path_of(path)
-        version = await self.documents.running().archive.unlabel(name, version_id)
-        self.documents.history_events.labelled(name, version)
+        version = await self.services.archive.unlabel(name, version_id)
+        self.services.history_events.labelled(name, version)
         self.answer({"version": version.to_dict()})
 
 
@@ -156,7 +156,7 @@ class RestoreHandler(BookstoreHandler):
         fields = Fields(self.request.body)
         version_id, kind = fields.required("version_id"), fields.text("type")
         document = Document(path_of(path), kind)
-        version, changed = await restoring.restore(self.documents, document.path, version_id, kind)
+        version, changed = await restoring.restore(self.services, document.path, version_id, kind)
         self.answer({"version": version.to_dict(), "changed": changed})
 
 
@@ -169,7 +169,7 @@ class UndeleteHandler(BookstoreHandler):
         await require_contents_write(self)
         name = path_of(path)
         check_path(name)
-        versions = await restoring.undelete(self.documents, name)
+        versions = await restoring.undelete(self.services, name)
         self.answer({"versions": [version.to_dict() for version in versions]})
 
 
