@@ -58,7 +58,7 @@ async def near_by(bench: Bench, settings: BookstoreSettings, count: int) -> Asyn
             return watch.seconds
 
         async def bare(most: int) -> float:
-            async with archive.bucket._connected().client() as s3:
+            async with archive.bucket.requests.connection.client() as s3:
                 with Stopwatch() as watch:
                     await s3.list_object_versions(
                         Bucket=settings.s3_bucket, Prefix=key, MaxKeys=most

@@ -39,7 +39,7 @@ async def figures(bench: Bench) -> AsyncIterator[Figure]:
         def count(model: Any, **_: Any) -> None:
             counted[KINDS.get(model.name, model.name)] += 1
 
-        async with checkpointer.archive.bucket._connected().client() as s3:
+        async with checkpointer.archive.bucket.requests.connection.client() as s3:
             s3.meta.events.register("before-call.s3", count)
         doc: Doc[Any] = Doc()
         async with room("notes.txt", doc, host.config) as store:

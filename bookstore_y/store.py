@@ -43,7 +43,7 @@ from .replication.checkpointer import Checkpointer
 from .replication.document import DocumentState
 from .replication.live import Live
 from .replication.schedule import Policy
-from .s3.client import answer_of
+from .s3.refusals import answer_of
 from .settings import BookstoreSettings
 from .ydoc.edits import Edits
 from .ydoc.squash import squash

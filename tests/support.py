@@ -17,6 +17,7 @@ from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable
 from bookstore_y.keys import Document, snapshot_key
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
+from bookstore_y.s3.requests import Requests
 from bookstore_y.ydoc.frame import decompress
 from harness.servers import S3Server, connect, s3_options
 
@@ -155,19 +156,19 @@ class Outage:
         self.refused = 0
         self.lose_answer = False
         """Whether the next write lands, and its answer gets lost."""
-        call = Bucket._call
+        call = Requests.call
 
-        async def faulty(bucket: Bucket, what: str, request: Any) -> Any:
+        async def faulty(requests: Requests, what: str, request: Any) -> Any:
             if self.error is not None:
                 self.refused += 1
                 raise self.error
-            answer = await call(bucket, what, request)
+            answer = await call(requests, what, request)
             if self.lose_answer and what.startswith("write"):
                 self.lose_answer = False
                 raise BucketUnavailable("The answer got lost.")
             return answer
 
-        patch.setattr(Bucket, "_call", faulty)
+        patch.setattr(Requests, "call", faulty)
 
     def begin(self, error: BookstoreError | None = None) -> None:
         self.error = error or BucketUnavailable("The bucket is down.")
@@ -182,15 +183,15 @@ class Refusals:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self._refused: tuple[str, ...] = ()
-        call = Bucket._call
+        call = Requests.call
 
-        async def choosy(bucket: Bucket, what: str, request: Any) -> Any:
+        async def choosy(requests: Requests, what: str, request: Any) -> Any:
             if what.startswith(self._refused):
                 self.count += 1
                 raise AccessDenied(f"Refused to {what} the bucket.")
-            return await call(bucket, what, request)
+            return await call(requests, what, request)
 
-        patch.setattr(Bucket, "_call", choosy)
+        patch.setattr(Requests, "call", choosy)
 
     def of(self, *requests: str) -> None:
         """From now on refuse what begins like this in the words of an error, such as `delete`, or

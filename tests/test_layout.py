@@ -36,7 +36,6 @@ TO_SPLIT = frozenset(
         "replication/bucket_sync.py",
         "replication/checkpointer.py",
         "replication/path_changes.py",
-        "s3/bucket.py",
         "store.py",
         "tools/doctor.py",
         "tools/importing.py",

@@ -23,8 +23,10 @@ from bookstore_y.errors import (
     VersioningNotEnabled,
     VersionNotFound,
 )
+from bookstore_y.s3 import setup
 from bookstore_y.s3.bucket import Bucket
-from bookstore_y.s3.client import answer_of
+from bookstore_y.s3.refusals import answer_of, refusal
+from bookstore_y.s3.requests import Requests
 from bookstore_y.store import _in_a_frame
 from bookstore_y.ydoc.frame import compress
 from bookstore_y.ydoc.updates import EMPTY_UPDATE
@@ -112,10 +114,10 @@ async def test_a_refusal_quotes_code_and_message(
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
 
-    async def refuse(self: Bucket, what: str, request: Any) -> Any:
-        raise self._refused(what, ClientError(answer, "PutObject"))
+    async def refuse(self: Requests, what: str, request: Any) -> Any:
+        raise refusal(f"Could not {what} the bucket", ClientError(answer, "PutObject"))
 
-    monkeypatch.setattr(Bucket, "_call", refuse)
+    monkeypatch.setattr(Requests, "call", refuse)
     with pytest.raises(kind) as refused:
         await archive.bucket.put(KEY, b"", {})
     assert f"{code}: {said.rstrip('.')}" in str(refused.value)
@@ -138,7 +140,7 @@ class Denying:
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, status: int, *operations: str, said: str = "Denied"
     ) -> None:
-        call = Bucket._call
+        call = Requests.call
         code = "AccessDenied" if status == 403 else "MethodNotAllowed"
         answer: Any = {
             "Error": {"Code": code, "Message": said} if said else {"Code": str(status)},
@@ -155,10 +157,10 @@ class Denying:
                 operation = "".join(map(str.title, name.split("_")))
                 raise ClientError(answer, operation)
 
-        async def calling(bucket: Bucket, what: str, request: Any) -> Any:
-            return await call(bucket, what, lambda s3: request(Client(s3)))
+        async def calling(requests: Requests, what: str, request: Any) -> Any:
+            return await call(requests, what, lambda s3: request(Client(s3)))
 
-        monkeypatch.setattr(Bucket, "_call", calling)
+        monkeypatch.setattr(Requests, "call", calling)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ async def test_whether_versions_are_kept_is_told_by_a_write_where_it_cannot_be_a
     denied: list[str],
 ) -> None:
     Denying(monkeypatch, status, *denied)
-    await archive.bucket.check()
+    await setup.check(archive.bucket)
     left = connect(moto_server).list_object_versions(Bucket=archive.bucket.name)
     assert not left.get("Versions")  # what was written to find out is gone
 
@@ -181,7 +183,7 @@ async def test_whether_versions_are_kept_is_told_by_a_write_where_it_cannot_be_a
     settings = BookstoreSettings(**s3_options(moto_server, f"unversioned-{status}"))
     async with Bucket(settings) as bucket:
         with pytest.raises(VersioningNotEnabled):
-            await bucket.check()
+            await setup.check(bucket)
 
 
 async def test_what_the_listing_lacks_is_not_found_where_reading_is_answered_403(
@@ -254,7 +256,7 @@ async def test_a_refusal_names_the_right_that_it_takes(
     bucket = archive.bucket
     for call, right in [
         (bucket.put(KEY, b"", {}), "s3:PutObject"),
-        (bucket.page(KEY), "s3:ListBucketVersions"),
+        (bucket.listing.page(KEY), "s3:ListBucketVersions"),
         (bucket.set_tags(KEY, "id", {"label": "x"}), "s3:PutObjectVersionTagging"),
     ]:
         with pytest.raises(AccessDenied, match=rf"allow {right}\.$"):

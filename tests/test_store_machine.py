@@ -35,6 +35,7 @@ from bookstore_y.errors import BookstoreError
 from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.requests import Requests
 from bookstore_y.ydoc.frame import decompress
 from harness.servers import S3Server, connect
 
@@ -58,18 +59,21 @@ class Stall:
         self.bucket: Bucket | None = None
         self.when = ""
         self.reached = asyncio.Event()
-        call = Bucket._call
+        call = Requests.call
 
-        async def stalling(bucket: Bucket, what: str, request: Any) -> Any:
-            writes = what.startswith("write") and bucket is self.bucket
+        async def stalling(requests: Requests, what: str, request: Any) -> Any:
+            writes = self._is_ours(requests) and what.startswith("write")
             if writes and self.when == "before":
                 await self._stall()
-            answer = await call(bucket, what, request)
+            answer = await call(requests, what, request)
             if writes and self.when == "after":
                 await self._stall()
             return answer
 
-        patch.setattr(Bucket, "_call", stalling)
+        patch.setattr(Requests, "call", stalling)
+
+    def _is_ours(self, requests: Requests) -> bool:
+        return self.bucket is not None and requests is self.bucket.requests
 
     async def _stall(self) -> None:
         self.reached.set()

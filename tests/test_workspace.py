@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.archive.workspace import ArchivedFile, Workspace, is_within
 from bookstore_y.keys import Document, reserved_key
-from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import ObjectVersion
+from bookstore_y.s3.requests import Requests
 
 from .cli.command import checkpoint
 from .support import Reader
@@ -107,13 +107,13 @@ async def test_a_thousand_versions_take_one_request(
     names = [f"{index}.txt" for index in range(60)]
     await asyncio.gather(*(archive.save_file(name, b"text") for name in names))
     calls: list[str] = []
-    call = Bucket._call
+    call = Requests.call
 
-    async def counted(self: Bucket, what: str, request: Any) -> Any:
+    async def counted(self: Requests, what: str, request: Any) -> Any:
         calls.append(what)
         return await call(self, what, request)
 
-    monkeypatch.setattr(Bucket, "_call", counted)
+    monkeypatch.setattr(Requests, "call", counted)
     assert sorted(await paths(archive)) == sorted(names)
     assert len(calls) == 1
 
@@ -162,7 +162,11 @@ class _ListingBucket:
             for index, entry in enumerate(sorted(keys[key], key=lambda e: e[0], reverse=True))
         ]
 
-    async def list_prefix(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+    @property
+    def listing(self) -> _ListingBucket:
+        return self
+
+    async def under(self, prefix: str) -> AsyncIterator[ObjectVersion]:
         for entry in self._entries:
             if entry.key.startswith(prefix):
                 yield entry

@@ -84,7 +84,7 @@ class Archive:
         await self.bucket.__aexit__(*exc_info)
 
     async def check(self) -> None:
-        """See that the bucket can be archived into. Raises like `Bucket.check`."""
+        """See that the bucket can be archived into. Raises like `setup.check`."""
         await self._saving.check()
 
     async def _created(self) -> None:
@@ -481,7 +481,7 @@ class Archive:
             if not version.is_delete_marker
         ]
         prefix = self.settings.workspace_prefix
-        async for version in self.bucket.list_prefix(f"{prefix}{path}/"):
+        async for version in self.bucket.listing.under(f"{prefix}{path}/"):
             if version.is_latest and not version.is_delete_marker:
                 document = keys.document_of(prefix, version.key)
                 if document is not None:

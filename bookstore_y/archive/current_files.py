@@ -122,9 +122,9 @@ class CurrentFiles:
     async def _page(
         self, prefix: str, *, after: str | None = None, limit: int = 1000, delimiter: str = ""
     ) -> ObjectPage:
-        """See `Bucket.object_page`. Where that is denied, all that there is, on one page."""
+        """See `Listing.object_page`. Where that is denied, all that there is, on one page."""
         try:
-            return await self._bucket.object_page(
+            return await self._bucket.listing.object_page(
                 prefix, after=after, limit=limit, delimiter=delimiter
             )
         except AccessDenied:
@@ -135,7 +135,7 @@ class CurrentFiles:
         prefixes: list[str] = []
         after: tuple[str, str] | None = None
         while True:
-            page = await self._bucket.page(prefix, after=after, delimiter=delimiter)
+            page = await self._bucket.listing.page(prefix, after=after, delimiter=delimiter)
             objects += [
                 CurrentObject(entry.key, entry.last_modified, entry.size)
                 for entry in page.entries
@@ -148,7 +148,7 @@ class CurrentFiles:
                 return ObjectPage(objects, prefixes, None)
 
     async def _holds_any(self, prefix: str) -> bool:
-        async for entry in self._bucket.list_prefix(prefix):
+        async for entry in self._bucket.listing.under(prefix):
             if entry.is_latest and not entry.is_delete_marker:
                 return True
         return False

@@ -28,6 +28,7 @@ from ..errors import (
 from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import COLD, ObjectVersion
+from ..s3.resuming import beginning, older
 from .metadata_cache import MetadataCache
 from .version import Version, former_path, version_of
 from .version_keys import KINDS, Place, VersionKeys
@@ -291,12 +292,12 @@ class History:
         key = self._places.key(stream.place)
         while stream.more and not stream.entries:
             if stream.given:
-                entries, stream.cursor, stream.more = await self._bucket.older(
-                    key, stream.given, stream.than, limit, stream.cursor
+                entries, stream.cursor, stream.more = await older(
+                    self._bucket, key, stream.given, stream.than, limit, stream.cursor
                 )
             elif stream.first:
-                entries, stream.more = await self._bucket.beginning(
-                    key, stream.first, stream.than, limit
+                entries, stream.more = await beginning(
+                    self._bucket, key, stream.first, stream.than, limit
                 )
             else:
                 found = await self._places.listed(stream.place, limit)

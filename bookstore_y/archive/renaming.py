@@ -63,7 +63,7 @@ class Renaming:
     async def current(self, key: str) -> ObjectVersion | None:
         """The version that is current at a key; None if there is none, or it was deleted. Asks
         for a listing, which tells it of objects that cannot be read, too."""
-        page = await self._bucket.page(key, limit=1)
+        page = await self._bucket.listing.page(key, limit=1)
         found = next((each for each in page.entries if each.key == key), None)
         return None if found is None or found.is_delete_marker else found
 

@@ -134,7 +134,7 @@ class Restoring:
         """The newest version of a document that can be read, of which those who have it open have
         the history; None if `SEARCHED` versions and the old one cannot."""
         searched = 0
-        async for entry in self._bucket.list_versions(key, first_page=SEARCHED):
+        async for entry in self._bucket.listing.versions(key, first_page=SEARCHED):
             if entry.is_delete_marker:
                 continue
             if searched == SEARCHED:
@@ -149,7 +149,7 @@ class Restoring:
 
     async def _last(self, place: Place) -> ObjectVersion | None:
         """The last version of a place, before any deletion."""
-        async for entry in self._bucket.list_versions(self._places.key(place), first_page=20):
+        async for entry in self._bucket.listing.versions(self._places.key(place), first_page=20):
             if not entry.is_delete_marker:
                 return entry
         return None

@@ -118,11 +118,11 @@ class Files:
         each with its current version."""
         prefix = self._settings.workspace_prefix
         key = self.key(path)
-        page = await self._bucket.page(key, limit=1)
+        page = await self._bucket.listing.page(key, limit=1)
         here = [(path, entry) for entry in page.entries if _is_there(entry) and entry.key == key]
         below = [
             (entry.key[len(prefix) :], entry)
-            async for entry in self._bucket.list_prefix(f"{key}/")
+            async for entry in self._bucket.listing.under(f"{key}/")
             if _is_there(entry) and not entry.key.endswith(keys.SNAPSHOT_SUFFIX)
         ]
         return here + below

@@ -15,8 +15,11 @@ from dataclasses import replace
 from ..aio import run_in_thread_if_large
 from ..errors import PreconditionFailed, SnapshotError
 from ..keys import Document, snapshot_key
+from ..s3 import setup
 from ..s3.bucket import Bucket, md5
 from ..s3.objects import Written
+from ..s3.preconditions import IfMatch, IfNew, Precondition
+from ..s3.probing import honours_conditions, ignores_conditions
 from ..settings import BookstoreSettings
 from ..ydoc.frame import compress
 from ..ydoc.squash import squash_buffered
@@ -47,9 +50,9 @@ class SnapshotWriter:
         """Whether the bucket is known to keep versions."""
 
     async def check(self) -> None:
-        """See that the bucket can be archived into. Raises like `Bucket.check`."""
-        await self._bucket.check()
-        await self._bucket.honours_conditions()
+        """See that the bucket can be archived into. Raises like `setup.check`."""
+        await setup.check(self._bucket)
+        await honours_conditions(self._bucket)
         self.checked = True
 
     async def save(
@@ -72,7 +75,7 @@ class SnapshotWriter:
         """
         if not self.checked:
             await self.check()
-        if await self._bucket.honours_conditions():
+        if await honours_conditions(self._bucket):
             return await self._save_conditionally(document, update, facts, parent_etag)
         return await self._save_and_look(document, update, facts, instead_of)
 
@@ -83,16 +86,17 @@ class SnapshotWriter:
         merged: list[bytes] = []
         apart = ""
         refusals = 0
+        precondition: Precondition = IfMatch(parent_etag) if parent_etag else IfNew()
         while True:
             try:
-                written = await self._put(key, update, facts, if_match=parent_etag)
+                written = await self._put(key, update, facts, precondition)
             except PreconditionFailed:
                 refusals += 1
                 if refusals == MAX_REFUSALS:
                     raise
                 current = await self._reading.look(key)
                 if current is None:  # a delete marker came first
-                    parent_etag = ""
+                    precondition = IfNew()
                     continue
                 if current.facts.write_id == facts.write_id:  # it was us; the answer got lost
                     return WriteResult(current.version_id, current.etag, update, tuple(merged))
@@ -107,7 +111,7 @@ class SnapshotWriter:
                             current.version_id, current.etag, update, tuple(merged), written=False
                         )
                 facts = replace(facts, parent=current.version_id)
-                parent_etag = current.etag
+                precondition = IfMatch(current.etag)
                 continue
             if apart:
                 self._warn_apart(document, written.version_id, apart)
@@ -126,7 +130,7 @@ class SnapshotWriter:
             done.add(written.version_id)
             slipped_in = []
             seen = False
-            async for version in self._bucket.list_versions(key, first_page=20):
+            async for version in self._bucket.listing.versions(key, first_page=20):
                 end = version.version_id in (facts.parent, instead_of)
                 if end or (seen and version.is_delete_marker):
                     break  # what was deleted before ours was not slipped in
@@ -159,12 +163,12 @@ class SnapshotWriter:
         parent lacked was found by whoever opened that, so those since its parent are looked at,
         `SIBLINGS` at most. Raises a `BucketError`.
         """
-        if not self._bucket.ignores_conditions:
+        if not ignores_conditions(self._bucket.settings):
             return []
         key = snapshot_key(self._settings.workspace_prefix, document)
         found: list[bytes] = []
         looked = 0
-        async for version in self._bucket.list_versions(key, first_page=SIBLINGS):
+        async for version in self._bucket.listing.versions(key, first_page=SIBLINGS):
             if version.version_id == snapshot.facts.parent or version.is_delete_marker:
                 break
             if version.version_id == snapshot.version_id:
@@ -202,12 +206,16 @@ class SnapshotWriter:
         )
 
     async def _put(
-        self, key: str, update: bytes, facts: VersionMetadata, if_match: str | None = None
+        self,
+        key: str,
+        update: bytes,
+        facts: VersionMetadata,
+        precondition: Precondition | None = None,
     ) -> Written:
         level = self._settings.compression_level
         frame, digest = await run_in_thread_if_large(len(update), _framed, update, level)
         written = await self._bucket.put(
-            key, frame, facts.to_metadata(), if_match=if_match, digest=digest
+            key, frame, facts.to_metadata(), precondition=precondition, digest=digest
         )
         if written.version_id == "null":
             self.checked = False  # versioning was suspended: the next save is to find out

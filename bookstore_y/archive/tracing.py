@@ -103,7 +103,7 @@ class Tracing:
         """
         since = since.replace(microsecond=0)  # S3 tells whole seconds
         entries: list[ObjectVersion] = []
-        async for entry in self._bucket.list_versions(keys.snapshot_key(self._prefix, document)):
+        async for entry in self._bucket.listing.versions(keys.snapshot_key(self._prefix, document)):
             entries.append(entry)
             if entry.last_modified < since:
                 break

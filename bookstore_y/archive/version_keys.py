@@ -98,7 +98,7 @@ class VersionKeys:
     async def listed(self, place: Place, limit: int) -> Found:
         """Up to `limit` of the newest entries of a place."""
         key = self.key(place)
-        page = await self._bucket.page(key, limit=limit)
+        page = await self._bucket.listing.page(key, limit=limit)
         entries = [entry for entry in page.entries if entry.key == key]
         return Found(place, entries, page.next if len(entries) == len(page.entries) else None)
 
@@ -108,7 +108,7 @@ class VersionKeys:
         A delimiter makes one entry of all versions of a room.
         """
         key = self.key(Place("save", path))
-        page = await self._bucket.page(key, limit=limit, delimiter=keys.SNAPSHOT_SUFFIX)
+        page = await self._bucket.listing.page(key, limit=limit, delimiter=keys.SNAPSHOT_SUFFIX)
         entries = [entry for entry in page.entries if entry.key == key]
         only = len(entries) == len(page.entries) and not page.prefixes
         here = Found(Place("save", path), entries, page.next if only else None)
@@ -117,7 +117,7 @@ class VersionKeys:
             prefixes = []
             after: tuple[str, str] | None = None
             while True:
-                page = await self._bucket.page(
+                page = await self._bucket.listing.page(
                     f"{key}.", after=after, delimiter=keys.SNAPSHOT_SUFFIX
                 )
                 untyped = {entry.key for entry in page.entries} & {key + keys.SNAPSHOT_SUFFIX}

@@ -21,7 +21,7 @@ from .version import Version
 from .version_keys import Place, room_types
 
 _PROBE = re.compile(r"(?:.*/)?\.bookstore_y-probe-[0-9a-f]{32}", re.DOTALL)
-"""Keys at which a server tries out what the bucket can do; see `Bucket.honours_conditions`."""
+"""Keys at which a server tries out what the bucket can do; see `s3/probing.py`."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Workspace:
     async def entries(self, path: str = "") -> AsyncIterator[tuple[Place, ObjectVersion]]:
         """All versions and delete markers of the file at `path`, and of those in the directory
         at `path`, by key and newest first; of all files if it is empty."""
-        async for entry in self._bucket.list_prefix(self.prefix + path):
+        async for entry in self._bucket.listing.under(self.prefix + path):
             place = self.place_of(entry.key)
             if place is not None and is_within(place.path, path):
                 yield place, entry

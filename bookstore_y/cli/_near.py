@@ -31,7 +31,7 @@ async def path_like(archive: Archive, path: str) -> str | None:
 async def _names(archive: Archive, directory: str, *, files: bool) -> set[str]:
     """The names of the files in a directory, or those of the directories in it."""
     prefix = archive.settings.workspace_prefix + directory
-    page = await archive.bucket.object_page(prefix, delimiter="/")
+    page = await archive.bucket.listing.object_page(prefix, delimiter="/")
     if not files:
         return {each[len(prefix) :].rstrip("/") for each in page.prefixes} - {RESERVED.rstrip("/")}
     return {_file(each.key[len(prefix) :]) for each in page.objects} - {""}

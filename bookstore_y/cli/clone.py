@@ -119,7 +119,7 @@ async def _whole_id(archive: Archive, key: str, prefix: str) -> str:
         )
     found = [
         version.version_id
-        async for version in archive.bucket.list_versions(key)
+        async for version in archive.bucket.listing.versions(key)
         if version.version_id.startswith(prefix) and not version.is_delete_marker
     ]
     if not found:

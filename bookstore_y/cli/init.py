@@ -92,6 +92,7 @@ async def _init(
     settings: BookstoreSettings, args: argparse.Namespace, out: Output
 ) -> dict[str, Any]:
     from ..errors import BucketNotFound, VersioningNotEnabled
+    from ..s3 import setup
     from ..s3.bucket import Bucket
 
     asked = settings.create_bucket
@@ -103,18 +104,18 @@ async def _init(
         where = visible(bucket.where)
         exists = True
         try:
-            await bucket.check()
+            await setup.check(bucket)
             out.say(f"The {where} is there, and keeps versions.")
         except BucketNotFound:
             exists = False
             done["created"] = done["versioning_enabled"] = True
             if not args.dry_run:
-                await bucket.create()
+                await setup.create(bucket)
             out.say(f"The {where} {would or 'was '}made, with versioning on.")
         except VersioningNotEnabled:
             done["versioning_enabled"] = True
             if not args.dry_run:
-                await bucket.enable_versioning()
+                await setup.enable_versioning(bucket)
             out.say(f"Versioning {would or 'was '}enabled on the {where}.")
         done["lifecycle"] = await _lifecycle(bucket, args, out, exists=exists or not args.dry_run)
     settings.create_bucket = asked
@@ -126,6 +127,8 @@ async def _lifecycle(
 ) -> dict[str, Any] | None:
     """Add the rules that were asked for; None if none were."""
     from rich.text import Text
+
+    from ..s3 import setup
 
     prefix = bucket.settings.workspace_prefix
     wanted = []
@@ -140,13 +143,13 @@ async def _lifecycle(
         wanted.append(abort_uploads("", args.abort_uploads_days))
     if not wanted:
         return None
-    before = await bucket.lifecycle() if exists else []
+    before = await setup.lifecycle(bucket) if exists else []
     after = merged(before, wanted)
     if same(before, after):
         out.say("The lifecycle rules are as they should be.")
         return {"changed": False, "rules": json.loads(json.dumps(after, default=str))}
     if not args.dry_run:
-        await bucket.set_lifecycle(after)
+        await setup.set_lifecycle(bucket, after)
     out.say("The lifecycle rules " + ("would be:" if args.dry_run else "are now:"))
     styles = {"+": "green", "-": "red"}
     for line in difference(before, after):

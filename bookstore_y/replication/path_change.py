@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import BookstoreError
 from ..keys import Document
-from ..s3.client import answer_of
+from ..s3.refusals import answer_of
 
 if TYPE_CHECKING:
     from .document import DocumentState

@@ -21,6 +21,7 @@ from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 
 from ..settings import BookstoreSettings
+from .refusals import code_of, says_wrong_credentials
 from .unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -151,15 +152,6 @@ class Connection:
             await client.closing.aclose()
 
 
-_STALE_CREDENTIALS = (
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidToken",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-)
-"""Codes after which the AWS chain may have newer credentials."""
-
 connections: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], Connection]] = (
     WeakKeyDictionary()
 )
@@ -173,28 +165,7 @@ def _may_be_renewed(error: ClientError | NoCredentialsError) -> bool:
     code = code_of(error)
     # The answer to a HEAD has no body that could say more.
     bare = error.operation_name.startswith("Head") and code in ("400", "401", "403")
-    return bare or code in _STALE_CREDENTIALS
-
-
-def code_of(error: ClientError) -> str:
-    """S3's error code."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def are_wrong(code: str) -> bool:
-    """Whether S3's error code says that it knows no such credentials, whatever they may do."""
-    return code in _STALE_CREDENTIALS
-
-
-def answer_of(error: BaseException) -> tuple[str, str]:
-    """The error code and message with which S3 caused an error; empty where there is none."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ClientError):
-            # Ceph's has a message without text, of which botocore makes None.
-            return code_of(cause), str(cause.response.get("Error", {}).get("Message") or "")
-        cause = cause.__cause__
-    return "", ""
+    return bare or says_wrong_credentials(code)
 
 
 @cache

@@ -34,8 +34,10 @@ from ..errors import (
     SnapshotError,
     VersioningNotEnabled,
 )
-from ..s3.bucket import Bucket, NotImplementedByServer
-from ..s3.client import answer_of
+from ..s3 import setup
+from ..s3.bucket import Bucket
+from ..s3.preconditions import IfMatch, IfNew, Precondition
+from ..s3.refusals import NotImplementedByServer, answer_of
 from ..settings import BookstoreSettings
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -227,7 +229,7 @@ class _Examination:
         bucket = self._bucket
         skew: timedelta | None = None
         try:
-            skew = await bucket.clock_skew()
+            skew = await setup.clock_skew(bucket)
             found = Finding("bucket", "ok", f"There is a {bucket.where}, and it answers.")
         except BucketNotFound:
             init = f"`jupyter bookstore init --bucket {self._settings.s3_bucket}`"
@@ -241,7 +243,7 @@ class _Examination:
         except AccessDenied as error:
             skew = _skew_of(error)
             try:  # the answer to a HEAD has no body that could say why
-                await bucket.page(self._settings.workspace_prefix, limit=1)
+                await bucket.listing.page(self._settings.workspace_prefix, limit=1)
                 found = Finding(
                     "bucket",
                     "warning",
@@ -257,7 +259,7 @@ class _Examination:
 
     async def _versioning(self) -> Finding:
         try:
-            await self._bucket.check()
+            await setup.check(self._bucket)
         except VersioningNotEnabled:
             return Finding(
                 "versioning",
@@ -279,7 +281,7 @@ class _Examination:
 
     async def _lifecycle(self) -> list[Finding]:
         try:
-            rules = await self._bucket.lifecycle()
+            rules = await setup.lifecycle(self._bucket)
         except NotImplementedByServer:
             return [Finding("lifecycle", "ok", "The server has no lifecycle rules.")]
         except AccessDenied:
@@ -309,7 +311,9 @@ class _Examination:
             "read a version", "s3:GetObjectVersion", lambda: self._get(work.version_ids[0]), work
         )
         listing = await self._may(
-            "list versions", "s3:ListBucketVersions", lambda: bucket.page(work.key, limit=10)
+            "list versions",
+            "s3:ListBucketVersions",
+            lambda: bucket.listing.page(work.key, limit=10),
         )
         self._may_list = listing.status == "ok"
         yield listing
@@ -426,7 +430,9 @@ class _Examination:
         check, said = "conditional writes", self._settings.conditional_writes
         try:
             await self._put(self._work)  # what stands there may be a delete marker
-            honoured = await self._refuses("") and not await self._refuses(self._work.etag)
+            honoured = await self._refuses(IfNew()) and not await self._refuses(
+                IfMatch(self._work.etag)
+            )
         except NotImplementedByServer:
             honoured = False
         except BookstoreError as error:
@@ -447,10 +453,10 @@ class _Examination:
             )
         return Finding(check, "ok", "If-Match and If-None-Match are honoured.")
 
-    async def _refuses(self, etag: str) -> bool:
+    async def _refuses(self, precondition: Precondition) -> bool:
         try:
             written = await self._bucket.put(
-                self._work.key, _BODY, {}, content_type="text/plain", if_match=etag
+                self._work.key, _BODY, {}, content_type="text/plain", precondition=precondition
             )
         except PreconditionFailed:
             return True
@@ -467,7 +473,7 @@ class _Examination:
                 continue
             try:
                 if self._may_list:
-                    listed = [v.version_id async for v in self._bucket.list_versions(probe.key)]
+                    listed = [v.version_id async for v in self._bucket.listing.versions(probe.key)]
                     probe.version_ids[:] = listed
                 while probe.version_ids:
                     await self._bucket.delete(probe.key, probe.version_ids[-1])

@@ -243,7 +243,7 @@ class YStoreImport(_Importing):
 
         entries = [
             entry
-            async for entry in self._archive.bucket.list_versions(key)
+            async for entry in self._archive.bucket.listing.versions(key)
             if not entry.is_delete_marker
         ]
         limit = self._archive.settings.max_threads

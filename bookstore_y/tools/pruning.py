@@ -26,8 +26,8 @@ from ..errors import (
     InvalidPath,
     VersionNotFound,
 )
-from ..s3.bucket import NotImplementedByServer
 from ..s3.objects import ObjectVersion
+from ..s3.refusals import NotImplementedByServer
 from .retention import FOREVER, Policy, superfluous
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class Pruning:
         self, key: Key, now: datetime, slots: asyncio.Semaphore, done: asyncio.Queue[Removed | None]
     ) -> None:
         try:
-            entries = [entry async for entry in self._bucket.list_versions(key.key)]
+            entries = [entry async for entry in self._bucket.listing.versions(key.key)]
         except BookstoreError as error:
             for entry in key.going:
                 done.put_nowait(Removed(key, entry, str(error)))

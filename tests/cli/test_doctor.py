@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bookstore_y.errors import AccessDenied, ObjectLocked
+from bookstore_y.s3 import setup
 from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.listing import Listing
 from bookstore_y.tools.doctor import hazards
 from bookstore_y.ydoc.frame import compress
 from bookstore_y.ydoc.updates import EMPTY_UPDATE
@@ -33,14 +35,15 @@ def deny(
     monkeypatch: pytest.MonkeyPatch, verb: str, when: Callable[..., bool] = lambda *_: True
 ) -> None:
     """Have the bucket refuse one verb, when its arguments are so."""
-    allowed: Any = getattr(Bucket, verb)
+    owner: Any = {"page": Listing, "lifecycle": setup}.get(verb, Bucket)
+    allowed: Any = getattr(owner, verb)
 
-    async def refused(bucket: Bucket, *args: Any, **kwargs: Any) -> Any:
+    async def refused(bucket: Any, *args: Any, **kwargs: Any) -> Any:
         if when(*args):
             raise AccessDenied(f"Could not {verb}: the credentials were refused.")
         return await allowed(bucket, *args, **kwargs)
 
-    monkeypatch.setattr(Bucket, verb, refused)
+    monkeypatch.setattr(owner, verb, refused)
 
 
 def left_in(client: S3Client, bucket: str) -> list[str]:
@@ -186,7 +189,7 @@ def test_a_clock_that_is_off(
     async def clock_skew(bucket: Bucket) -> timedelta:
         return skew
 
-    monkeypatch.setattr(Bucket, "clock_skew", clock_skew)
+    monkeypatch.setattr(setup, "clock_skew", clock_skew)
     clock = found(jupyter_bookstore)["clock"]
     assert clock["status"] == status
     assert status == "ok" or ("behind" in clock["message"]) == (skew > timedelta())

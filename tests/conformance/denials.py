@@ -38,9 +38,9 @@ class _Limited:
 
 def deny(archive: Archive, operation: str, patch: pytest.MonkeyPatch) -> None:
     """Have the archive's bucket refuse an operation, by its name in boto3."""
-    call = archive.bucket._call
+    call = archive.bucket.requests.call
 
     async def limited(what: str, request: Callable[[Any], Awaitable[Any]]) -> Any:
         return await call(what, lambda client: request(_Limited(client, operation)))
 
-    patch.setattr(archive.bucket, "_call", limited)
+    patch.setattr(archive.bucket.requests, "call", limited)

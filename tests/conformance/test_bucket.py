@@ -26,8 +26,11 @@ from bookstore_y.errors import (
     VersionNotFound,
 )
 from bookstore_y.keys import Document, document_of, snapshot_key
+from bookstore_y.s3 import setup
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import ObjectVersion
+from bookstore_y.s3.preconditions import IfMatch, IfNew
+from bookstore_y.s3.probing import honours_conditions
 from bookstore_y.settings import BookstoreSettings
 from harness.servers import S3Server, free_port, make_bucket
 
@@ -80,7 +83,7 @@ WRITE: dict[str, Operation] = {
     "copy": lambda bucket: bucket.copy("key", "id", "other", {}),
     "delete": lambda bucket: bucket.delete("key"),
 }
-CHECK: dict[str, Operation] = {"check": Bucket.check}
+CHECK: dict[str, Operation] = {"check": setup.check}
 
 
 def each(*operations: dict[str, Operation]) -> pytest.MarkDecorator:
@@ -90,20 +93,20 @@ def each(*operations: dict[str, Operation]) -> pytest.MarkDecorator:
 
 
 async def listed(bucket: Bucket, key: str) -> list[ObjectVersion]:
-    return [version async for version in bucket.list_versions(key)]
+    return [version async for version in bucket.listing.versions(key)]
 
 
 # -- is it a bucket to archive into? ----------------------------------------------------------
 
 
 async def test_a_versioned_bucket_is_accepted(bucket: Bucket) -> None:
-    await bucket.check()
+    await setup.check(bucket)
 
 
 async def test_a_missing_bucket_is_named(configure: Configure) -> None:
     async with Bucket(configure(s3_bucket="no-such-bucket")) as bucket:
         with pytest.raises(BucketNotFound, match=r"no-such-bucket.*create_bucket"):
-            await bucket.check()
+            await setup.check(bucket)
 
 
 @each(READ, WRITE)
@@ -120,8 +123,8 @@ async def test_a_missing_bucket_is_created_with_versioning_on(
 ) -> None:
     name = f"created-{uuid.uuid4().hex[:12]}"
     async with Bucket(configure(s3_bucket=name, create_bucket=True)) as bucket:
-        await bucket.check()
-        await bucket.check()
+        await setup.check(bucket)
+        await setup.check(bucket)
 
     assert boto3_client.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
 
@@ -132,7 +135,7 @@ async def test_creating_leaves_a_bucket_that_exists_as_it_is(
     boto3_client.put_object(Bucket=bucket_name, Key="kept", Body=b"kept")
 
     async with Bucket(configure(create_bucket=True)) as bucket:
-        await bucket.check()
+        await setup.check(bucket)
 
         assert (await bucket.get("kept")).body == b"kept"
 
@@ -152,9 +155,9 @@ async def test_a_bucket_without_versioning_is_refused_unless_allowed(
     for create in (False, True):
         async with Bucket(configure(s3_bucket=name, create_bucket=create)) as bucket:
             with pytest.raises(VersioningNotEnabled, match="allow_unversioned"):
-                await bucket.check()
+                await setup.check(bucket)
     async with Bucket(configure(s3_bucket=name, allow_unversioned=True)) as bucket:
-        await bucket.check()
+        await setup.check(bucket)
 
 
 async def test_an_unversioned_bucket_that_is_allowed_keeps_the_last_version(
@@ -191,13 +194,13 @@ async def test_no_credentials_at_all_are_access_denied(configure: Configure) -> 
     settings = configure(s3_access_key_id="", s3_secret_access_key="")
     async with Bucket(settings) as bucket:
         with pytest.raises(AccessDenied, match="s3_access_key_id"):
-            await bucket.check()
+            await setup.check(bucket)
 
 
 async def test_half_a_key_pair_is_a_mistake_in_the_configuration(configure: Configure) -> None:
     async with Bucket(configure(s3_secret_access_key="")) as bucket:
         with pytest.raises(ConfigurationError, match="s3_secret_access_key"):
-            await bucket.check()
+            await setup.check(bucket)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ async def test_a_setting_that_cannot_be_right_is_a_mistake_in_the_configuration(
 ) -> None:
     async with Bucket(configure(**mistake)) as bucket:
         with pytest.raises(ConfigurationError, match="correct them"):
-            await bucket.check()
+            await setup.check(bucket)
 
 
 # -- endpoints that are no S3 server (nothing here depends on one) -----------------------------
@@ -235,7 +238,7 @@ def elsewhere() -> Configure:
     return settings
 
 
-@each(CHECK, READ, HEAD, WRITE, {"probe": Bucket.honours_conditions})
+@each(CHECK, READ, HEAD, WRITE, {"probe": honours_conditions})
 async def test_nobody_at_the_endpoint_is_unavailable(
     elsewhere: Configure, operation: Operation
 ) -> None:
@@ -557,7 +560,7 @@ async def test_a_prefix_lists_by_key_and_then_newest_first(bucket: Bucket) -> No
     await bucket.delete("p/b/c")
     await bucket.put("q", b"", {})
 
-    found = [version async for version in bucket.list_prefix("p/")]
+    found = [version async for version in bucket.listing.under("p/")]
 
     assert [v.key for v in found] == ["p/a", "p/a", "p/b/c", "p/b/c", "p/b/c", "p/é", "p/é"]
     assert [v.is_delete_marker for v in found] == [False, False, True, False, False, False, False]
@@ -566,7 +569,7 @@ async def test_a_prefix_lists_by_key_and_then_newest_first(bucket: Bucket) -> No
 
 
 async def client_of(bucket: Bucket) -> AsyncS3Client:
-    async with bucket._connected().client() as client:
+    async with bucket.requests.connection.client() as client:
         return client
 
 
@@ -602,7 +605,7 @@ async def write_history(bucket: Bucket, key: str) -> list[str]:
 async def check_paging(bucket: Bucket, pages: list[int], keys: list[str]) -> None:
     history = {key: await write_history(bucket, key) for key in keys}
 
-    found = [version async for version in bucket.list_prefix("")]
+    found = [version async for version in bucket.listing.under("")]
 
     for key in keys:
         of_key = [version for version in found if version.key == key]
@@ -642,7 +645,7 @@ async def test_a_listing_that_never_ends_is_an_error(elsewhere: Configure) -> No
         answering("200 OK", headers, page) as url,
         Bucket(elsewhere(s3_endpoint_url=url)) as bucket,
     ):
-        listing = bucket.list_prefix("")
+        listing = bucket.listing.under("")
 
         async def take_five() -> None:
             for _ in range(5):
@@ -659,7 +662,7 @@ async def test_a_listing_goes_past_a_thousand_versions(bucket: Bucket) -> None:
     keys = [f"many/{n}" for n in range(8)]
     written = dict(zip(keys, await asyncio.gather(*map(write, keys)), strict=True))
 
-    found = [version async for version in bucket.list_prefix("many/")]
+    found = [version async for version in bucket.listing.under("many/")]
 
     assert len(found) == 8 * 127
     for key in keys:
@@ -685,7 +688,7 @@ async def check_path_is_kept(bucket: Bucket, path: str) -> None:
     assert (await bucket.get(f"copied/{key}")).body == b"body"
     [version] = await listed(bucket, key)
     assert (version.key, version.version_id) == (key, written.version_id)
-    [version] = [version async for version in bucket.list_prefix("workspace/")]
+    [version] = [version async for version in bucket.listing.under("workspace/")]
     assert document_of("workspace", version.key) == document
 
     await bucket.delete(key)
@@ -720,47 +723,47 @@ async def test_the_longest_key_that_keys_allows_is_taken(bucket: Bucket) -> None
 async def test_conditional_writes_are_found_out_to_be_as_the_server_declares(
     bucket: Bucket, s3_server: S3Server
 ) -> None:
-    assert await bucket.honours_conditions() is s3_server.conditional_writes
+    assert await honours_conditions(bucket) is s3_server.conditional_writes
 
 
 async def test_finding_out_leaves_nothing_behind(bucket: Bucket) -> None:
-    await bucket.honours_conditions()
+    await honours_conditions(bucket)
 
-    assert [version async for version in bucket.list_prefix("")] == []
+    assert [version async for version in bucket.listing.under("")] == []
 
 
 async def test_finding_out_happens_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = await asyncio.gather(*(bucket.honours_conditions() for _ in range(3)))
+    first = await asyncio.gather(*(honours_conditions(bucket) for _ in range(3)))
 
     async def put(*args: object, **kwargs: object) -> None:
         raise AssertionError("asked again")
 
     monkeypatch.setattr(bucket, "put", put)
-    assert [await bucket.honours_conditions() for _ in range(2)] == first[:2]
+    assert [await honours_conditions(bucket) for _ in range(2)] == first[:2]
 
 
 @pytest.mark.parametrize("said", [True, False])
 async def test_what_the_settings_say_is_not_found_out(configure: Configure, said: bool) -> None:
     async with Bucket(configure(conditional_writes=said, s3_bucket="no-such-bucket")) as bucket:
-        assert await bucket.honours_conditions() is said
+        assert await honours_conditions(bucket) is said
 
 
 @pytest.mark.s3_only("moto", "localstack")  # Ceph honours no conditions
 async def test_a_conditional_put_is_refused_exactly_when_another_came_first(
     bucket: Bucket,
 ) -> None:
-    first = await bucket.put("key", b"first", {}, if_match="")
+    first = await bucket.put("key", b"first", {}, precondition=IfNew())
     with pytest.raises(PreconditionFailed):
-        await bucket.put("key", b"not first", {}, if_match="")
-    await bucket.put("key", b"second", {}, if_match=first.etag)
+        await bucket.put("key", b"not first", {}, precondition=IfNew())
+    await bucket.put("key", b"second", {}, precondition=IfMatch(first.etag))
     with pytest.raises(PreconditionFailed):
-        await bucket.put("key", b"not second", {}, if_match=first.etag)
+        await bucket.put("key", b"not second", {}, precondition=IfMatch(first.etag))
 
     assert (await bucket.get("key")).body == b"second"
     assert len(await listed(bucket, "key")) == 2
 
     await bucket.delete("key")
-    await bucket.put("key", b"first again", {}, if_match="")
+    await bucket.put("key", b"first again", {}, precondition=IfNew())
 
 
 @pytest.mark.s3_only("moto", "localstack")  # Ceph honours no conditions
@@ -773,7 +776,7 @@ async def test_a_conditional_put_onto_what_was_deleted_or_never_was_is_refused(
     for key in ("key", "never was"):
         # AWS answers 404 here, and it must not read as if the document were to be found missing.
         with pytest.raises(PreconditionFailed):
-            await bucket.put(key, b"second", {}, if_match=first.etag)
+            await bucket.put(key, b"second", {}, precondition=IfMatch(first.etag))
 
 
 # -- connections ------------------------------------------------------------------------------
@@ -794,9 +797,9 @@ async def test_a_bucket_can_be_opened_again(configure: Configure) -> None:
     bucket = Bucket(configure())
     for _ in range(2):
         async with bucket:
-            await bucket.check()
+            await setup.check(bucket)
     with pytest.raises(RuntimeError, match="async with"):
-        await bucket.check()
+        await setup.check(bucket)
 
 
 async def test_no_message_shows_a_credential(configure: Configure) -> None:
@@ -804,7 +807,7 @@ async def test_no_message_shows_a_credential(configure: Configure) -> None:
     settings = configure(s3_secret_access_key=secret, s3_bucket="no-such-bucket", max_attempts=1)
     async with Bucket(settings) as bucket:
         with pytest.raises(BucketError) as raised:
-            await bucket.check()
+            await setup.check(bucket)
     shown = json.dumps([str(raised.value), repr(settings), bucket.where])
     assert secret not in shown
 
@@ -824,10 +827,10 @@ async def test_credentials_of_the_aws_chain_are_renewed_without_a_restart(
     file.write_text(_CREDENTIALS.format(key="expired", secret="expired-secret"))
     async with Bucket(configure(s3_access_key_id="", s3_secret_access_key="")) as bucket:
         with pytest.raises(AccessDenied):
-            await bucket.check()
+            await setup.check(bucket)
         with pytest.raises(AccessDenied):
             await bucket.put("key", b"body", {})
 
         file.write_text(_CREDENTIALS.format(key=s3_server.access_key, secret=s3_server.secret_key))
-        await bucket.check()
+        await setup.check(bucket)
         await bucket.put("key", b"body", {})

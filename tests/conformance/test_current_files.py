@@ -68,7 +68,7 @@ async def test_pages_have_everything_once(archive: Archive, delimiter: str) -> N
         await archive.save_file(name, b"words")
 
     async def page(after: str | None, limit: int) -> ObjectPage:
-        return await archive.bucket.object_page(
+        return await archive.bucket.listing.object_page(
             "workspace/", after=after, limit=limit, delimiter=delimiter
         )
 

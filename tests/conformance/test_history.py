@@ -100,13 +100,13 @@ class Counted:
 
     def __init__(self, archive: Archive, patch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
-        call = archive.bucket._call
+        call = archive.bucket.requests.call
 
         async def counted(what: str, request: Callable[[Any], Awaitable[Any]]) -> Any:
             self.made.append(what)
             return await call(what, request)
 
-        patch.setattr(archive.bucket, "_call", counted)
+        patch.setattr(archive.bucket.requests, "call", counted)
 
     def taken(self) -> int:
         count = len(self.made)
@@ -634,7 +634,7 @@ async def test_a_moment_at_which_it_was_deleted(archive: Archive, s3_clock: Tick
     await archive.delete_file("a.md")
     [marker] = [
         entry
-        async for entry in archive.bucket.list_versions("workspace/a.md")
+        async for entry in archive.bucket.listing.versions("workspace/a.md")
         if entry.is_delete_marker
     ]
     await s3_clock()
@@ -718,7 +718,7 @@ async def test_the_id_of_another_file_or_of_a_delete_marker_is_no_version(archiv
     wrong = await saves(archive, "b.md", 1) + await snapshots(archive, Document("b.md", "file"), 1)
     wrong += await snapshots(archive, Document("a.md.b", "file"), 1)
     await archive.delete_file("a.md")
-    [marker, _] = [e async for e in archive.bucket.list_versions("workspace/a.md")]
+    [marker, _] = [e async for e in archive.bucket.listing.versions("workspace/a.md")]
     assert marker.is_delete_marker
 
     for version_id in (*wrong, marker.version_id):

@@ -23,6 +23,7 @@ from bookstore_y.errors import (
     PreconditionFailed,
 )
 from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.preconditions import IfMatch, IfNew
 from bookstore_y.settings import BookstoreSettings
 from harness.servers import S3Server
 
@@ -122,7 +123,7 @@ async def test_a_body_of_any_size_is_got_as_it_was_put(bucket: Bucket, size: int
     assert (got.version_id, got.etag, got.size) == (written.version_id, written.etag, size)
     assert got.metadata == {"name": "value"}
     assert got.etag.strip('"') == hashlib.md5(body, usedforsecurity=False).hexdigest()
-    assert len([version async for version in bucket.list_versions("key")]) == 1
+    assert len([version async for version in bucket.listing.versions("key")]) == 1
 
 
 async def test_large_bodies_at_once_do_not_mix(bucket: Bucket) -> None:
@@ -138,7 +139,7 @@ async def test_a_large_body_that_was_damaged_on_its_way_is_refused(bucket: Bucke
         pytest.skip("this server takes anything")
     with pytest.raises(BucketError):
         await bucket.put("key", BODY, {}, digest=md5(BODY[:9]))
-    assert [version async for version in bucket.list_versions("key")] == []
+    assert [version async for version in bucket.listing.versions("key")] == []
 
 
 async def test_a_large_body_is_written_under_a_condition_exactly_when_it_holds(
@@ -146,12 +147,12 @@ async def test_a_large_body_is_written_under_a_condition_exactly_when_it_holds(
 ) -> None:
     if not s3_server.conditional_writes:
         pytest.skip("this server does not honour conditions")
-    first = await bucket.put("key", BODY, {}, if_match="")
+    first = await bucket.put("key", BODY, {}, precondition=IfNew())
     with pytest.raises(PreconditionFailed):
-        await bucket.put("key", BODY[1:], {}, if_match="")
-    await bucket.put("key", BODY[2:], {}, if_match=first.etag)
+        await bucket.put("key", BODY[1:], {}, precondition=IfNew())
+    await bucket.put("key", BODY[2:], {}, precondition=IfMatch(first.etag))
     with pytest.raises(PreconditionFailed):
-        await bucket.put("key", BODY[3:], {}, if_match=first.etag)
+        await bucket.put("key", BODY[3:], {}, precondition=IfMatch(first.etag))
     assert (await bucket.get("key")).body == BODY[2:]
 
 
@@ -163,7 +164,7 @@ async def test_wrong_credentials_are_refused_for_a_large_body(configure: Configu
             pytest.skip("this server lets everybody in")
         with pytest.raises(AccessDenied):
             await refused.put("large", BODY, {})
-        assert [version async for version in bucket.list_versions("large")] == []
+        assert [version async for version in bucket.listing.versions("large")] == []
 
 
 async def test_a_large_body_whose_answer_was_lost_is_sent_again_whole(
@@ -188,7 +189,7 @@ async def test_a_large_body_whose_answer_was_lost_is_sent_again_whole(
 async def test_what_is_sent_says_how_long_it_is_and_what_its_digest_is(size: int) -> None:
     endpoint = Endpoint()
     async with serving(endpoint.handle) as url, Bucket(settings(url)) as bucket:
-        await bucket.put("key", BODY[:size], {"name": "value"}, if_match='"etag"')
+        await bucket.put("key", BODY[:size], {"name": "value"}, precondition=IfMatch('"etag"'))
     (request,) = endpoint.requests
     assert request.body == BODY[:size]
     assert request.headers["content-length"] == str(size)
@@ -202,7 +203,7 @@ async def test_what_is_sent_says_how_long_it_is_and_what_its_digest_is(size: int
 async def test_the_signature_holds_for_what_the_digest_says() -> None:
     endpoint = Endpoint()
     async with serving(endpoint.handle) as url, Bucket(settings(url)) as bucket:
-        await bucket.put("key", BODY, {}, if_match="")
+        await bucket.put("key", BODY, {}, precondition=IfNew())
     (request,) = endpoint.requests
     signed = re.search(r"SignedHeaders=([^,]+)", request.headers["authorization"])
     assert signed is not None
@@ -249,7 +250,7 @@ async def test_a_refusal_is_heard_although_the_body_is_on_its_way(read: int) -> 
     endpoint.keeps_open = True
     async with serving(endpoint.handle) as url, Bucket(settings(url)) as bucket:
         with pytest.raises(PreconditionFailed):
-            await asyncio.wait_for(bucket.put("key", BODY, {}, if_match='"old"'), 60)
+            await asyncio.wait_for(bucket.put("key", BODY, {}, precondition=IfMatch('"old"')), 60)
         assert len(endpoint.requests) == 1
         await bucket.put("key", BODY, {})
     assert endpoint.requests[-1].body == BODY

@@ -95,7 +95,7 @@ async def test_publishing_the_same_again_makes_no_version(archive: Archive) -> N
 
     assert first.version_id == again.version_id
     assert [v.version_id for v in await published(archive, "a.md")] == [first.version_id]
-    entries = [e async for e in archive.bucket.list_versions("published/a.md.file.y.zst")]
+    entries = [e async for e in archive.bucket.listing.versions("published/a.md.file.y.zst")]
     assert len(entries) == 1
 
 
@@ -223,7 +223,7 @@ async def test_what_is_not_there_is_not_published(archive: Archive) -> None:
     await archive.delete_file("a.md")
     with pytest.raises(DocumentNotFound):
         await archive.publish("a.md")
-    assert [entry async for entry in archive.bucket.list_prefix("published/")] == []
+    assert [entry async for entry in archive.bucket.listing.under("published/")] == []
 
 
 @pytest.mark.parametrize("type", [None, "drawing"])
@@ -236,7 +236,7 @@ async def test_a_document_of_no_known_type_is_not_published(
 
     with pytest.raises(UnsupportedDocument):
         await archive.publish(Document("a.md", type))
-    assert [entry async for entry in archive.bucket.list_prefix("published/")] == []
+    assert [entry async for entry in archive.bucket.listing.under("published/")] == []
 
 
 # -- fetching -----------------------------------------------------------------------------------

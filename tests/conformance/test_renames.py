@@ -55,7 +55,7 @@ async def test_a_rename_moves_the_document_and_leaves_a_delete_marker(
     assert await text_in(archive, B) == "one"
     with pytest.raises(DocumentNotFound):
         await archive.load(A)
-    newest, *_ = [v async for v in archive.bucket.list_versions(archive.key(A))]
+    newest, *_ = [v async for v in archive.bucket.listing.versions(archive.key(A))]
     assert newest.is_delete_marker
     assert await ids(archive, B) == doc.ids
 
@@ -68,7 +68,7 @@ async def test_a_rename_tells_what_it_wrote(archive: Archive) -> None:
     assert written is not None
     current = await archive.load_snapshot(B)
     assert (written.version_id, written.etag) == (current.version_id, current.etag)
-    [listed] = [v async for v in archive.bucket.list_versions(archive.key(B))]
+    [listed] = [v async for v in archive.bucket.listing.versions(archive.key(B))]
     assert (written.version_id, written.etag) == (listed.version_id, listed.etag)
 
 
@@ -101,7 +101,7 @@ async def test_a_rename_says_where_it_came_from(archive: Archive, s3_clock: Tick
 async def test_what_is_not_there_is_not_renamed(archive: Archive) -> None:
     assert await archive.rename(A, B) is None
 
-    assert [version async for version in archive.bucket.list_prefix("")] == []
+    assert [version async for version in archive.bucket.listing.under("")] == []
 
 
 async def test_versions_follow_renames_there_and_back(archive: Archive, s3_clock: Tick) -> None:

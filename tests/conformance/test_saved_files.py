@@ -188,7 +188,7 @@ async def test_a_path_that_can_be_no_key_is_refused(archive: Archive) -> None:
             await archive.save_file(path, b"x")
         with pytest.raises(InvalidPath):
             await archive.delete_file(path)
-    assert [entry async for entry in archive.bucket.list_prefix("")] == []
+    assert [entry async for entry in archive.bucket.listing.under("")] == []
 
 
 async def test_the_longest_path_has_versions_too(archive: Archive) -> None:
@@ -328,12 +328,12 @@ async def test_what_is_not_there_is_not_renamed_nor_deleted(archive: Archive) ->
     assert await archive.rename_file("a.md", "b.md") is None
     await archive.delete_file("a.md")
 
-    assert [entry async for entry in archive.bucket.list_prefix("")] == []
+    assert [entry async for entry in archive.bucket.listing.under("")] == []
     await saved(archive, "a.md", b"one")
     for _ in range(2):
         await archive.delete_file("a.md")
         assert await archive.rename_file("a.md", "b.md") is None
-    entries = [entry async for entry in archive.bucket.list_versions(KEY)]
+    entries = [entry async for entry in archive.bucket.listing.versions(KEY)]
     assert [entry.is_delete_marker for entry in entries] == [True, False]
 
 

@@ -16,6 +16,7 @@ from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
+from bookstore_y.s3.requests import Requests
 
 from ..support import NEVER, Gate, Reader, Typist, until
 from .common import QUIET, Server, files, type_into
@@ -91,18 +92,18 @@ async def test_as_many_are_under_way_at_once_as_there_may_be_requests(
 async def test_a_document_takes_one_request(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call, asked = Bucket._call, []
+    call, asked = Requests.call, []
 
-    async def noted(bucket: Bucket, what: str, request: Any) -> Any:
+    async def noted(requests: Requests, what: str, request: Any) -> Any:
         asked.append(what)
-        return await call(bucket, what, request)
+        return await call(requests, what, request)
 
     async with server() as archive:
         entries = await documents(archive, 10, 20, 30)
         assert await archive.flush(30) == {}
         for entry in entries:
             type_into(archive, entry, Typist().type("more"))
-        monkeypatch.setattr(Bucket, "_call", noted)
+        monkeypatch.setattr(Requests, "call", noted)
         assert await archive.flush(30) == {}
     assert len(asked) == 3, asked
 

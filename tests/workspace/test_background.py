@@ -27,7 +27,7 @@ from bookstore_y.jupyter.placing import Placer
 from bookstore_y.jupyter.taken_names import respect_reserved
 from bookstore_y.jupyter.workspace_on_disk import WorkspaceOnDisk
 from bookstore_y.keys import Document
-from bookstore_y.s3.bucket import Bucket
+from bookstore_y.s3.requests import Requests
 from bookstore_y.tools.directory import Directory
 from harness.waiting import eventually
 
@@ -117,13 +117,13 @@ def server(tmp_path: Path, settings: BookstoreSettings, archive: Archive) -> Sta
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of the bucket from now on."""
     calls: list[str] = []
-    call = Bucket._call
+    call = Requests.call
 
-    async def counted(self: Bucket, what: str, request: Any) -> Any:
+    async def counted(self: Requests, what: str, request: Any) -> Any:
         calls.append(what)
         return await call(self, what, request)
 
-    monkeypatch.setattr(Bucket, "_call", counted)
+    monkeypatch.setattr(Requests, "call", counted)
     return calls
 
 
