@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
@@ -30,7 +31,6 @@ from harness.jupyter.s3_reader import S3Reader
 from harness.jupyter.stores import s3_store
 from harness.proxies.slow_bucket import SlowBucket, slow_bucket
 from harness.servers import S3Server, make_bucket
-from harness.waiting import eventually
 
 from .servers import s3_server
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import zstandard
 
+from bookstore_y.local.waiting import eventually
 from bookstore_y.stress.relay import Relay
 
 from .jupyter.bookstore_api import BookstoreAPI
@@ -30,7 +31,6 @@ from .jupyter.process import JupyterProcess
 from .jupyter.rtc_client import RTCClient
 from .jupyter.stores import Config, s3_store
 from .servers import S3Server, Servers, connect, make_bucket
-from .waiting import eventually
 
 Json = dict[str, Any]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -90,23 +89,6 @@ def config_for(server: S3Server, bucket: str, **store: Any) -> Config:
             "S3YStore": {**quiet, **store},
         }
     )
-
-
-async def until(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 15.0
-) -> None:
-    """Wait until `condition` holds; fail if it does not within `seconds`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        answer = condition()
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer:
-            return
-        if loop.time() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
-        await asyncio.sleep(0.01)
 
 
 class Reader:

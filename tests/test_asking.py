@@ -18,12 +18,13 @@ from bookstore_y.archive.archive import Archive
 from bookstore_y.buffer.database import Buffer
 from bookstore_y.errors import VersionNotFound
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
 from harness.servers import S3Server, connect
 
-from .support import Reader, Typist, until
+from .support import Reader, Typist
 from .test_opening import (
     KEY,
     PATH,
@@ -102,7 +103,7 @@ async def evicted(config: Config, words: str) -> AsyncIterator[tuple[S3YStore, T
         typist = Typist()
         await store.write(typist.type(words))
         await store.checkpoint()
-        await until(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
         yield store, typist
 
 
@@ -114,7 +115,7 @@ async def renamed(server: Checkpointer, *names: tuple[str, str]) -> None:
     """Follow renames to their end."""
     for source, target in names:
         await server.path_changes.rename(source, target)
-    await until(lambda: not server.path_changes.waiting, "the bucket to follow")
+    await eventually(lambda: not server.path_changes.waiting, "the bucket to follow")
 
 
 async def test_a_rename_while_a_checkpoint_asks_takes_nothing_from_the_document(
@@ -126,7 +127,7 @@ async def test_a_rename_while_a_checkpoint_asks_takes_nothing_from_the_document(
     await answer.awaited.wait()
     await renamed(server, (PATH, NEW))
     answer.arrive()
-    await until(all_archived(server), "the checkpoint")
+    await eventually(all_archived(server), "the checkpoint")
     assert await reader.text(NEW) == "one two three four"
 
 
@@ -166,7 +167,7 @@ async def _deleted_elsewhere(server: Checkpointer, s3: S3Server, bucket: str) ->
 
 async def _deleted_here(server: Checkpointer, s3: S3Server, bucket: str) -> None:
     await server.path_changes.delete(PATH)
-    await until(lambda: not server.path_changes.waiting, "the bucket to follow")
+    await eventually(lambda: not server.path_changes.waiting, "the bucket to follow")
 
 
 @pytest.mark.parametrize("delete", [_deleted_elsewhere, _deleted_here])
@@ -180,7 +181,7 @@ async def test_an_edit_after_a_deletion_brings_back_all_that_it_builds_on(
     async with evicted(config, "one two three") as (store, typist):
         await delete(server, moto_server, config.BookstoreSettings.s3_bucket)
         await store.write(typist.type(" four"))
-    await until(all_archived(server), "the checkpoint")
+    await eventually(all_archived(server), "the checkpoint")
     assert await reader.text(PATH) == "one two three four"
 
 
@@ -196,7 +197,7 @@ async def test_what_is_open_is_archived_whole_when_its_last_version_has_expired(
         await store.write(typist.type("one two three"))
         version = await store.checkpoint()
         assert version is not None
-        await until(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
         s3.delete_object(Bucket=bucket, Key=KEY)
         async with S3YStore(PATH, config=elsewhere) as other:
             await other.write(Typist().type("another history"))
@@ -213,7 +214,7 @@ async def test_a_document_that_is_made_anew_after_a_deletion_has_none_of_the_old
         async with S3YStore(PATH, config=config) as first:
             await first.write(Typist().type("old"))
             await first.checkpoint()
-        await until(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
         await _deleted_elsewhere(server, moto_server, config.BookstoreSettings.s3_bucket)
         async with in_a_room(S3YStore(PATH, config=config)) as room:
             with pytest.raises(YDocNotFound):
@@ -361,7 +362,7 @@ async def test_who_cancels_the_last_store_leaves_a_checkpointer_that_works(
     await asyncio.gather(visiting, return_exceptions=True)
     async with S3YStore("second", config=config) as store:
         await store.write(Typist().type("two"))
-        await until(lambda: _says(reader, "second", "two"), "a checkpoint of itself")
+        await eventually(lambda: _says(reader, "second", "two"), "a checkpoint of itself")
 
 
 async def _says(reader: Reader, path: str, words: str) -> bool:
@@ -383,7 +384,7 @@ async def test_an_error_that_should_not_be_is_told_and_tried_again_with_pauses(
         monkeypatch.setattr(Archive, "save", broken)
         await store.write(Typist().type("one"))
         server = checkpointer_of(store)
-        await until(lambda: tries > 1, "it is tried again")
+        await eventually(lambda: tries > 1, "it is tried again")
         status = server.status()
         assert status["status"] == "retrying"
         assert "a fault of ours" in status["failing_documents"][PATH]
@@ -403,7 +404,7 @@ async def test_what_reaches_a_document_after_it_was_closed_and_evicted_is_archiv
             await store.apply_updates(typist.doc)
         await store.write(typist.type("one"))
         late = store.last_capture()
-    await until(lambda: store_is_gone(server), "the document to leave the buffer")
+    await eventually(lambda: store_is_gone(server), "the document to leave the buffer")
     typist.type(" two")
     late()
     assert await server.flush(15) == {}

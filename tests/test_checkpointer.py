@@ -20,13 +20,14 @@ from bookstore_y.archive.version import WriteResult
 from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.errors import AccessDenied, BookstoreError, BucketUnavailable, UpdateBufferError
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication import health
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.replication.schedule import Policy
 from bookstore_y.s3.bucket import Bucket
 
-from .support import NEVER, Gate, Outage, Reader, Typist, text_of, until, words_of
+from .support import NEVER, Gate, Outage, Reader, Typist, text_of, words_of
 
 NOTES = Document("notes.ipynb", "notebook")
 
@@ -102,7 +103,7 @@ async def test_the_interval_counts_updates(archive: Checkpointer, reader: Reader
 
     notes.type("e")
 
-    await until(says(reader, "abcde"), "the fifth update makes a checkpoint")
+    await eventually(says(reader, "abcde"), "the fifth update makes a checkpoint")
     assert (await reader.metadata(NOTES))["updates"] == "5"
     assert await reader.count(NOTES) == 1
 
@@ -115,7 +116,7 @@ async def test_the_interval_holds_for_every_run_of_updates(
         for letter in word.ljust(5):
             notes.type(letter)
         text = str(notes.typist)
-        await until(says(reader, text), "each fifth update makes a checkpoint")
+        await eventually(says(reader, text), "each fifth update makes a checkpoint")
 
 
 @pytest.mark.parametrize("due", ["max_delay", "idle_delay"])
@@ -126,7 +127,7 @@ async def test_no_update_waits_longer_than_its_delay(
     for word in ("first ", "second "):
         notes.type(word)
         text = str(notes.typist)
-        await until(says(reader, text), f"a checkpoint after {due}")
+        await eventually(says(reader, text), f"a checkpoint after {due}")
 
 
 async def test_whoever_types_without_a_pause_is_checkpointed_after_the_longest_delay(
@@ -138,14 +139,14 @@ async def test_whoever_types_without_a_pause_is_checkpointed_after_the_longest_d
         notes.type("x")
         return await reader.text(NOTES) != ""
 
-    await until(typed_on, "a checkpoint though nobody paused")
+    await eventually(typed_on, "a checkpoint though nobody paused")
 
 
 async def test_closing_makes_a_checkpoint(archive: Checkpointer, reader: Reader) -> None:
     notes = await opened(archive)
     notes.type("closed")
     archive.close(notes.entry)
-    await until(says(reader, "closed"), "closing makes a checkpoint")
+    await eventually(says(reader, "closed"), "closing makes a checkpoint")
 
 
 async def test_flushing_makes_a_checkpoint_of_each_document(
@@ -275,7 +276,7 @@ async def test_a_checkpointer_that_is_left_during_a_put_keeps_what_is_pending(
 
     again = first if db_path == ":memory:" else Checkpointer(settings, BufferOptions(db_path))
     async with again:
-        await until(says(reader, "in flight"), "the next one writes it by itself")
+        await eventually(says(reader, "in flight"), "the next one writes it by itself")
 
 
 # -- trouble ---------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ async def test_a_failing_bucket_is_tried_again_and_recovers_by_itself(
     assert archive.status()["status"] == "ok"
     outage.begin(error)
     notes.type("patience")
-    await until(lambda: outage.refused > 3, "several tries")
+    await eventually(lambda: outage.refused > 3, "several tries")
 
     status = archive.status()
     assert (status["status"], status["error"]) == ("retrying", str(error))
@@ -298,8 +299,8 @@ async def test_a_failing_bucket_is_tried_again_and_recovers_by_itself(
     assert status["retrying_since"] is not None
 
     outage.end()
-    await until(says(reader, "patience"), "it recovers by itself")
-    await until(lambda: archive.status()["status"] == "ok", "and says so")
+    await eventually(says(reader, "patience"), "it recovers by itself")
+    await eventually(lambda: archive.status()["status"] == "ok", "and says so")
     status = archive.status()
     assert (status["error"], status["failing_documents"]) == (None, {})
     assert (status["pending_documents"], status["pending_updates"]) == (0, 0)
@@ -357,7 +358,7 @@ async def test_flushing_tries_again_while_there_is_time(
     notes.type("in time")
     outage.begin()
     flushing = asyncio.create_task(archive.flush(15))
-    await until(lambda: outage.refused > 1, "more than one try")
+    await eventually(lambda: outage.refused > 1, "more than one try")
     outage.end()
     assert await flushing == {}
     assert await reader.text(NOTES) == "in time"
@@ -379,8 +380,8 @@ async def test_one_failing_document_does_not_hold_up_another(
     bad.type("stuck")
     good.type("fine")
 
-    await until(says(reader, "fine", Document("good")), "the other is written")
-    await until(lambda: bad.entry.error is not None, "the failing one says why")
+    await eventually(says(reader, "fine", Document("good")), "the other is written")
+    await eventually(lambda: bad.entry.error is not None, "the failing one says why")
     assert bad.entry.pending == 1
 
 
@@ -395,7 +396,9 @@ async def test_an_update_that_the_buffer_refuses_is_not_waited_for_for_ever(
         with pytest.raises(UpdateBufferError):
             await durable
 
-        await until(lambda: notes.entry.pending == 0, "what was refused is not waited for", 5.0)
+        await eventually(
+            lambda: notes.entry.pending == 0, "what was refused is not waited for", 5.0
+        )
         notes.type("fine")
         await notes.checkpoint()
         assert await notes.text() == "fine"
@@ -413,8 +416,8 @@ async def test_an_idle_document_leaves_the_buffer_and_comes_back_from_the_bucket
     await archive.load(notes.entry)
     full = archive.buffer.size()
     archive.close(notes.entry)
-    await until(lambda: archive.status()["documents"] == 0, "it leaves")
-    await until(lambda: archive.buffer.size() < full - 400_000, "and gives its space back")
+    await eventually(lambda: archive.status()["documents"] == 0, "it leaves")
+    await eventually(lambda: archive.buffer.size() < full - 400_000, "and gives its space back")
 
     again = await opened(archive, rules)
     again.typist.receive(*(await archive.load(again.entry)).updates())
@@ -431,11 +434,11 @@ async def test_what_is_pending_is_never_evicted(
     outage.begin()
     notes.type("kept")
     archive.close(notes.entry)
-    await until(lambda: outage.refused > 3, "several tries, and many times the ttl")
+    await eventually(lambda: outage.refused > 3, "several tries, and many times the ttl")
     assert (await archive.buffer.read(notes.entry.id)).pending
     outage.end()
-    await until(says(reader, "kept"), "it is written")
-    await until(lambda: archive.status()["documents"] == 0, "then it leaves")
+    await eventually(says(reader, "kept"), "it is written")
+    await eventually(lambda: archive.status()["documents"] == 0, "then it leaves")
 
 
 async def test_an_open_document_goes_on_after_its_eviction(
@@ -449,7 +452,7 @@ async def test_an_open_document_goes_on_after_its_eviction(
     for word in ("one ", "two ", "three"):
         notes.type(word)
         await notes.checkpoint()
-        await until(gone, "it leaves, though it is open")
+        await eventually(gone, "it leaves, though it is open")
 
     assert await notes.text() == "one two three"
     assert await reader.text(NOTES) == "one two three"
@@ -462,7 +465,7 @@ async def test_reading_an_evicted_document_while_the_bucket_is_down_is_no_missin
     async with S3YStore("notes", config=config) as store:
         await store.write(Typist().type("there"))
         await store.checkpoint()
-        await until(lambda: store.entry is not None and store.entry.evicted, "it leaves")
+        await eventually(lambda: store.entry is not None and store.entry.evicted, "it leaves")
         outage.begin()
         with pytest.raises(BucketUnavailable):
             await store.apply_updates(pycrdt.Doc())
@@ -479,7 +482,7 @@ async def test_what_another_wrote_is_delivered_also_after_an_eviction(
         await store.write(live.type("ours "))
         await store.checkpoint()
         await store.apply_updates(live.doc)
-        await until(lambda: store.entry is not None and store.entry.evicted, "it leaves")
+        await eventually(lambda: store.entry is not None and store.entry.evicted, "it leaves")
         await _written_elsewhere(config, tmp_path, "theirs ")
 
         await store.write(live.type("ours again "))
@@ -500,7 +503,7 @@ async def test_a_reader_sees_what_is_written_through_another_server(
         await store.apply_updates(reader.doc)
         for words in ("theirs ", "and more "):
             await _written_elsewhere(config, tmp_path, words)
-            await until(partial(_says, reader, words), "it is seen")
+            await eventually(partial(_says, reader, words), "it is seen")
 
 
 def _says(reader: Typist, words: str) -> bool:
@@ -576,10 +579,10 @@ async def test_what_is_refused_for_one_document_is_no_outage(
         rules = policy(idle_delay=0.01)
         refused = await opened(archive, rules, Document("refused"))
         refused.type("pending")
-        await until(lambda: refused.entry.attempts > 4, "it is tried again")
+        await eventually(lambda: refused.entry.attempts > 4, "it is tried again")
         notes = await opened(archive, rules)
         notes.type("archived all the same")
-        await until(says(reader, "archived all the same"), "the others go on")
+        await eventually(says(reader, "archived all the same"), "the others go on")
 
         assert archive.health.error is None
         assert states == ["retrying"]
@@ -605,7 +608,7 @@ async def test_the_history_is_bounded_in_updates(archive: Checkpointer, reader: 
         notes.type(f"{number} ")
         if number % 10 == 9:
             await notes.checkpoint()
-            await until(lambda: holds(notes, updates=20), "the oldest become part of the base")
+            await eventually(lambda: holds(notes, updates=20), "the oldest become part of the base")
     held = await archive.load(notes.entry)
     assert held.rows
     assert held.base is not None
@@ -618,7 +621,7 @@ async def test_the_history_is_bounded_in_bytes(archive: Checkpointer, reader: Re
     for number in range(50):
         notes.type(f"{number}".rjust(1000))
         await notes.checkpoint()
-        await until(lambda: holds(notes, size=10_000), "the oldest become part of the base")
+        await eventually(lambda: holds(notes, size=10_000), "the oldest become part of the base")
     held = await archive.load(notes.entry)
     assert held.rows
     assert text_of(held.updates()) == str(notes.typist)
@@ -630,7 +633,7 @@ async def test_no_history_leaves_a_snapshot(archive: Checkpointer) -> None:
     for word in ("one ", "two"):
         notes.type(word)
     await notes.checkpoint()
-    await until(lambda: holds(notes, updates=0), "all of them become the base")
+    await eventually(lambda: holds(notes, updates=0), "all of them become the base")
     assert await notes.text() == "one two"
 
 
@@ -734,7 +737,7 @@ async def test_an_open_document_is_renamed(archive: Checkpointer, reader: Reader
 
     await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
     assert notes.entry.document == new
-    await until(says(reader, "", NOTES), "the old key is gone")
+    await eventually(says(reader, "", NOTES), "the old key is gone")
     notes.type("three")
     await notes.checkpoint()
 
@@ -753,13 +756,13 @@ async def test_a_closed_document_is_renamed(archive: Checkpointer, reader: Reade
     notes = await opened(archive)
     notes.type("closed")
     archive.close(notes.entry)
-    await until(says(reader, "closed"), "it is written")
+    await eventually(says(reader, "closed"), "it is written")
     await archive.forget(NOTES)
 
     await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
 
-    await until(says(reader, "closed", new), "the bucket follows")
-    await until(says(reader, "", NOTES), "the old key is gone")
+    await eventually(says(reader, "closed", new), "the bucket follows")
+    await eventually(says(reader, "", NOTES), "the old key is gone")
     again = await opened(archive, QUIET, new)
     assert await again.text() == "closed"
 
@@ -782,8 +785,8 @@ async def test_a_directory_is_renamed_with_open_and_closed_documents(
 
     for document in inside:
         moved = Document(document.path.replace("old/", "new/"), "file")
-        await until(says(reader, document.path, moved), "each is where its directory is")
-        await until(says(reader, "", document), "and no longer where it was")
+        await eventually(says(reader, document.path, moved), "each is where its directory is")
+        await eventually(says(reader, "", document), "and no longer where it was")
     assert await reader.text(beside) == "old.txt"
 
 
@@ -803,7 +806,7 @@ async def test_a_rename_is_followed_when_the_bucket_is_back(
         notes.type("two")
     await archive.path_changes.rename("notes.ipynb", "b.ipynb")
     await archive.path_changes.rename("b.ipynb", "c.ipynb")
-    await until(lambda: outage.refused > 2, "several tries")
+    await eventually(lambda: outage.refused > 2, "several tries")
     assert archive.status()["status"] == "retrying"
     again = await opened(archive, QUIET, new)
     if state == "closed":  # not known is not missing
@@ -814,9 +817,9 @@ async def test_a_rename_is_followed_when_the_bucket_is_back(
     outage.end()
     assert await archive.flush(15) == {}
     expected = "one two" if state == "pending" else "one "
-    await until(says(reader, expected, new), "the bucket follows")
+    await eventually(says(reader, expected, new), "the bucket follows")
     assert await again.text() == expected
-    await until(says(reader, "", NOTES), "the old key is gone")
+    await eventually(says(reader, "", NOTES), "the old key is gone")
 
 
 async def test_a_rename_waits_in_the_file_for_the_next_start(
@@ -831,7 +834,7 @@ async def test_a_rename_waits_in_the_file_for_the_next_start(
         await archive.path_changes.rename("notes.ipynb", "moved.ipynb")
     outage.end()
     async with Checkpointer(settings, BufferOptions(path)):
-        await until(
+        await eventually(
             says(reader, "renamed", Document("moved.ipynb", "notebook")), "the bucket follows"
         )
 
@@ -852,7 +855,7 @@ async def test_a_rename_onto_a_document_with_pending_updates_loses_neither(
     await archive.flush(15)
 
     target = Document("other.ipynb", "notebook")
-    await until(says(reader, "what moves there", target), "the renamed one is current")
+    await eventually(says(reader, "what moves there", target), "the renamed one is current")
     texts = [
         text_of([await archive.archive.load(target, version.version_id)])
         for version in await archive.archive.versions(target)
@@ -873,8 +876,10 @@ async def test_a_checkpoint_beside_a_rename_writes_nothing_too_early(
     )
     assert await archive.flush(15) == {}
 
-    await until(says(reader, "one two", Document("moved.ipynb", "notebook")), "all of it moved")
-    await until(says(reader, "", NOTES), "the old key is gone")
+    await eventually(
+        says(reader, "one two", Document("moved.ipynb", "notebook")), "all of it moved"
+    )
+    await eventually(says(reader, "", NOTES), "the old key is gone")
 
 
 async def test_a_directory_whose_documents_are_being_written_moves_whole(
@@ -892,7 +897,9 @@ async def test_a_directory_whose_documents_are_being_written_moves_whole(
         writing = asyncio.create_task(second.checkpoint())
         await gate.reached.wait()
         renaming = asyncio.create_task(archive.path_changes.rename("old", "new"))
-        await until(lambda: first.entry.document.path == "new/a.txt" or renaming.done(), "it moves")
+        await eventually(
+            lambda: first.entry.document.path == "new/a.txt" or renaming.done(), "it moves"
+        )
         early = asyncio.create_task(first.checkpoint())
         await asyncio.sleep(0.05)
         gate.opened.set()
@@ -900,7 +907,7 @@ async def test_a_directory_whose_documents_are_being_written_moves_whole(
     assert await archive.flush(15) == {}
 
     for name in ("a", "b"):
-        await until(
+        await eventually(
             says(reader, "one two", Document(f"new/{name}.txt", "file")), "both have moved whole"
         )
 
@@ -968,7 +975,7 @@ async def test_what_an_earlier_process_left_is_written_unasked(
         notes.type("left by a crash")
     async with Checkpointer(settings, BufferOptions(path)) as archive:
         assert archive.status()["pending_updates"] == 1
-        await until(says(reader, "left by a crash"), "nobody needs to open it")
+        await eventually(says(reader, "left by a crash"), "nobody needs to open it")
 
 
 async def test_the_checkpointer_is_shared_by_bucket_and_buffer(

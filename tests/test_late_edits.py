@@ -12,10 +12,9 @@ from pycrdt import Doc, create_update_message, handle_sync_message
 
 from bookstore_y.jupyter import late_edits
 from bookstore_y.jupyter.late_edits import LateEdits
+from bookstore_y.local.waiting import eventually
 from bookstore_y.ydoc import content
 from bookstore_y.ydoc.summary import Ranges, with_late
-
-from .support import until
 
 Json = dict[str, Any]
 
@@ -134,7 +133,7 @@ async def test_they_are_found_as_soon_as_no_more_come(
     room, person = Room(base), Person(base)
     reset(room)
     room.receive(create_update_message(person.type(1, " typed")))
-    await until(lambda: bool(room.found), "it is found")
+    await eventually(lambda: bool(room.found), "it is found")
     assert room.kept(base) == ["one", "two typed"]
 
 

@@ -11,10 +11,11 @@ from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
 from bookstore_y import S3YStore
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication import bucket_sync
 from bookstore_y.ydoc import squash
 
-from .support import Reader, Typist, text_of, until, words_of
+from .support import Reader, Typist, text_of, words_of
 
 PATH = "notes.txt"
 
@@ -196,7 +197,7 @@ async def test_the_history_in_the_buffer_stays_within_its_bounds(
         async def bounded() -> bool:
             return len(await held()) <= 11
 
-        await until(bounded, "the oldest updates to be folded into the base")
+        await eventually(bounded, "the oldest updates to be folded into the base")
         assert text_of(await held()) == str(typist) == await reader.text(PATH)
 
 
@@ -206,7 +207,7 @@ async def test_after_an_eviction_it_goes_on(config: Config, reader: Reader) -> N
         typist = await opened(store)
         entry = store.entry
         assert entry is not None
-        await until(lambda: entry.evicted, "the document to be evicted")
+        await eventually(lambda: entry.evicted, "the document to be evicted")
         await store.write(typist.type(" late"))
         await store.checkpoint()
         assert await reader.text(PATH) == "begun late"

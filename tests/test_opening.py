@@ -22,10 +22,11 @@ from bookstore_y.errors import (
     DocumentTooLarge,
     UpdateBufferError,
 )
+from bookstore_y.local.waiting import eventually
 from bookstore_y.s3.bucket import Bucket
 from harness.servers import S3Server, connect
 
-from .support import Outage, Reader, Typist, until
+from .support import Outage, Reader, Typist
 
 PATH = "team/notes.txt"
 KEY = "workspace/team/notes.txt.y.zst"
@@ -120,7 +121,7 @@ async def says(reader: Reader, words: str) -> None:
     async def said() -> bool:
         return await reader.text(PATH) == words
 
-    await until(said, f"the bucket says {words!r}")
+    await eventually(said, f"the bucket says {words!r}")
 
 
 async def test_a_document_is_open_before_the_buffer_has_it(
@@ -241,7 +242,7 @@ async def test_what_others_write_reaches_one_who_merely_reads(
         other, reading = await opened(far), await opened(store)
         await far.write(other.type(" two"))
         await far.checkpoint()
-        await until(lambda: str(reading) == "one two", "the reader sees it")
+        await eventually(lambda: str(reading) == "one two", "the reader sees it")
 
 
 async def test_a_room_that_is_behind_gets_what_others_wrote_when_a_second_one_opens(
@@ -253,13 +254,13 @@ async def test_a_room_that_is_behind_gets_what_others_wrote_when_a_second_one_op
         other, first = await opened(far), await opened(store)
         entry = store.entry
         assert entry is not None
-        await until(lambda: disk.taken == 2, "the buffers have it")
-        await until(lambda: entry.evicted, "this one has it no longer")
+        await eventually(lambda: disk.taken == 2, "the buffers have it")
+        await eventually(lambda: entry.evicted, "this one has it no longer")
         await far.write(other.type(" two"))
         await far.checkpoint()
         async with S3YStore(PATH, config=here) as second:
             assert str(await opened(second)) == "one two"
-            await until(lambda: str(first) == "one two", "the first one sees it")
+            await eventually(lambda: str(first) == "one two", "the first one sees it")
 
 
 async def test_a_checkpoint_waits_for_the_buffer_and_asks_the_bucket_nothing_again(
@@ -300,7 +301,7 @@ async def test_a_document_opens_although_the_buffer_does_not_take_it(
     async with S3YStore(PATH, config=here) as store:
         typist = await opened(store)
         assert str(typist) == "one"
-        await until(lambda: "The buffer refuses." in caplog.text, "the log says so")
+        await eventually(lambda: "The buffer refuses." in caplog.text, "the log says so")
         await store.write(typist.type(" two"))
         await store.checkpoint()
         async with S3YStore(PATH, config=here) as second:

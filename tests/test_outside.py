@@ -16,9 +16,8 @@ from jupyter_ydoc import YUnicode
 
 from bookstore_y.jupyter.outside_changes import OutsideChanges, is_saved_by
 from bookstore_y.jupyter.rooms import OpenRoom, Rooms
+from bookstore_y.local.waiting import eventually
 from bookstore_y.store import S3YStore
-
-from .support import until
 
 ROOM = "text:file:some-id"
 
@@ -122,7 +121,7 @@ async def test_a_cancelled_caller_does_not_keep_the_room_from_taking_over(scene:
     with contextlib.suppress(asyncio.CancelledError):
         await caller
     scene.disk.may_read.set()
-    await until(lambda: scene.document.get() == "by an agent", "the file to be taken over")
+    await eventually(lambda: scene.document.get() == "by an agent", "the file to be taken over")
     assert scene.store.replaced == ["typed"]
 
 

@@ -29,10 +29,11 @@ from bookstore_y.errors import (
     UpdateBufferError,
     VersionNotFound,
 )
+from bookstore_y.local.waiting import eventually
 from bookstore_y.s3.bucket import Bucket
 from harness.servers import S3Server, connect, free_port
 
-from .support import Outage, Reader, Typist, refusing_server, text_of, until, words_of
+from .support import Outage, Reader, Typist, refusing_server, text_of, words_of
 
 PATH = "team/notes.txt"
 KEY = "workspace/team/notes.txt.y.zst"
@@ -273,7 +274,7 @@ async def test_squashing_keeps_the_document_and_drops_the_steps(
         async def is_folded() -> bool:
             return len(await stored(store)) <= 11
 
-        await until(is_folded, "the older updates to be folded")
+        await eventually(is_folded, "the older updates to be folded")
         size = sum(len(update) for update, *_ in await stored(store))
         assert size < 2 * len(typist.doc.get_update()) + 11 * 40
         assert await text_in(store) == str(typist)
@@ -296,7 +297,7 @@ async def test_what_a_room_notes_of_a_save_is_in_the_version_of_that_save(
         await store.write(typist.type(", and saved"))
         entry = store.entry
         assert entry is not None
-        await until(lambda: not entry.pending, "the save is checkpointed at once")
+        await eventually(lambda: not entry.pending, "the save is checkpointed at once")
         assert await reader.text(PATH) == "opened, typed, and saved"
         assert await reader.count(PATH) == 2
 
@@ -628,7 +629,7 @@ async def test_what_a_stopped_store_left_is_written_without_opening_it_again(
     outage.end()
 
     async with S3YStore("another", config=config):
-        await until(lambda: says(reader, PATH, "left behind"), "the bucket has what was left")
+        await eventually(lambda: says(reader, PATH, "left behind"), "the bucket has what was left")
 
 
 async def says(reader: Reader, path: str, text: str) -> bool:
@@ -743,7 +744,7 @@ async def test_a_store_whose_task_is_cancelled_leaves_the_next_one_whole(
 
     async with S3YStore(PATH, config=config) as store:
         await store.write(typist.type("two"))
-        await until(lambda: says(reader, PATH, "one two"), "both are checkpointed when idle")
+        await eventually(lambda: says(reader, PATH, "one two"), "both are checkpointed when idle")
 
 
 # -- rooms -----------------------------------------------------------------------------------------
@@ -788,7 +789,7 @@ async def test_all_that_is_in_a_room_reaches_the_bucket_when_it_stops_amid_edits
 
     seen = seen or words_of(doc)
     assert " 300 " in seen
-    await until(lambda: says(reader, PATH, seen), "the bucket has what the room had")
+    await eventually(lambda: says(reader, PATH, seen), "the bucket has what the room had")
 
 
 async def test_a_room_that_restarts_after_an_error_goes_on_storing(
@@ -805,7 +806,7 @@ async def test_a_room_that_restarts_after_an_error_goes_on_storing(
     room, task = await open_room(store, doc)
     text = doc.get("text", type=pycrdt.Text)
     text += "one "
-    await until(lambda: holds(store, 1), "the first edit is stored")
+    await eventually(lambda: holds(store, 1), "the first edit is stored")
 
     room.clients.add(Gone())  # type: ignore[arg-type]
     text += "two "
@@ -817,7 +818,7 @@ async def test_a_room_that_restarts_after_an_error_goes_on_storing(
     await room.stop()
     await asyncio.gather(task, return_exceptions=True)
 
-    await until(lambda: says(reader, PATH, "one two three four"), "all of it is in the bucket")
+    await eventually(lambda: says(reader, PATH, "one two three four"), "all of it is in the bucket")
 
 
 async def holds(store: S3YStore, count: int) -> bool:
@@ -836,7 +837,7 @@ async def test_a_room_opens_what_another_has_stored(config: Config, reader: Read
         said = words_of(doc)
         await room.stop()
         await asyncio.gather(task, return_exceptions=True)
-        await until(lambda said=said: says(reader, PATH, said), "it is archived")  # type: ignore[misc]
+        await eventually(lambda said=said: says(reader, PATH, said), "it is archived")  # type: ignore[misc]
     assert await reader.text(PATH) == "one two "
 
 

@@ -7,11 +7,10 @@ import asyncio
 import pytest
 
 from bookstore_y import BookstoreSettings
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.s3 import unanswered
 from bookstore_y.s3.unanswered import Unanswered
-
-from .support import until
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +23,7 @@ async def test_a_request_that_waits_too_long_is_told_of_until_it_ends() -> None:
     told: list[float | None] = []
     requests.listeners.add(lambda: told.append(requests.since))
     with requests.asking():
-        await until(lambda: bool(told), "it to be told of")
+        await eventually(lambda: bool(told), "it to be told of")
     assert [since is None for since in told] == [False, True]
 
 
@@ -54,7 +53,7 @@ async def test_the_status_tells_of_a_bucket_that_hangs(
         archive.on_state = lambda state: states.append(state["status"])
         assert archive.status()["status"] == "ok"
         checking = asyncio.create_task(archive.health.check())
-        await until(lambda: archive.status()["status"] == "retrying", "it to be told of")
+        await eventually(lambda: archive.status()["status"] == "retrying", "it to be told of")
         status = archive.status()
         assert "Waiting for the bucket" in status["error"]
         assert status["waiting_since"] == status["retrying_since"]

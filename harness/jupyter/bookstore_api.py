@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from ..waiting import eventually
+from bookstore_y.local.waiting import eventually
+
 from .process import JupyterProcess
 
 Json = dict[str, Any]

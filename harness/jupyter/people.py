@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from ..waiting import eventually
+from bookstore_y.local.waiting import eventually
+
 from .marks import author_of
 from .rtc_client import RTCClient
 from .session import Server

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 import httpx
 
+from bookstore_y.local.waiting import eventually
+
 from ..servers import free_port
-from ..waiting import eventually
 from .disk import Disk
 
 Application = Literal["jupyter_server", "jupyterlab", "notebook"]

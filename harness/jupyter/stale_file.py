@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..waiting import eventually
+from bookstore_y.local.waiting import eventually
+
 from .disk import Disk
 from .marks import find_marks
 from .notebooks import peek_notebook, sources

@@ -30,10 +30,10 @@ from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.errors import BookstoreError
+from bookstore_y.local.waiting import eventually
 from bookstore_y.ydoc.frame import decompress
 
 from ..servers import S3Server, connect, make_bucket, s3_options
-from ..waiting import eventually
 from .outage_memory import OUTPUT_BYTES, Author, Door
 from .scenario import Context, Result, Stopwatch
 

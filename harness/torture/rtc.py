@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from bookstore_y.local.waiting import eventually
+
 from ..jupyter.disk import Disk
 from ..jupyter.marks import doubled
 from ..jupyter.notebooks import sample_notebook
@@ -34,7 +36,6 @@ from ..jupyter.rtc_client import RTCClient
 from ..jupyter.stale_file import seen_by_a_newcomer
 from ..jupyter.stores import s3_store
 from ..servers import S3Server, connect, free_port, make_bucket
-from ..waiting import eventually
 from .outage_memory import Door
 from .scenario import Context, Result, Stopwatch
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bookstore_y import Archive
+from bookstore_y.local.waiting import eventually
 
-from ..support import until
 from .commands import Commands, notebook
 from .conftest import Save
 
@@ -58,7 +58,9 @@ def test_a_moment_shows_what_there_was_then(jupyter_bookstore: Commands, save: S
 def until_later(when: datetime) -> None:
     """S3 tells times by the second, so what comes next has to be in another one."""
     asyncio.run(
-        until(lambda: datetime.now(timezone.utc).timestamp() > when.timestamp() + 1, "a second")
+        eventually(
+            lambda: datetime.now(timezone.utc).timestamp() > when.timestamp() + 1, "a second"
+        )
     )
 
 

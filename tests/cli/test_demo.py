@@ -24,6 +24,7 @@ import pytest
 from botocore.config import Config
 
 from bookstore_y.cli import demo, main
+from bookstore_y.local.waiting import wait_until
 
 LIMIT = 120.0
 """Seconds that anything here may take at most; on an idle machine a demo starts in 4."""
@@ -112,13 +113,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
                 os.kill(pid, signal.SIGKILL)
         started.process.kill()
         started.process.wait(LIMIT)
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {LIMIT:.0f} s"
-        time.sleep(0.05)
 
 
 def get(url: str, token: str = "") -> tuple[int, bytes]:
@@ -267,7 +261,9 @@ def test_a_second_terminal_finds_the_bucket_the_prefix_and_the_server(
     lab, token = demo.find(r"(http://127\.0\.0\.1:\d+)/lab/"), demo.find(r"\?token=(\w+)")
     sample = json.loads(get(f"{lab}/api/contents/sample.ipynb", token)[1])
     assert ask("PUT", f"{lab}/api/contents/sample.ipynb", token, sample)[0] == 200
-    wait_until(lambda: not jupyter_bookstore("versions sample.ipynb").returncode, "a version")
+    wait_until(
+        lambda: not jupyter_bookstore("versions sample.ipynb").returncode, "a version", LIMIT
+    )
     restored = jupyter_bookstore("restore sample.ipynb latest")
     assert restored.returncode == 0, restored.stderr
     assert json.loads(restored.stdout)["server"].rstrip("/") == lab
@@ -286,7 +282,7 @@ def test_a_save_is_a_version_and_a_checkpoint(start: Callable[..., Demo]) -> Non
         status, body = get(f"{base}/api/bookstore/versions/notes.txt", token)
         return json.loads(body)["versions"] if status == 200 else []
 
-    wait_until(versions, "the version of the save")
+    wait_until(versions, "the version of the save", LIMIT)
     assert [version["kind"] for version in versions()] == ["save"]
     checkpoints = json.loads(get(f"{base}/api/contents/notes.txt/checkpoints", token)[1])
     assert [checkpoint["id"] for checkpoint in checkpoints] == [versions()[0]["version_id"]]
@@ -302,7 +298,7 @@ def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_i
 
     demo = start(BROWSER=f"{browser} %s")
     demo.read_until("Ctrl-C stops everything")
-    wait_until(opened.exists, "the browser")
+    wait_until(opened.exists, "the browser", LIMIT)
     lab, token = demo.find(r"(http://127\.0\.0\.1:\d+)/lab/"), demo.find(r"\?token=(\w+)")
     os.kill(int(demo.find(r"kill -9 (\d+)")), signal.SIGKILL)
     demo.read_until("JupyterLab is back")
@@ -312,7 +308,7 @@ def test_a_killed_jupyterlab_is_started_again_and_a_killed_demo_takes_all_with_i
 
     assert len(demo.processes()) >= 3
     demo.process.kill()
-    wait_until(lambda: demo.processes() == {}, "the end of all processes")
+    wait_until(lambda: demo.processes() == {}, "the end of all processes", LIMIT)
 
 
 @pytest.mark.e2e
@@ -387,7 +383,7 @@ def test_the_second_signal_does_not_wait_for_jupyterlab(
     demo.read_until("Ctrl-C stops everything")
     log = Path(demo.find(r"Log +(\S+)"))
     demo.process.send_signal(signal.SIGINT)
-    wait_until(lambda: "not yet" in log.read_text(), "the SIGTERM to JupyterLab")
+    wait_until(lambda: "not yet" in log.read_text(), "the SIGTERM to JupyterLab", LIMIT)
     demo.process.send_signal(signal.SIGINT)
     before = time.monotonic()
     assert demo.exit_code() == 0

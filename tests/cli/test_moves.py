@@ -13,6 +13,7 @@ import pytest
 from bookstore_y import Archive, BookstoreSettings, S3YStore
 from bookstore_y.buffer.database import Buffer
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import wait_until
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.schedule import Policy
 from harness.jupyter.disk import Disk
@@ -20,7 +21,6 @@ from harness.proxies.denying import Denying
 from harness.servers import S3Server, make_bucket
 
 from ..rest.server import ARCHIVER, RestServer, running
-from ..rest.waiting import until
 from ..support import Refusals, Typist
 from .commands import Commands
 from .conftest import use
@@ -145,16 +145,18 @@ def test_a_running_server_archives_the_rest_lists_retries_and_drops(
     rest, denying = refused
     _save(rest, "a.txt", "one")
     _save(rest, "b.txt", "one")
-    until(lambda: rest.get("")["pending_saves"] == 0, "both to be archived")
+    wait_until(lambda: rest.get("")["pending_saves"] == 0, "both to be archived")
     if change == "delete":
         rest.http.delete("/api/contents/a.txt").raise_for_status()
     else:
         rest.http.patch("/api/contents/a.txt", json={"path": "c.txt"}).raise_for_status()
     _save(rest, "b.txt", "two")
     _save(rest, "a.txt", "a new one")
-    until(lambda: rest.object_or_nothing("workspace/b.txt") == "two", "others go on")
-    until(lambda: rest.object_or_nothing("workspace/a.txt") == "a new one", "and so does a new one")
-    until(lambda: rest.get("")["set_aside_path_changes"] == 1, "it to be set aside")
+    wait_until(lambda: rest.object_or_nothing("workspace/b.txt") == "two", "others go on")
+    wait_until(
+        lambda: rest.object_or_nothing("workspace/a.txt") == "a new one", "and so does a new one"
+    )
+    wait_until(lambda: rest.get("")["set_aside_path_changes"] == 1, "it to be set aside")
     status = rest.get("")
     assert status["status"] == "retrying"
     (told,) = status["path_changes"]
@@ -174,7 +176,7 @@ def test_a_running_server_archives_the_rest_lists_retries_and_drops(
 
     denying.denies = lambda method, path, query: method == "DELETE"
     rest.http.delete("/api/contents/b.txt").raise_for_status()
-    until(lambda: rest.get("")["set_aside_path_changes"] == 1, "it to be set aside")
+    wait_until(lambda: rest.get("")["set_aside_path_changes"] == 1, "it to be set aside")
     (told,) = rest.get("moves")["moves"]
     assert rest.ask("POST", "moves/drop", json={"id": "1"}).status_code == 400
     assert rest.ask("POST", "moves/drop", json={"id": 77}).status_code == 404

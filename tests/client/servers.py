@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.stores import Config
-from harness.waiting import eventually
 
 Server = TypeVar("Server", bound=JupyterProcess)
 

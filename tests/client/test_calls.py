@@ -13,6 +13,7 @@ import pytest
 from bookstore_y import BookstoreClient, BookstoreError
 from bookstore_y.client import NotFoundThere, RequestRefused, VersionList
 from bookstore_y.errors import NotFound
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import read_notebook, sample_notebook, sources
@@ -21,7 +22,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server, connect
-from harness.waiting import eventually
 
 from .conftest import PATH
 from .kernel import CellFailed, Kernel

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from ..e2e.bucket import Bucket
 from ..e2e.lab_page import QUIET_LAB, LabPage, chromium, chromium_path

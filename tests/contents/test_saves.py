@@ -10,10 +10,11 @@ import pytest
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.errors import AccessDenied
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.file_uploads import FileUploads, Save
 
-from ..support import NEVER, Outage, until
+from ..support import NEVER, Outage
 from .files import SavedFiles
 
 PATH = "work/notes.txt"
@@ -62,7 +63,7 @@ async def test_while_a_version_is_written_the_newest_save_waits_and_wins(
     for words in (b"second", b"third", b"last"):
         saves.submit(PATH, Save(words))
     puts.let_go.set()
-    await until(nothing_pending(saves), "all to be written")
+    await eventually(nothing_pending(saves), "all to be written")
     assert files.bodies(PATH) == [b"first", b"last"]
 
 
@@ -86,11 +87,11 @@ async def test_an_interval_calms_autosave_and_keeps_the_last_save(
 ) -> None:
     saves = FileUploads(checkpointer, min_interval=NEVER)
     saves.submit(PATH, Save(b"first"))
-    await until(nothing_pending(saves), "the first to be written at once")
+    await eventually(nothing_pending(saves), "the first to be written at once")
     for words in (b"second", b"last"):
         saves.submit(PATH, Save(words))
     saves.submit("work/other.txt", Save(b"another file's first"))
-    await until(lambda: saves.status()["pending_saves"] == 1, "the other file to be written")
+    await eventually(lambda: saves.status()["pending_saves"] == 1, "the other file to be written")
     await saves.settle("work/other.txt")
     assert files.bodies(PATH) == [b"first"]
     assert await saves.flush(10.0) == {}
@@ -100,9 +101,9 @@ async def test_an_interval_calms_autosave_and_keeps_the_last_save(
 async def test_an_interval_passes(checkpointer: Checkpointer, files: SavedFiles) -> None:
     saves = FileUploads(checkpointer, min_interval=0.2)
     saves.submit(PATH, Save(b"first"))
-    await until(nothing_pending(saves), "the first to be written")
+    await eventually(nothing_pending(saves), "the first to be written")
     saves.submit(PATH, Save(b"second"))
-    await until(nothing_pending(saves), "the second to be written")
+    await eventually(nothing_pending(saves), "the second to be written")
     assert files.bodies(PATH) == [b"first", b"second"]
 
 
@@ -112,10 +113,10 @@ async def test_what_an_outage_keeps_from_the_bucket_is_written_after_it(
     outage.begin()
     for words in (b"one", b"two"):
         saves.submit(PATH, Save(words))
-    await until(lambda: PATH in saves.status()["failing_saves"], "the reason to be told")
+    await eventually(lambda: PATH in saves.status()["failing_saves"], "the reason to be told")
     assert saves.status()["failing_saves"][PATH] == "The bucket is down."
     outage.end()
-    await until(nothing_pending(saves), "all to be written")
+    await eventually(nothing_pending(saves), "all to be written")
     assert files.bodies(PATH) == [b"two"]
     assert saves.status()["failing_saves"] == {}
 
@@ -135,7 +136,7 @@ async def test_one_file_that_is_refused_does_not_hold_up_others(
     saves.submit(PATH, Save(b"open"))
     await saves.settle(PATH)
     assert files.bodies(PATH) == [b"open"]
-    await until(
+    await eventually(
         lambda: saves.status()["failing_saves"] == {"secret.txt": "You may not write this key."},
         "the refusal to be told",
     )
@@ -169,7 +170,7 @@ async def test_a_file_over_the_limit_is_told_of(
 ) -> None:
     settings.max_document_size = 4
     saves.submit(PATH, Save(b"12345"))
-    await until(nothing_pending(saves), "it to be given up")
+    await eventually(nothing_pending(saves), "it to be given up")
     assert files.bodies(PATH) == []
     assert "max_document_size" in caplog.text
 
@@ -178,7 +179,7 @@ async def test_without_a_bucket_nothing_is_kept() -> None:
     async with Checkpointer(BookstoreSettings(s3_bucket="")) as checkpointer:
         saves = FileUploads(checkpointer)
         saves.submit(PATH, Save(b"words"))
-        await until(nothing_pending(saves), "it to be given up")
+        await eventually(nothing_pending(saves), "it to be given up")
         assert checkpointer.status()["status"] == "not configured"
 
 
@@ -202,10 +203,10 @@ async def test_a_save_that_waits_goes_to_the_new_name(
 ) -> None:
     outage.begin()
     saves.submit(PATH, Save(b"words"))
-    await until(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
+    await eventually(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
     await checkpointer.path_changes.rename(PATH, "work/renamed.txt")
     outage.end()
-    await until(nothing_pending(saves), "all to be written")
+    await eventually(nothing_pending(saves), "all to be written")
     assert files.bodies("work/renamed.txt") == [b"words"]
     assert files.bodies(PATH) == []
 
@@ -222,7 +223,7 @@ async def test_a_save_that_is_being_written_goes_to_the_new_name(
     await checkpointer.path_changes.rename(PATH, "work/renamed.txt")
     saves.submit("work/renamed.txt", Save(b"more words"))
     puts.let_go.set()
-    await until(nothing_pending(saves), "all to be written")
+    await eventually(nothing_pending(saves), "all to be written")
     await checkpointer.path_changes.follow_all()
     assert files.current(PATH) is None
     assert files.current("work/renamed.txt") == b"more words"
@@ -233,11 +234,11 @@ async def test_a_deletion_is_a_marker_after_the_last_save(
 ) -> None:
     outage.begin()
     saves.submit(PATH, Save(b"the last words"))
-    await until(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
+    await eventually(lambda: bool(saves.status()["failing_saves"]), "the first try to fail")
     await checkpointer.path_changes.delete("work")
     assert saves.status()["pending_saves"] == 0
     outage.end()
-    await until(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
+    await eventually(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
     assert files.bodies(PATH) == [b"the last words"]
     assert files.markers(PATH) == 1
 
@@ -251,7 +252,7 @@ async def test_a_file_made_after_a_deletion_stays(
     await checkpointer.path_changes.delete(PATH)
     saves.submit(PATH, Save(b"the new file"))
     outage.end()
-    await until(nothing_pending(saves), "all to be written")
+    await eventually(nothing_pending(saves), "all to be written")
     assert files.current(PATH) == b"the new file"
     assert files.markers(PATH) == 1
 
@@ -277,8 +278,8 @@ async def test_a_file_whose_name_is_taken_is_a_version_first(
     saves.submit("final.txt", Save(b"replaced"))
     await checkpointer.path_changes.rename("draft.txt", "final.txt")
     outage.end()
-    await until(nothing_pending(saves), "all to be written")
-    await until(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
+    await eventually(nothing_pending(saves), "all to be written")
+    await eventually(lambda: not checkpointer.path_changes.waiting, "the bucket to follow")
     assert files.bodies("final.txt") == [b"replaced", b"draft"]
     assert files.current("draft.txt") is None
 
@@ -301,6 +302,6 @@ async def test_the_status_forgets_a_file_that_was_too_large_when_it_is_a_version
 ) -> None:
     settings.max_document_size = 4
     saves.submit(PATH, Save(b"too long"))
-    await until(lambda: PATH in saves.status()["failing_saves"], "the reason to be told")
+    await eventually(lambda: PATH in saves.status()["failing_saves"], "the reason to be told")
     saves.submit(PATH, Save(b"fits"))
-    await until(lambda: not saves.status()["failing_saves"], "the version to count")
+    await eventually(lambda: not saves.status()["failing_saves"], "the version to count")

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
 from harness.jupyter.people import all_connect
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.servers import S3Server, connect, make_bucket
-from harness.waiting import eventually
 
 from ..e2e.bucket import Bucket
 from ..rest.server import RestServer, running

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled
@@ -19,7 +20,6 @@ from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.session import request_session
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from .bucket import Bucket
 

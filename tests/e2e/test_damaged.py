@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
@@ -14,7 +15,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient, SessionRefused
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server, connect
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled
@@ -16,7 +17,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

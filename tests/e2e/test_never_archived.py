@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from bookstore_y.jupyter.tab_sessions import TabSession
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled, find_marks
@@ -22,7 +23,6 @@ from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.session import Session
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from .bucket import Bucket
 from .silent_client import silent_client

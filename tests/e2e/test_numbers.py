@@ -11,6 +11,7 @@ import pytest
 
 from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.errors import DocumentNotFound
+from bookstore_y.local.waiting import eventually
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulling
 from harness.jupyter.bookstore_api import BookstoreAPI
@@ -19,7 +20,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server, s3_options
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect as connect_websocket
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled
@@ -18,7 +19,6 @@ from harness.jupyter.people import all_agree, all_connect, all_leave, people
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.stale_file import seen_by_a_newcomer
 from harness.jupyter.stores import Config, s3_store
-from harness.waiting import eventually
 
 from .bucket import Bucket
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pycrdt import Assoc
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled
@@ -17,7 +18,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled
 from harness.jupyter.notebooks import normalized, sample_notebook
@@ -14,7 +15,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stale_file import marks_in_file
 from harness.jupyter.stores import sqlite_store
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e]
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
@@ -17,7 +18,6 @@ from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.s3_reader import S3Reader
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server, connect, make_bucket
-from harness.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

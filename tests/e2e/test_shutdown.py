@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
 from harness.jupyter.people import all_connect, people
@@ -20,7 +21,6 @@ from harness.jupyter.s3_reader import S3Reader
 from harness.jupyter.stores import s3_store
 from harness.proxies.slow_bucket import slow_bucket
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from .silent_client import silent_client
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.proxies.faulty import Proxy
 from harness.proxies.http_message import plain_response, read_request
 from harness.torture.ledger import Ledger, author_name
 from harness.torture.logs import OUTAGE, unhandled
 from harness.torture.report import markdown
 from harness.torture.scenario import Result
-
-from ..support import until
 
 
 def test_what_is_lost_doubled_or_no_mark_is_found() -> None:
@@ -126,7 +125,7 @@ async def test_the_network_fails_as_it_says(
             assert answer.status_code == answered
             assert (answer.content != b"0123456789") == (kind == "flipped bit" or answered >= 500)
         assert server.got == [method] * got
-        await until(lambda: proxy.counts == {kind: 1}, "the fault to be counted")
+        await eventually(lambda: proxy.counts == {kind: 1}, "the fault to be counted")
 
         proxy.faulty = False
         assert (await client.request(method, where)).content == b"0123456789"

@@ -15,8 +15,9 @@ from bookstore_y.buffer.database import Buffer
 from bookstore_y.buffer.sqlite_file import FORMAT
 from bookstore_y.errors import UpdateBufferError
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 
-from ..support import Outage, Reader, Typist, until
+from ..support import Outage, Reader, Typist
 from .common import NOTES, QUIET, Server, says, type_into
 
 
@@ -71,7 +72,7 @@ async def test_what_a_second_server_left_is_taken_up_by_the_next(
     assert Path(f"{path}-2").exists()
 
     async with server(path):
-        await until(says(reader, "first second"), "it is merged")
+        await eventually(says(reader, "first second"), "it is merged")
     assert not Path(f"{path}-2").exists()
 
 

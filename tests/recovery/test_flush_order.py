@@ -12,13 +12,14 @@ import pytest
 from bookstore_y.jupyter import flushing
 from bookstore_y.jupyter.flushing import Flush
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.objects import Written
 from bookstore_y.s3.requests import Requests
 
-from ..support import NEVER, Gate, Reader, Typist, until
+from ..support import NEVER, Gate, Reader, Typist
 from .common import QUIET, Server, files, type_into
 
 
@@ -84,7 +85,7 @@ async def test_as_many_are_under_way_at_once_as_there_may_be_requests(
     async with server() as archive:
         await documents(archive, *range(1, 41))
         flushing = asyncio.create_task(archive.flush(30))
-        await until(lambda: gate.puts == 40, "all are on their way")
+        await eventually(lambda: gate.puts == 40, "all are on their way")
         gate.opened.set()
         assert await flushing == {}
 
@@ -119,7 +120,7 @@ async def test_a_recovery_file_is_there_before_the_bucket_has_answered(
         await documents(archive, 10, 20)
         running = asyncio.create_task(flush_of(archive, rooms).run(30))
         await gate.reached.wait()
-        await until(lambda: bool(files(directory)), "the file is there")
+        await eventually(lambda: bool(files(directory)), "the file is there")
         assert rooms.done == ["closed"]  # what can be made again waits
         gate.opened.set()
         assert await running == {}
@@ -137,7 +138,7 @@ async def test_files_are_saved_although_the_bucket_does_not_answer(
     async with server() as archive:
         await documents(archive, 10)
         running = asyncio.create_task(flush_of(archive, rooms).run(30))
-        await until(lambda: "saved" in rooms.done, "the files are saved")
+        await eventually(lambda: "saved" in rooms.done, "the files are saved")
         assert gate.puts == 1  # which is not broken off
         gate.opened.set()
         assert await running == {}
@@ -153,7 +154,7 @@ async def test_what_another_extension_writes_as_it_stops_is_archived(
         entry = (await documents(archive, 10))[0]
 
         async def stop_the_other() -> None:
-            await until(lambda: "saved" in rooms.done, "the flush has got far")
+            await eventually(lambda: "saved" in rooms.done, "the flush has got far")
             type_into(archive, entry, Typist().type("last words"))
 
         other = asyncio.create_task(stop_the_other())

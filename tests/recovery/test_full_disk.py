@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication import checkpointer
 from bookstore_y.replication.checkpointer import Checkpointer
 
-from ..support import Outage, Reader, Typist, until
+from ..support import Outage, Reader, Typist
 from .common import NOTES, QUIET, Server, type_into
 
 
@@ -43,7 +44,7 @@ async def test_when_the_disk_is_full_an_update_is_durable_once_the_bucket_has_it
         _, durable = archive.append(entry, typist.type("x" * 20_000), b"", 1.0)
         assert durable is not None
         waiting = asyncio.ensure_future(durable)
-        await until(lambda: "disk refuses" in states, "it is told")
+        await eventually(lambda: "disk refuses" in states, "it is told")
         assert "disk is full" in caplog.text
         assert not waiting.done()
 
@@ -69,7 +70,7 @@ async def test_of_a_batch_that_fills_the_disk_every_update_is_kept_once(
         waiting = [asyncio.ensure_future(future) for future in durable if future is not None]
         gate.set()
         await blocked
-        await until(lambda: archive.buffer.refused is not None, "the disk refuses")
+        await eventually(lambda: archive.buffer.refused is not None, "the disk refuses")
         assert (await archive.buffer.read(entry.id)).updates() == updates
         assert len(waiting) == len(updates)
         assert not any(future.done() for future in waiting)
@@ -93,7 +94,7 @@ async def test_a_crash_with_a_full_disk_loses_nothing_that_was_durable(
     await durable
     await fill_up(archive)
     type_into(archive, entry, typist.type("x" * 20_000))
-    await until(lambda: archive.buffer.refused is not None, "the disk refuses")
+    await eventually(lambda: archive.buffer.refused is not None, "the disk refuses")
     assert Path(f"{path}-2").exists()
     # The process is gone, and what was in its memory with it.
     for task in list(archive._tasks):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 
-from ..support import Outage, Typist, text_of, until
+from ..support import Outage, Typist, text_of
 from .common import NOTES, QUIET, SOON, Server, type_into
 
 
@@ -53,11 +54,11 @@ async def test_the_state_is_told_once_each_time_it_changes(
         outage.begin()
         for entry in entries:
             type_into(archive, entry, Typist().type("pending"))
-        await until(lambda: bool(states), "the outage is told")
+        await eventually(lambda: bool(states), "the outage is told")
         tries = outage.refused
-        await until(lambda: outage.refused > tries + 3, "it is tried again")
+        await eventually(lambda: outage.refused > tries + 3, "it is tried again")
         outage.end()
-        await until(lambda: len(states) > 1, "the end of it is told")
+        await eventually(lambda: len(states) > 1, "the end of it is told")
         await archive.flush(15)
 
     assert states == [("retrying", True), ("ok", False)]

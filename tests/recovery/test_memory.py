@@ -13,11 +13,12 @@ from bookstore_y import BookstoreSettings
 from bookstore_y.buffer.database import Buffer
 from bookstore_y.buffer.records import DocumentRecord
 from bookstore_y.buffer.recovery import BufferOptions, Recovery
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.ydoc.summary import lineage_of
 from harness.servers import S3Server
 
-from ..support import Outage, Reader, Typist, text_of, until
+from ..support import Outage, Reader, Typist, text_of
 from .common import NOTES, QUIET, SOON, Server, files, says, type_into
 
 
@@ -34,8 +35,10 @@ async def test_what_a_stopping_server_cannot_archive_is_archived_by_the_next(
     outage.end()
 
     async with server():
-        await until(says(reader, "not lost"), "nobody needs to open it")
-        await until(lambda: not files(directory), "the file goes when all of it is in the bucket")
+        await eventually(says(reader, "not lost"), "nobody needs to open it")
+        await eventually(
+            lambda: not files(directory), "the file goes when all of it is in the bucket"
+        )
 
 
 async def test_nothing_is_written_where_all_is_archived(
@@ -127,8 +130,8 @@ async def test_what_was_typed_before_a_bucket_was_set_goes_to_the_one_that_is(
 
     settings.s3_bucket = name
     async with server():
-        await until(says(reader, "early"), "it is archived")
-        await until(lambda: not files(directory), "and its file goes")
+        await eventually(says(reader, "early"), "it is archived")
+        await eventually(lambda: not files(directory), "and its file goes")
 
 
 async def test_two_histories_in_two_files_are_both_archived_the_newer_last(

@@ -17,9 +17,10 @@ from bookstore_y.buffer.recovery import BufferOptions
 from bookstore_y.buffer.salvage import Salvaged
 from bookstore_y.errors import DocumentNotFound
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 
-from ..support import Outage, Reader, Typist, text_of, until
+from ..support import Outage, Reader, Typist, text_of
 from .common import NOTES, QUIET, Server, all_texts, files, type_into
 
 _CRASH = """
@@ -119,7 +120,7 @@ async def test_a_deleted_document_does_not_come_back_from_the_buffer(
         assert await reader.text(NOTES) == ""
         if open_until == "the deletion":
             archive.close(entry)
-            await until(lambda: archive.status()["documents"] == 0, "it leaves the buffer")
+            await eventually(lambda: archive.status()["documents"] == 0, "it leaves the buffer")
 
     async with server(path) as archive:
         entry = await archive.open(NOTES, QUIET)

@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 
-from ..support import Outage, Reader, Typist, text_of, until
+from ..support import Outage, Reader, Typist, text_of
 from .common import NOTES, QUIET, Server, files, says, type_into
 
 
@@ -24,7 +25,7 @@ async def test_past_its_limit_pending_updates_are_squashed(
         for number in range(20_000):
             type_into(archive, entry, typist.type(f"{number} "))
             if number % 500 == 0:
-                await until(lambda: archive.buffer.size() < 2 * limit, "it stays below")
+                await eventually(lambda: archive.buffer.size() < 2 * limit, "it stays below")
         assert 0 < archive.status()["pending_updates"] < 20_000
         assert files(directory) == []
         assert text_of((await archive.load(entry)).updates()) == str(typist)
@@ -46,7 +47,7 @@ async def test_what_is_too_much_even_then_goes_on_in_a_file(
             for entry, typist in zip(entries, typists, strict=True):
                 type_into(archive, entry, typist.type(f"<{number}>" + "y" * 10_000))
             await asyncio.sleep(0)
-        await until(lambda: archive.status()["buffer"] == "file", "it goes on in a file")
+        await eventually(lambda: archive.status()["buffer"] == "file", "it goes on in a file")
         (file,) = files(directory)
         assert file.stat().st_size > limit
         for entry, typist in zip(entries, typists, strict=True):
@@ -72,6 +73,6 @@ async def test_a_recovery_file_over_the_limit_is_gone_on_with_where_it_is(
     async with server(limit=50_000) as archive:
         assert archive.buffer.path == str(file)
         outage.end()
-        await until(says(reader, str(typist)), "it is archived")
+        await eventually(says(reader, str(typist)), "it is archived")
         assert await archive.flush(15) == {}
     assert files(directory) == []

@@ -10,13 +10,14 @@ import pytest
 
 from bookstore_y.errors import BookstoreError, BucketError, DocumentNotFound
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
 from bookstore_y.replication.file_uploads import FileUploads, Save
 from bookstore_y.replication.live import Live
 from bookstore_y.replication.path_changes import NoSuchChange
 
-from ..support import Reader, Refusals, Typist, text_of, until
+from ..support import Reader, Refusals, Typist, text_of
 from .common import NOTES, QUIET, Server, all_texts, files, type_into
 
 MOVED = Document("moved")
@@ -47,7 +48,7 @@ async def says(archive: Checkpointer, document: Document) -> str:
 
 
 async def set_aside(archive: Checkpointer) -> None:
-    await until(
+    await eventually(
         lambda: not archive.path_changes.due and archive.path_changes.waiting, "it to be set aside"
     )
 
@@ -175,7 +176,7 @@ async def test_a_deletion_is_followed_in_the_end(
         assert await reader.text(NOTES) == "gone"
     refusals.of()
     async with server() as archive:
-        await until(lambda: not archive.path_changes.waiting, "it to be tried at the start")
+        await eventually(lambda: not archive.path_changes.waiting, "it to be tried at the start")
         with pytest.raises(DocumentNotFound):
             await says(archive, NOTES)
     assert await reader.text(NOTES) == ""

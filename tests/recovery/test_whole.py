@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bookstore_y.errors import BucketUnavailable, DocumentNotFound
+from bookstore_y.local.waiting import eventually
 
-from ..support import Outage, Reader, Typist, text_of, until
+from ..support import Outage, Reader, Typist, text_of
 from .common import NOTES, QUIET, Server, type_into
 
 
@@ -61,5 +62,5 @@ async def test_a_document_that_left_the_buffer_while_open_leaves_nothing_when_it
         await archive.checkpoint(entry)
         await archive._evict(entry)
         archive.close(entry)
-        await until(lambda: archive.status()["documents"] == 0, "it is forgotten")
+        await eventually(lambda: archive.status()["documents"] == 0, "it is forgotten")
         assert archive.buffer.known() == []

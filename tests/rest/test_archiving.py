@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from bookstore_y.jupyter.newest_versions import AGE
+from bookstore_y.local.waiting import wait_until
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook, sources
 from harness.servers import S3Server, make_bucket
 
 from .server import ARCHIVER, Json, RestServer, running
-from .waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -34,7 +34,7 @@ def rest(tmp_path_factory: pytest.TempPathFactory, moto_server: S3Server) -> Ite
 def test_what_was_just_saved_is_a_version_before_it_is_replaced(rest: RestServer) -> None:
     path = "tides.ipynb"
     rest.save(path, _saying("first"))
-    until(lambda: bool(rest.get("versions", path)["versions"]), "the first version")
+    wait_until(lambda: bool(rest.get("versions", path)["versions"]), "the first version")
     (first,) = rest.get("versions", path)["versions"]
     rest.save(path, _saying("second"))
     assert rest.get("")["pending_saves"] == 1
@@ -60,7 +60,7 @@ def test_a_save_is_named_as_soon_as_it_is_a_version(rest: RestServer) -> None:
 
     assert rest.state(path)["newest"] is None
     rest.save(path, _saying("first"))
-    until(named, "the save to be named", AGE / 2)
+    wait_until(named, "the save to be named", AGE / 2)
 
 
 def test_what_was_just_deleted_comes_back_with_what_was_just_saved(rest: RestServer) -> None:

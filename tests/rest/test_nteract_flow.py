@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bookstore_y.local.waiting import wait_until
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import normalized, sample_notebook
 from harness.servers import S3Server, make_bucket
 
 from .server import ARCHIVER, Json, RestServer, running
-from .waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -55,7 +55,7 @@ def test_archives_what_is_saved_under_its_path(rest: RestServer) -> None:
     def archived() -> bool:
         return "first" in rest.object_or_nothing(f"workspace/ada/{PATH}")
 
-    until(archived, "the save in the bucket")
+    wait_until(archived, "the save in the bucket")
     held = json.loads(rest.object(f"workspace/ada/{PATH}"))
     assert normalized(held) == normalized(_saying("first"))
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import Config
-from harness.waiting import eventually
 
 from ..e2e.lab_page import chromium, chromium_path
 from .conftest import Start

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bookstore_y.local.waiting import eventually
 from bookstore_y.stress.address import Address
 from bookstore_y.stress.result import read
 from bookstore_y.stress.server import get
 from harness.servers import S3Server, free_port
-from harness.waiting import eventually
 
 KUBERNETES = Path(__file__).parents[2] / "kubernetes"
 TOKEN = "together"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled, find_marks, mark_text
@@ -17,7 +18,6 @@ from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from ..e2e.lab_page import QUIET_LAB, chromium, chromium_path
 from .history_page import AXE, HistoryPage

@@ -7,11 +7,11 @@ import json
 import pytest
 from playwright.async_api import expect
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.notebooks import sample_notebook
 from harness.jupyter.rtc_client import RTCClient
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from ..e2e.lab_page import chromium, chromium_path
 from .conftest import Serve

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.notebooks import sample_notebook
 from harness.servers import S3Server, connect
-from harness.waiting import eventually
 
 from ..e2e.bucket import Bucket
 from ..e2e.lab_page import chromium, chromium_path

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Locator, expect
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.notebooks import sample_notebook, sources
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from ..e2e.lab_page import chromium, chromium_path
 from .conftest import Serve

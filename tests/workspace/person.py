@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook
 from harness.servers import S3Server, connect
-from harness.waiting import eventually
 
 from ..rest.server import Json, RestServer, running
 

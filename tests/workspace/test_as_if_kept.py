@@ -10,9 +10,9 @@ from datetime import datetime
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.disk import Disk
 from harness.servers import S3Server, connect, make_bucket
-from harness.waiting import eventually
 
 from .person import Person, archive, archived, at_work, notebook, notebook_bytes
 

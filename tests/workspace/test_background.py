@@ -27,9 +27,9 @@ from bookstore_y.jupyter.placing import Placer
 from bookstore_y.jupyter.taken_names import respect_reserved
 from bookstore_y.jupyter.workspace_on_disk import WorkspaceOnDisk
 from bookstore_y.keys import Document
+from bookstore_y.local.waiting import eventually
 from bookstore_y.s3.requests import Requests
 from bookstore_y.tools.directory import Directory
-from harness.waiting import eventually
 
 from ..support import Outage
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI, Json
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import sample_notebook, sources
@@ -14,7 +15,6 @@ from harness.jupyter.process import JupyterProcess
 from harness.jupyter.s3_reader import S3Reader
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server
-from harness.waiting import eventually
 
 from ..e2e.lab_page import QUIET_LAB, LabPage, chromium, chromium_path
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bookstore_y.local.waiting import eventually
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
@@ -14,7 +15,6 @@ from harness.jupyter.people import all_connect, people
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server, make_bucket
-from harness.waiting import eventually
 
 from .person import at_work, notebook
 
