@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=Help,
     )
     made.add_argument("--version", action="version", version=__version__)
+    made.set_defaults(parser=made)  # for `completion`
     subparsers = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.register(subparsers)

@@ -47,11 +47,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the script; 0."""
     import shtab
 
-    from . import parser
-
-    whole = parser()
-    whole.prog = _PROGRAM
-    script = shtab.complete(whole, args.shell)
+    args.parser.prog = _PROGRAM
+    script = shtab.complete(args.parser, args.shell)
     if args.shell == "bash":
         script += _BASH
     out = output(args)

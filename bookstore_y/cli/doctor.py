@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BookstoreError
 from ._config import config_files, load_config, load_settings, unknown_settings
 from ._errors import DONE, FAILED
-from ._live import serving
 from ._options import add_command
 from ._output import Output
 from ._running import output
+from ._servers import serving
 from ._text import number, visible
 from .moves import holders, named
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ._config import load_config, load_settings, require_bucket
 from ._errors import ASKED_WRONGLY, DONE, FAILED, NOT_FOUND, CommandError
-from ._live import serving
 from ._options import add_command, complete
 from ._output import Output
 from ._running import output
+from ._servers import ask, serving
 from ._text import visible
 from ._times import local
 
@@ -182,23 +182,9 @@ def _of_file(path: Path, settings: BookstoreSettings, args: argparse.Namespace) 
 def _of_server(server: JupyterServer) -> Holder:
     def retry(number: int | None) -> Moves:
         body = {} if number is None else {"id": number}
-        return list(_ask(server, "POST", "/retry", body)["moves"])
+        return list(ask(server, "POST", "moves/retry", body)["moves"])
 
     def drop(number: int) -> dict[str, Any]:
-        return dict(_ask(server, "POST", "/drop", {"id": number})["dropped"])
+        return dict(ask(server, "POST", "moves/drop", {"id": number})["dropped"])
 
-    return Holder(server.url, _ask(server, "GET")["moves"], retry, drop)
-
-
-def _ask(server: JupyterServer, method: str, call: str = "", body: Any = None) -> Any:
-    from ..client._errors import RequestRefused
-
-    try:
-        return server.ask(method, f"/api/bookstore/moves{call}", json=body)
-    except RequestRefused as error:
-        if error.status_code not in (401, 403):
-            raise
-        raise CommandError(
-            f"The server at {server.url} does not let this command in ({error}); give --server "
-            "its URL with its token, as `jupyter server list` shows it."
-        ) from None
+    return Holder(server.url, ask(server, "GET", "moves")["moves"], retry, drop)

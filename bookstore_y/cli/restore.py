@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._errors import ASKED_WRONGLY, DONE, CommandError
-from ._live import serving
 from ._options import accept_version_ids, add_command
 from ._output import Output
 from ._running import with_archive
+from ._servers import ask, serving
 from ._text import visible
 from ._times import local
 from ._versions import HELP, choose
@@ -54,7 +54,10 @@ async def _restore(archive: Archive, args: argparse.Namespace, out: Output) -> i
     old = await choose(archive, args.path, args.version)
     server = await asyncio.to_thread(_server, archive, args)
     if server is not None:
-        said = await asyncio.to_thread(_over_rest, server, args.path, old.version_id)
+        from ..client._server import quoted
+
+        call = f"restore/{quoted(args.path)}"
+        said = await asyncio.to_thread(ask, server, "POST", call, {"version_id": old.version_id})
         restored, changed, through = said["version"], said["changed"], server.url
     else:
         before = await _recent(archive, args.path)
@@ -100,19 +103,3 @@ def _server(archive: Archive, args: argparse.Namespace) -> JupyterServer | None:
             ASKED_WRONGLY,
         )
     return servers[0] if servers else None
-
-
-def _over_rest(server: JupyterServer, path: str, version_id: str) -> dict[str, Any]:
-    from ..client._errors import RequestRefused
-    from ..client._server import quoted
-
-    call = f"/api/bookstore/restore/{quoted(path)}"
-    try:
-        return server.ask("POST", call, json={"version_id": version_id})
-    except RequestRefused as error:
-        if error.status_code not in (401, 403):
-            raise
-        raise CommandError(
-            f"The server at {server.url} does not let this command in ({error}); give --server "
-            "its URL with its token, as `jupyter server list` shows it."
-        ) from None

@@ -1,4 +1,4 @@
-"""The server extension. Everything that imports jupyter_server is in this package."""
+"""The server extension, and the contents managers and checkpoints for Jupyter servers."""
 
 from __future__ import annotations
 

@@ -54,6 +54,14 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
 
 
+def test_the_server_extension_imports_nothing_that_only_commands_and_comparisons_need() -> None:
+    script = (
+        "import sys, bookstore_y.jupyter.extension;"
+        "print([m for m in ('rich', 'shtab', 'nbdime', 'aioboto3') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
+
+
 @pytest.mark.usefixtures("on_moto")
 class TestExitCodes:
     def test_2_for_what_is_asked_wrongly(self, jupyter_bookstore: Commands, save: Save) -> None:

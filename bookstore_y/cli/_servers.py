@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ._errors import CommandError
 
 if TYPE_CHECKING:
     from ..client._server import JupyterServer
@@ -31,3 +33,19 @@ def serving(settings: BookstoreSettings) -> list[JupyterServer]:
         if (said.get("bucket"), said.get("endpoint_url"), said.get("workspace_prefix")) == ours:
             found.append(server)
     return found
+
+
+def ask(server: JupyterServer, method: str, call: str, body: Any = None) -> Any:
+    """What a server answers to a call of its REST API. Raises `CommandError` if it needs a
+    token, and the client's errors."""
+    from ..client._errors import RequestRefused
+
+    try:
+        return server.ask(method, f"/api/bookstore/{call}", json=body)
+    except RequestRefused as error:
+        if error.status_code not in (401, 403):
+            raise
+        raise CommandError(
+            f"The server at {server.url} does not let this command in ({error}); give --server "
+            "its URL with its token, as `jupyter server list` shows it."
+        ) from None
