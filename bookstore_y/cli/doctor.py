@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..settings import BookstoreSettings
-    from ..tools.doctor import Finding
+    from ..tools.doctor.findings import Finding
 
 _SIGNS = {
     "ok": ("✓", "green"),
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 async def _examine(
     out: Output, settings: BookstoreSettings, unknown: list[str], files: list[str]
 ) -> list[Finding]:
-    from ..tools.doctor import examine
+    from ..tools.doctor.examination import examine
 
     read = ", ".join(map(visible, files)) or "none; settings come from the environment alone"
     out.say(f"Configuration files: {read}", "")
@@ -97,7 +97,7 @@ def _on_this_machine(
     args: argparse.Namespace, settings: BookstoreSettings, out: Output
 ) -> Iterator[Finding]:
     """What running servers say, and what stopped ones left."""
-    from ..tools.doctor import Finding
+    from ..tools.doctor.findings import Finding
 
     try:
         for server in serving(settings):
@@ -117,7 +117,7 @@ def _on_this_machine(
 
 
 def _of_server(url: str, status: dict[str, Any]) -> Iterator[Finding]:
-    from ..tools.doctor import Finding
+    from ..tools.doctor.findings import Finding
 
     for problem in status.get("problems", ()):
         yield Finding("servers", "warning", f"The server at {url}: {problem}")

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, DataNotFoundError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, DataNotFoundError, NoCredentialsError
 from botocore.handlers import add_expect_header
 from botocore.loaders import create_loader
 
+from ..errors import ConfigurationError
 from ..settings import BookstoreSettings
 from .refusals import code_of, says_wrong_credentials
 from .unanswered import Unanswered
@@ -187,3 +188,17 @@ def _load_models() -> None:
 def _is_aws(endpoint_url: str) -> bool:
     host = urlsplit(endpoint_url).hostname or ""
     return not endpoint_url or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def method_of_credentials() -> str | None:
+    """Where the AWS chain finds credentials, by botocore's name for it; None if it finds none.
+
+    Raises `ConfigurationError` when the AWS profile is wrong.
+    """
+    import botocore.session
+
+    try:
+        found = botocore.session.Session().get_credentials()
+    except BotoCoreError as error:
+        raise ConfigurationError(f"The AWS chain cannot be used: {error}.") from error
+    return None if found is None else str(found.method)

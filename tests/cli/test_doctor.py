@@ -13,7 +13,7 @@ from bookstore_y.errors import AccessDenied, ObjectLocked
 from bookstore_y.s3 import setup
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.listing import Listing
-from bookstore_y.tools.doctor import hazards
+from bookstore_y.tools.doctor.hazards import hazards
 from bookstore_y.ydoc.frame import compress
 from bookstore_y.ydoc.updates import EMPTY_UPDATE
 
@@ -263,7 +263,7 @@ class TestDocuments:
         on_moto: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("bookstore_y.tools.doctor.READ", 2)
+        monkeypatch.setattr("bookstore_y.tools.doctor.documents.READ", 2)
         for path in ("a.txt", "b.txt", "c.txt"):
             key, body = f"workspace/{path}.file.y.zst", compress(EMPTY_UPDATE)
             client.put_object(Bucket=on_moto, Key=key, Body=body)

@@ -1,0 +1,1 @@
+"""Whether the settings and the bucket allow what the archive asks of them."""
