@@ -27,7 +27,7 @@ async def check_documents(bucket: Bucket, settings: BookstoreSettings) -> list[F
             if listed == LISTED:
                 break
     except BookstoreError as error:
-        return [failed("check_documents", error)]
+        return [failed("documents", error)]
     found.sort(key=lambda version: version.last_modified, reverse=True)
     reading = SnapshotReader(bucket, settings)
     damaged: list[Finding] = []
@@ -43,22 +43,20 @@ async def check_documents(bucket: Bucket, settings: BookstoreSettings) -> list[F
         except SnapshotError as error:
             damaged.append(_damage(version, error))
         except BookstoreError as error:
-            return [*damaged, failed("check_documents", error)]
+            return [*damaged, failed("documents", error)]
     if damaged:
         return damaged
     if not read:
-        return [Finding("check_documents", "ok", "There is no document to read yet.")]
+        return [Finding("documents", "ok", "There is no document to read yet.")]
     rest = "" if listed < LISTED and read == len(found) else f" among the first {listed} files"
     which = f"The {read} newest current snapshots{rest}" if read > 1 else "The current snapshot"
-    return [
-        Finding("check_documents", "ok", f"{which} can be read. Older versions were not looked at.")
-    ]
+    return [Finding("documents", "ok", f"{which} can be read. Older versions were not looked at.")]
 
 
 def _damage(version: Version, error: SnapshotError) -> Finding:
     message = str(error).partition("; ")[0]
     return Finding(
-        "check_documents",
+        "documents",
         "failed",
         f"{version.path} does not open, its current snapshot {version.version_id!r} being damaged: "
         f"{message}.",
