@@ -1,8 +1,9 @@
 """Fixtures for S3 servers and for reading snapshots with Yjs.
 
 `--s3` chooses the servers. A test that takes `s3_server` (or anything made of it: `bucket_name`,
-`boto3_client`) runs once on each of them, or on those that `@pytest.mark.s3_only` names; one that
-takes `moto_server` or `moto_bucket` runs once.
+`boto3_client`) runs once on each of them, or on those that `@pytest.mark.s3_only` names. Without
+`--s3`, one marked `any_server` runs on moto alone. One that takes `moto_server` or `moto_bucket`
+always does.
 """
 
 from __future__ import annotations
@@ -115,6 +116,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = metafunc.config.stash[_CHOSEN]
         if only := metafunc.definition.get_closest_marker("s3_only"):
             chosen = [name for name in chosen if name in only.args]
+        elif (
+            metafunc.definition.get_closest_marker("any_server")
+            and metafunc.config.getoption("--s3") == "auto"
+        ):
+            chosen = ["moto"]
         metafunc.parametrize("s3_server", chosen, indirect=True, scope="session")
 
 

@@ -38,6 +38,8 @@ from .documents import NOTES, Writer, content_of, text_in, text_of, typed_doc
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+pytestmark = pytest.mark.any_server
+
 NOTES_KEY = "workspace/notes.md.file.y.zst"
 
 UNUSABLE = [

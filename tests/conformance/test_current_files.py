@@ -10,6 +10,8 @@ from bookstore_y.s3.objects import ObjectPage
 
 from .denials import deny
 
+pytestmark = pytest.mark.any_server
+
 NAMES = ["a.txt", "a b+c%2B.txt", "ä/ö ü.txt", "d/e/f.txt", "d/g.txt", "d.txt", "da.txt"]
 
 

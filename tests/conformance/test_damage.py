@@ -13,6 +13,8 @@ from bookstore_y.s3.objects import StoredObject
 
 from .documents import NOTES, Writer, text_in
 
+pytestmark = pytest.mark.any_server
+
 
 class Flips:
     """Flips a bit in the bodies of the next so many readings, each time another one."""

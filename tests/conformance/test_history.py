@@ -35,6 +35,8 @@ from .documents import Writer
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+pytestmark = pytest.mark.any_server
+
 ROOM = Document("a.md", "file")
 
 EARLIEST, LATEST = datetime.min, datetime.max  # noqa: DTZ901 - people give such times

@@ -14,6 +14,8 @@ from .conftest import Tick
 from .denials import deny
 from .documents import Writer
 
+pytestmark = pytest.mark.any_server
+
 LABELS = [
     "sent to the printer",
     "v1.0 (final): a/b@c-d_e.f",

@@ -30,6 +30,8 @@ from .documents import Writer, text_of, typed_doc
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+pytestmark = pytest.mark.any_server
+
 ROOM = Document("a.md", "file")
 
 

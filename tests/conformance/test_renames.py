@@ -11,6 +11,8 @@ from bookstore_y.keys import Document
 from .conftest import Tick
 from .documents import Writer, content_of, text_in, typed_doc
 
+pytestmark = pytest.mark.any_server
+
 A, B, C = (Document(f"{name}.md", "file") for name in "abc")
 
 

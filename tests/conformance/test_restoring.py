@@ -19,6 +19,8 @@ from .conftest import Tick
 from .denials import deny
 from .documents import Writer, content_of, text_in, typed_doc
 
+pytestmark = pytest.mark.any_server
+
 ROOM = Document("a.md", "file")
 BOOK = Document("a.ipynb", "notebook")
 

@@ -30,6 +30,8 @@ from .documents import Writer
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+pytestmark = pytest.mark.any_server
+
 KEY = "workspace/a.md"
 
 

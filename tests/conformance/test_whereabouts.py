@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
+
 from bookstore_y.archive.archive import Archive
 from bookstore_y.keys import Document
 
 from .conftest import Tick
 from .documents import Writer
+
+pytestmark = pytest.mark.any_server
 
 A, B, C = (Document(f"{name}.md", "file") for name in "abc")
 OURS, OTHER = "the file id of our disk", "that of another"
