@@ -1,4 +1,4 @@
-"""Fixtures: one server for the tests of a module, on moto."""
+"""Fixtures: one server for all tests that do not disturb each other, on moto."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from harness.servers import S3Server, make_bucket
 from .server import RestServer, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Disk:
-    """The disk of the module's server."""
+    """The disk of that server."""
     return Disk(tmp_path_factory.mktemp("rest"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rest(disk: Disk, moto_server: S3Server) -> Iterator[RestServer]:
     """A server with a bucket of its own, which may clone from `clonable` on its disk."""
     clonable = disk.path / "clonable"

@@ -12,7 +12,7 @@ from harness.jupyter.notebooks import sample_notebook
 
 from .server import RestServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 PATH = "a.ipynb"
 TAKES_JSON = [

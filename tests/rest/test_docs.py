@@ -16,7 +16,6 @@ from .server import RestServer
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("curl") is None, reason="no `curl` on PATH"),
 ]
 

@@ -12,7 +12,7 @@ from harness.servers import connect
 
 from .server import Json, RestServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 
 def _saying(text: str) -> Json:

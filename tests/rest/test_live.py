@@ -17,7 +17,7 @@ from harness.jupyter.rtc_client import RTCClient
 from harness.jupyter.stores import s3_store
 from harness.servers import S3Server, connect, s3_options
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
 
 PATH = "work/tides.ipynb"
 NEVER = 600
