@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -169,7 +170,7 @@ async def test_what_people_had_typed_is_a_version_that_the_log_names(
                 words = f"{turn} by other means"
                 await overwrite(server, f"{words}\n")
                 await eventually(_says(clients[1], words), within=30, what="the file's content")
-        await eventually(lambda: len(_replaced(server)) == 3, within=30, what="three versions")
+        await eventually(lambda: len(_replaced(server)) >= 3, within=30, what="three versions")
         texts = await _texts_of_versions(server, reader, path)
 
         async def all_kept() -> bool:
@@ -179,8 +180,9 @@ async def test_what_people_had_typed_is_a_version_that_the_log_names(
         with contextlib.suppress(TimeoutError):
             await eventually(all_kept, within=20, what="every accepted mark in a version")
         assert accepted - find_marks(texts.values()).keys() == set()
-        for turn, version_id in enumerate(_replaced(server)):
-            assert find_marks([texts[version_id]])
-            assert (f"{turn - 1} by other means" in texts[version_id]) == (turn > 0)
-            assert f"{turn} by other means" not in texts[version_id]
+        # A key pressed while the room takes over the file can make the room do so again.
+        replaced = [texts[version_id] for version_id in _replaced(server)]
+        assert all(find_marks([text]) for text in replaced)
+        said = [[n for n in range(3) if f"{n} by other means" in text] for text in replaced]
+        assert [each for each, _ in groupby(said)] == [[], [0], [1]]
     await all_leave(clients)
