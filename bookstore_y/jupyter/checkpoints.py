@@ -187,7 +187,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         extension = self._extension()
         if extension is None:
             return path
-        moves = extension.running().path_changes
+        moves = extension.path_changes
         if not self._blocking:
             try:
                 await moves.follow(path)

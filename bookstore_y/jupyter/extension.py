@@ -168,7 +168,7 @@ class BookstoreExtension(ExtensionApp):
         if action == "save":
             self.services.room_files.saved(path)
         elif action in ("delete", "rename") and self.services.is_archiving:
-            moves = self.services.running().path_changes
+            moves = self.services.path_changes
             try:
                 if action == "delete":
                     await moves.delete(path)

@@ -50,7 +50,6 @@ _STATUS: list[tuple[type[BookstoreError], int]] = [
     (UpdateBufferError, 503),
 ]
 
-
 _S3_STATUS: list[tuple[type[BookstoreError], int]] = [(BucketNotFound, 404)]
 """What S3 itself answered, for the calls that hand on its status as nteract's bookstore did."""
 
@@ -73,14 +72,10 @@ def message_of(status: int, details: dict[str, Any]) -> str:
 
 
 _FULL = (507, "The disk of the server is full, so the file was not written; make room, and repeat.")
-
-
 _READ_ONLY = (
     503,
     "The disk of the server is read-only, so the file was not written; ask whoever runs it.",
 )
-
-
 _DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EROFS: _READ_ONLY}
 """What to answer where the disk takes nothing (507: RFC 4918, 11.5)."""
 

@@ -14,6 +14,7 @@ from ..archive.file_reader import FileReader
 from ..errors import ConfigurationError
 from ..replication.checkpointer import Checkpointer
 from ..replication.file_uploads import FileUploads
+from ..replication.path_changes import PathChanges
 from ..settings import BookstoreSettings
 from .bringing_back import Source
 from .documents import Documents
@@ -101,6 +102,11 @@ class Services:
     def archive(self) -> Archive:
         """The archive. Raises like `running`."""
         return self.running().archive
+
+    @property
+    def path_changes(self) -> PathChanges:
+        """The renames and deletions that the bucket is to follow. Raises like `running`."""
+        return self.running().path_changes
 
     def _if_open(self) -> Checkpointer | None:
         return self.checkpointer

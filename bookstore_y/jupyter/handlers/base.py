@@ -7,29 +7,19 @@ import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.utils import ensure_async
 from tornado import web
 
-from ...errors import (
-    BookstoreError,
-)
-from ..http_errors import (
-    disk_of,
-    http_error,
-    message_of,
-)
+from ...errors import BookstoreError
+from ..http_errors import disk_of, http_error, message_of
 from ..services import Services
 
-_Handler = TypeVar("_Handler", bound=JupyterHandler)
 
-
-def call(
-    method: Callable[..., Awaitable[None]],
-) -> Callable[..., Any]:
+def call(method: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
     """A call for users who have logged in and are authorized for the resource `bookstore`.
 
     What of this package is raised in it becomes the HTTP error that says so.

@@ -20,7 +20,7 @@ class MovesHandler(BookstoreHandler):
     @call
     async def get(self) -> None:
         """Answer all of it, in the order in which it happened."""
-        self.answer({"moves": self.services.running().path_changes.listed()})
+        self.answer({"moves": self.services.path_changes.listed()})
 
 
 class RetryMovesHandler(BookstoreHandler):
@@ -30,7 +30,7 @@ class RetryMovesHandler(BookstoreHandler):
     async def post(self) -> None:
         """Answer what is left after that. What takes longer goes on."""
         await require_contents_write(self)
-        moves = self.services.running().path_changes
+        moves = self.services.path_changes
         number = _number(Fields(self.request.body or b"{}"), required=False)
         trying = asyncio.ensure_future(moves.try_again(number))
         done, _ = await asyncio.wait([trying], timeout=PATIENCE)
@@ -44,7 +44,7 @@ class DropMoveHandler(BookstoreHandler):
     async def post(self) -> None:
         """Answer what was dropped, and what is left."""
         await require_contents_write(self)
-        moves = self.services.running().path_changes
+        moves = self.services.path_changes
         number = _number(Fields(self.request.body), required=True)
         dropped = await moves.drop(number or 0)
         self.answer({"dropped": dropped, "moves": moves.listed()})
