@@ -28,18 +28,18 @@ from ..archive.file_content import FileContent
 from ..archive.version import Version, former_path
 from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
 from ..settings import BookstoreSettings
-from .background import background
+from .background_loop import background
 from .contents import (
     BookstoreContentsMixin,
     bytes_of,
     is_transformed,
     mimetype_of,
 )
-from .files import Model, is_notebook, untrusted
 from .http_errors import http_error
 from .requester import requesting_authors
 from .restoring import restore
 from .save_origin import saving_as
+from .server_files import Model, is_notebook, untrusted
 from .services import Services
 
 T = TypeVar("T")

@@ -21,8 +21,8 @@ from ..errors import (
     NotFound,
 )
 from ..settings import BookstoreSettings
-from .files import Model, UnusableContent, is_notebook, untrusted
 from .rooms import Conflict
+from .server_files import Model, UnusableContent, is_notebook, untrusted
 from .services import Services
 from .taken_names import reserve
 
@@ -178,7 +178,7 @@ async def _write(services: Services, target: str, body: Any, *, overwrite: bool)
 
 
 def _body_for(target: str, data: bytes) -> Any:
-    """What `Files.write` takes to write `data` at this path."""
+    """What `ServerFiles.write` takes to write `data` at this path."""
     if not is_notebook(target):
         try:
             return data.decode()

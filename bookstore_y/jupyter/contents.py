@@ -20,9 +20,9 @@ from traitlets.config import LoggingConfigurable
 
 from ..archive.file_content import notebook_bytes
 from ..replication.file_uploads import FileUploads, Save
-from .files import Model, is_notebook
 from .requester import requesting_authors
 from .save_origin import is_from_archive, save_origin
+from .server_files import Model, is_notebook
 
 _Steps = Generator[Any, Any, None]
 """Work that yields what a contents manager's methods give, and is sent it back, awaited."""

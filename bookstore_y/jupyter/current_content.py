@@ -9,7 +9,7 @@ from typing import Any
 from ..archive.file_content import FileContent
 from ..archive.version import Version
 from ..ydoc import content
-from .files import is_notebook
+from .server_files import is_notebook
 from .services import Services
 
 

@@ -10,14 +10,16 @@ from ..archive.version_keys import VersionKeys
 from ..errors import BookstoreError
 from ..keys import Document
 from ..replication.checkpointer import Checkpointer
-from .files import Files
 from .rooms import OpenRoom, Rooms
+from .server_files import ServerFiles
 
 
 class Documents:
     """The documents of one server, by the paths of their files."""
 
-    def __init__(self, rooms: Rooms, files: Files, running: Callable[[], Checkpointer]) -> None:
+    def __init__(
+        self, rooms: Rooms, files: ServerFiles, running: Callable[[], Checkpointer]
+    ) -> None:
         """`running` gives the checkpointer, or raises `ConfigurationError`."""
         self._rooms = rooms
         self._files = files

@@ -21,9 +21,9 @@ from ..errors import InvalidPath
 from ..keys import Document
 from ..store import S3YStore
 from ..ydoc import content
-from .files import is_notebook
 from .placing import Placer
 from .rooms import Conflict, Rooms
+from .server_files import is_notebook
 from .tab_sessions import TabSession
 
 PATIENCE = 10.0

@@ -27,8 +27,8 @@ from ..errors import (
 )
 from ..replication.path_changes import ChangeNeeded
 from .cloning import FeatureOff
-from .files import UnusableContent
 from .rooms import Conflict
+from .server_files import UnusableContent
 
 _STATUS: list[tuple[type[BookstoreError], int]] = [
     (InvalidPath, 400),

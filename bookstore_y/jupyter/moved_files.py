@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import BookstoreError
 from ..keys import Document
 from ..replication.checkpointer import Checkpointer
-from .files import Files
 from .rooms import Rooms
+from .server_files import ServerFiles
 
 
 class MovedFiles:
@@ -22,7 +22,7 @@ class MovedFiles:
     def __init__(
         self,
         rooms: Rooms,
-        files: Files,
+        files: ServerFiles,
         file_ids: Callable[[], Any],
         checkpointer: Callable[[], Checkpointer | None],
     ) -> None:

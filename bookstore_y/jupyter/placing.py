@@ -23,8 +23,8 @@ from ..archive.file_reader import FileBody
 from ..errors import BookstoreError
 from ..tools.directory import Directory, Refused
 from ..tools.pulling import time_of
-from .files import Files, UnusableContent, is_notebook
 from .save_origin import saving_from_archive
+from .server_files import ServerFiles, UnusableContent, is_notebook
 
 _OURS = ("jupyter_server.", "bookstore_y.")
 
@@ -47,7 +47,7 @@ class Placer:
     """Writes files of the archive where the server has none."""
 
     def __init__(
-        self, serverapp: ServerApp, files: Files, beside_room: BesideRoom = _alone
+        self, serverapp: ServerApp, files: ServerFiles, beside_room: BesideRoom = _alone
     ) -> None:
         """`beside_room` is held while a file is written, so that a room that has the file open
         takes no notice."""

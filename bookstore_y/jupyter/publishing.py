@@ -8,7 +8,7 @@ from typing import Any
 from ..archive.file_content import notebook_bytes
 from ..archive.version import Version
 from ..errors import DocumentNotFound, UnsupportedDocument
-from .files import untrusted
+from .server_files import untrusted
 from .services import Services
 
 

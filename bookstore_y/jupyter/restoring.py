@@ -13,8 +13,8 @@ from ..archive.version import Version
 from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
 from ..ydoc import content
-from .files import is_notebook
 from .rooms import Conflict, OpenRoom
+from .server_files import is_notebook
 from .services import Services
 
 KINDS = ("snapshot", "save")
@@ -77,7 +77,7 @@ async def _write_from_room(services: Services, room: OpenRoom, path: str) -> Non
 
 
 def body_of(version: FileContent) -> Any:
-    """What `Files.write` takes: a notebook's dict, a text, or bytes."""
+    """What `ServerFiles.write` takes: a notebook's dict, a text, or bytes."""
     return version.raw() if version.format == "base64" else version.content
 
 
@@ -212,7 +212,7 @@ async def _last_hashes_of(archive: Archive, kind: str, damaged: Version) -> set[
 
 
 def _bytes_of(body: Any) -> bytes:
-    """What `Files.body` gave, as it is in the file, about."""
+    """What `ServerFiles.body` gave, as it is in the file, about."""
     if isinstance(body, dict):
         return notebook_bytes(body)
     return body if isinstance(body, bytes) else str(body).encode()

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..errors import ConfigurationError, InvalidPath
 from ..keys import Document
-from .files import Files
 from .from_tabs import FromTabs
+from .server_files import ServerFiles
 from .tab_sessions import TabSession
 
 
@@ -23,7 +23,7 @@ class ReturningTabs:
 
     def __init__(
         self,
-        files: Files,
+        files: ServerFiles,
         file_ids: Callable[[], Any],
         bring_back: Callable[[str], Awaitable[object]],
         whereabouts: Callable[[Document, datetime, str], Awaitable[Document | None]],

@@ -13,9 +13,9 @@ from tornado.web import HTTPError
 from ..replication.checkpointer import Checkpointer
 from ..store import S3YStore
 from ..ydoc import content
-from .files import Files
 from .outside_changes import is_saved_by, saving_is_noted
 from .rooms import Rooms
+from .server_files import ServerFiles
 
 
 class RoomFiles:
@@ -24,7 +24,7 @@ class RoomFiles:
     def __init__(
         self,
         rooms: Rooms,
-        files: Files,
+        files: ServerFiles,
         checkpointer: Callable[[], Checkpointer | None],
         log: Logger,
     ) -> None:

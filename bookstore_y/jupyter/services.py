@@ -18,7 +18,6 @@ from ..replication.path_changes import PathChanges
 from ..settings import BookstoreSettings
 from .bringing_back import Source
 from .documents import Documents
-from .files import Files
 from .from_tabs import FromTabs
 from .history_events import HistoryEvents
 from .late_edits import LateEditsKeeper
@@ -30,6 +29,7 @@ from .placing import Placer
 from .returning_tabs import ReturningTabs
 from .room_files import RoomFiles
 from .rooms import Rooms
+from .server_files import ServerFiles
 from .store_host import StoreHost
 from .workspace_on_disk import WorkspaceOnDisk
 
@@ -54,7 +54,7 @@ class Services:
         self.failure: str | None = None
         """Why the archive could not be started, in a sentence."""
         self.rooms = Rooms(serverapp)
-        self.files = Files(serverapp)
+        self.files = ServerFiles(serverapp)
         self.documents = Documents(self.rooms, self.files, self.running)
         self.newest_versions = NewestVersions()
         self.history_events = HistoryEvents(serverapp)

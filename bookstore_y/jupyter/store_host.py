@@ -17,13 +17,13 @@ from ..settings import BookstoreSettings
 from ..store import S3YStore
 from ..ydoc import content
 from .autosave import leave_unedited
-from .files import Files, Model
 from .from_tabs import FromTabs
 from .late_edits import LateEditsKeeper
 from .moved_files import MovedFiles
 from .outside_changes import OutsideChanges
 from .room_files import RoomFiles
 from .rooms import Rooms
+from .server_files import Model, ServerFiles
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -42,7 +42,7 @@ class StoreHost:
         file_ids: Callable[[], Any],
         *,
         rooms: Rooms,
-        files: Files,
+        files: ServerFiles,
         room_files: RoomFiles,
         moved_files: MovedFiles,
         outside_changes: OutsideChanges,

@@ -22,8 +22,8 @@ from bookstore_y.archive.file_reader import FileReader
 from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.jupyter.bringing_back import Found, Source
-from bookstore_y.jupyter.files import Files
 from bookstore_y.jupyter.placing import Placer
+from bookstore_y.jupyter.server_files import ServerFiles
 from bookstore_y.jupyter.taken_names import respect_reserved
 from bookstore_y.jupyter.workspace_on_disk import WorkspaceOnDisk
 from bookstore_y.keys import Document
@@ -42,7 +42,7 @@ class Server:
         self.manager = AsyncLargeFileManager(root_dir=str(root), delete_to_trash=False)
         respect_reserved(self.manager)
         serverapp: Any = SimpleNamespace(contents_manager=self.manager)
-        self.placer = Placer(serverapp, Files(serverapp))
+        self.placer = Placer(serverapp, ServerFiles(serverapp))
         self.workspace = WorkspaceOnDisk(settings, self.placer)
         self.moved: dict[str, str | None] = {}
         self.away: BookstoreError | None = None

@@ -29,8 +29,8 @@ from tornado.routing import Rule
 from ...errors import BookstoreError
 from ..absent_files import Children
 from ..bringing_back import Found
-from ..files import is_notebook
 from ..http_errors import http_error
+from ..server_files import is_notebook
 from ..taken_names import reserve
 from ..workspace_on_disk import WorkspaceOnDisk
 from .base import services_of

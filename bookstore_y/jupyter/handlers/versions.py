@@ -18,7 +18,7 @@ from ...errors import DocumentNotFound
 from ...keys import Document, check_path
 from .. import restoring
 from ..current_content import current_content
-from ..files import is_notebook
+from ..server_files import is_notebook
 from .arguments import Fields, Query, path_of
 from .base import BookstoreHandler, call, require_contents_write
 

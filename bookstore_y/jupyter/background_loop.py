@@ -1,4 +1,4 @@
-"""Background: an event loop in a daemon thread, for those who cannot await.
+"""An event loop in a daemon thread, for those who cannot await.
 
 A synchronous contents manager is called from the server's event loop, and blocks it; what it
 asks of the bucket has to run in another.
@@ -23,7 +23,7 @@ CLOSING = 5.0
 """Seconds that a program's end waits for the connections to be closed."""
 
 
-class Background:
+class BackgroundLoop:
     """One thread, its loop, and the archives that are open in it."""
 
     def __init__(self) -> None:
@@ -66,13 +66,13 @@ class Background:
             self._loop.close()
 
 
-_background: Background | None = None
+_background: BackgroundLoop | None = None
 
 
-def background() -> Background:
+def background() -> BackgroundLoop:
     """The one of this process, which is started when it is first asked for."""
     global _background
     if _background is None:
-        _background = Background()
+        _background = BackgroundLoop()
         atexit.register(_background.close)
     return _background

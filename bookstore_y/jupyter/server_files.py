@@ -1,4 +1,4 @@
-"""Files: the server's files, as its contents manager keeps them."""
+"""The server's files, as its contents manager keeps them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class UnusableContent(BookstoreError):
     """What should be written as a file cannot be the content of that file."""
 
 
-class Files:
+class ServerFiles:
     """The files of one server. Methods raise the contents manager's own `HTTPError`s, too."""
 
     def __init__(self, serverapp: ServerApp) -> None:
