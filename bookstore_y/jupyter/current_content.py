@@ -9,7 +9,7 @@ from typing import Any
 from ..archive.file_content import FileContent
 from ..archive.version import Version
 from ..ydoc import content
-from .server_files import is_notebook
+from .server_files import model_type
 from .services import Services
 
 
@@ -24,7 +24,7 @@ async def current_content(services: Services, path: str) -> FileContent:
         return _content(path, "live", content.untrusted(body))
     if not await services.files.exists(path):
         return await services.archive.read(path)
-    body = await services.files.body(path, "notebook" if is_notebook(path) else "file")
+    body = await services.files.body(path, model_type(path))
     return _content(path, "file", content.untrusted(body))
 
 

@@ -14,7 +14,7 @@ from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, Versi
 from ..keys import Document
 from ..ydoc import content
 from .rooms import Conflict, OpenRoom
-from .server_files import is_notebook
+from .server_files import model_type
 from .services import Services
 
 KINDS = ("snapshot", "save")
@@ -169,7 +169,7 @@ async def _check_file(services: Services, document: Document, newest: list[Versi
     if not await services.files.exists(path):
         return
     archive = services.archive
-    kind = document.type or ("notebook" if is_notebook(path) else "file")
+    kind = document.type or model_type(path)
     body = await services.files.body(path, "notebook" if kind == "notebook" else "file")
     known = set[str]()
     damaged = False

@@ -138,6 +138,11 @@ def is_notebook(path: str) -> bool:
     return path.endswith(NOTEBOOK_SUFFIXES)
 
 
+def model_type(path: str) -> str:
+    """What the contents API calls a file of this name: `notebook` or `file`."""
+    return "notebook" if is_notebook(path) else "file"
+
+
 def untrusted(notebook: Any) -> dict[str, Any]:
     """A notebook without the marks by which its outputs are trusted to run scripts.
 

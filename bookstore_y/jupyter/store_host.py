@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anyio import fail_after
 from jupyter_server.serverapp import ServerApp
 from tornado.web import HTTPError
+from traitlets.config import Config
 
 from ..errors import BookstoreError, InvalidPath
 from ..keys import Document
@@ -24,9 +25,6 @@ from .outside_changes import OutsideChanges
 from .room_files import RoomFiles
 from .rooms import Rooms
 from .server_files import Model, ServerFiles
-
-if TYPE_CHECKING:
-    from traitlets.config import Config
 
 SAVE_PATIENCE = 2.0
 """Seconds that a room's save waits for the bucket, which is to have what the file will say."""

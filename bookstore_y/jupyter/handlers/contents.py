@@ -30,7 +30,7 @@ from ...errors import BookstoreError
 from ..absent_files import Children
 from ..bringing_back import Found
 from ..http_errors import http_error
-from ..server_files import is_notebook
+from ..server_files import model_type
 from ..taken_names import reserve
 from ..workspace_on_disk import WorkspaceOnDisk
 from .base import services_of
@@ -267,7 +267,7 @@ class _OfContents(_OfWorkspace, ContentsHandler):
 
 def _model(name: str, path: str, file: Any) -> dict[str, Any]:
     """A model of Jupyter's contents API, without content; of a directory without a file."""
-    kind = "directory" if file is None else "notebook" if is_notebook(name) else "file"
+    kind = "directory" if file is None else model_type(name)
     when = None if file is None else file.newest.last_modified
     known = file is not None and not file.newest.is_snapshot
     return {

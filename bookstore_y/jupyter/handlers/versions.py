@@ -18,7 +18,7 @@ from ...errors import DocumentNotFound
 from ...keys import Document, check_path
 from .. import restoring
 from ..current_content import current_content
-from ..server_files import is_notebook
+from ..server_files import model_type
 from .arguments import Fields, Query, path_of
 from .base import BookstoreHandler, call, require_contents_write
 
@@ -179,7 +179,7 @@ def _bare_model(version: Version) -> dict[str, Any]:
     return {
         "name": basename(version.path),
         "path": version.path,
-        "type": "notebook" if is_notebook(version.path) else "file",
+        "type": model_type(version.path),
         "format": None,
         "content": None,
         "mimetype": None,
