@@ -179,7 +179,7 @@ async def _import(archive: Archive, args: argparse.Namespace, out: Output) -> in
 
 
 def _store(archive: Archive, args: argparse.Namespace) -> tuple[int, AsyncIterator[Imported]]:
-    from ..tools.importing import YStoreImport
+    from ..tools.import_ystore import YStoreImport
     from ..tools.ystore_db import YStoreDatabase, paths_of_file_ids, room_of
 
     database = YStoreDatabase(args.source, archive.settings.max_document_size)
@@ -211,7 +211,7 @@ def _file_ids(args: argparse.Namespace) -> tuple[Path | None, Path]:
 
 
 def _tree(archive: Archive, args: argparse.Namespace) -> AsyncIterator[Imported]:
-    from ..tools.importing import TreeImport
+    from ..tools.import_tree import TreeImport
 
     importing = TreeImport(
         archive,

@@ -149,10 +149,10 @@ def holders(args: argparse.Namespace, settings: BookstoreSettings, out: Output) 
 def _of_files(args: argparse.Namespace, settings: BookstoreSettings, out: Output) -> list[Holder]:
     from ..buffer.sqlite_file import BufferInUse
     from ..errors import UpdateBufferError
-    from ..tools.left_path_changes import files
+    from ..tools.recovering import buffer_files
 
     found = []
-    for path in files(settings, _options(args)):
+    for path in buffer_files(settings, _options(args)):
         try:
             found.append(_of_file(path, settings, args))
         except BufferInUse:
@@ -169,13 +169,17 @@ def _options(args: argparse.Namespace) -> BufferOptions:
 
 
 def _of_file(path: Path, settings: BookstoreSettings, args: argparse.Namespace) -> Holder:
-    from ..tools import left_path_changes
+    from ..tools import recovering
+
+    def retry(_: int | None) -> list[dict[str, Any]]:
+        left = _options(args).recovery_dir
+        return asyncio.run(recovering.retry_path_changes(settings, path, left))
 
     return Holder(
         str(path),
-        left_path_changes.listed(path),
-        lambda _: asyncio.run(left_path_changes.retry(settings, path, _options(args).recovery_dir)),
-        lambda number: asyncio.run(left_path_changes.drop(path, number)),
+        recovering.path_changes_in(path),
+        retry,
+        lambda number: asyncio.run(recovering.drop_path_change(path, number)),
     )
 
 

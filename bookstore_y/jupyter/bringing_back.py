@@ -11,7 +11,7 @@ from typing import Any
 
 from ..aio import Budget
 from ..archive.current_files import CurrentFile, CurrentFiles
-from ..archive.file_reader import FileReader
+from ..archive.file_content import FileReader
 from ..archive.workspace import is_within
 from ..errors import (
     BookstoreError,

@@ -19,7 +19,7 @@ from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from ..archive.file_reader import FileBody
+from ..archive.file_content import FileBody
 from ..errors import BookstoreError
 from ..tools.directory import Directory, Refused
 from ..tools.pulling import time_of

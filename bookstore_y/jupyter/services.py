@@ -10,7 +10,7 @@ from jupyter_server.serverapp import ServerApp
 
 from ..archive.archive import Archive
 from ..archive.current_files import CurrentFiles
-from ..archive.file_reader import FileReader
+from ..archive.file_content import FileReader
 from ..errors import ConfigurationError
 from ..replication.checkpointer import Checkpointer
 from ..replication.file_uploads import FileUploads

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..aio import Budget, each
-from ..archive.file_reader import FileReader
+from ..archive.file_content import FileReader
 from ..archive.version import Version
 from ..archive.workspace import ArchivedFile
 from ..errors import BookstoreError, BucketUnavailable

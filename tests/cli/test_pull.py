@@ -16,7 +16,7 @@ import pytest
 from jupyter_ydoc import YNotebook
 
 from bookstore_y import Archive
-from bookstore_y.archive.file_reader import FileReader
+from bookstore_y.archive.file_content import FileReader
 from bookstore_y.keys import Document
 from bookstore_y.tools.directory import Directory
 from bookstore_y.tools.pulling import Pulled, Pulling

@@ -18,7 +18,7 @@ from pycrdt import Doc, Text
 
 from bookstore_y import Archive, BookstoreError, BookstoreSettings
 from bookstore_y.archive.current_files import CurrentFiles
-from bookstore_y.archive.file_reader import FileReader
+from bookstore_y.archive.file_content import FileReader
 from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import BucketUnavailable
 from bookstore_y.jupyter.bringing_back import Found, Source
