@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from datetime import datetime, timezone
@@ -25,10 +23,18 @@ from traitlets import Int
 from .. import keys
 from ..archive.archive import Archive
 from ..archive.file_content import FileContent
-from ..archive.version import Version, former_path
-from ..errors import BookstoreError, DocumentNotFound, InvalidPath, VersionNotFound
+from ..errors import BookstoreError, InvalidPath
 from ..settings import BookstoreSettings
 from .background_loop import background
+from .checkpoint_list import (
+    Checkpoint,
+    checkpoint_of,
+    current_save,
+    find_save,
+    read_save,
+    saved_versions,
+    version_id_of,
+)
 from .contents import (
     BookstoreContentsMixin,
     bytes_of,
@@ -44,14 +50,9 @@ from .services import Services
 
 T = TypeVar("T")
 
-Checkpoint = dict[str, Any]
-"""What the contents API says of a checkpoint: its `id`, and when it was `last_modified`."""
 
 STAND_IN = "bucket-is-away"
 """The id of what is listed when nothing is known of a file's checkpoints."""
-
-_WRAPPED = "version-"
-_PLAIN = re.compile(rf"(?!{_WRAPPED})[A-Za-z0-9_-]+")
 
 
 class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
@@ -228,8 +229,8 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
 
     async def _newest(self, archive: Archive, path: str) -> list[Checkpoint]:
         await self._first_done(path)
-        versions = await _versions(archive, path, self.max_checkpoints)
-        return [_checkpoint(version) for version in reversed(versions)]
+        versions = await saved_versions(archive, path, self.max_checkpoints)
+        return [checkpoint_of(version) for version in reversed(versions)]
 
     async def _list_in_save(self, path: str) -> list[Checkpoint]:
         """A notebook was just saved, and is to have one checkpoint at least: if it has none, it
@@ -246,14 +247,14 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
     async def _make_first(self, path: str, model: Model) -> None:
         try:
             archive = await background().archive(self._settings)
-            known = await _versions(archive, path, 1)
+            known = await saved_versions(archive, path, 1)
             if not known:
                 body = await asyncio.to_thread(bytes_of, model)
                 await archive.save_file(
                     path, body, origin="checkpoint", content_type=mimetype_of(path, model)
                 )
-                known = [await _current(archive, path)]
-            self._listed[path] = [_checkpoint(version) for version in known]
+                known = [await current_save(archive, path)]
+            self._listed[path] = [checkpoint_of(version) for version in known]
             self._failing = ""
         except BookstoreError as error:  # the next save tries again
             self._tell("%s has no first checkpoint yet: %s", path, error)
@@ -279,21 +280,21 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
             version = await archive.save_file(
                 there, body, authors=authors, origin="checkpoint", content_type=mimetype
             )
-            return _checkpoint(version or await _current(archive, there))
+            return checkpoint_of(version or await current_save(archive, there))
 
         return await self._ask(create)
 
     async def _get(self, checkpoint: str | Checkpoint, path: str, kind: str) -> Model:
         there = await self._caught_up(path) or path
         checkpoint_id = checkpoint if isinstance(checkpoint, str) else checkpoint["id"]
-        version_id = _version_id(checkpoint_id)
-        return _model(kind, await self._ask(lambda a: _read_version(a, there, version_id)))
+        version_id = version_id_of(checkpoint_id)
+        return _model(kind, await self._ask(lambda a: read_save(a, there, version_id)))
 
     async def _restore(self, contents_mgr: Any, checkpoint_id: str, path: str) -> None:
         there = await self._caught_up(path) or path
-        version_id = _version_id(checkpoint_id)
+        version_id = version_id_of(checkpoint_id)
         await self._settle(path)  # what is replaced stays a version
-        old = await self._ask(lambda archive: _read_version(archive, there, version_id))
+        old = await self._ask(lambda archive: read_save(archive, there, version_id))
         extension = self._extension()
         if extension is not None and await self._has_document(extension, there):
             restoring = restore(extension, path, version_id)
@@ -342,10 +343,10 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
 
     async def _delete(self, checkpoint_id: str, path: str) -> None:
         there = await self._caught_up(path) or path
-        version_id = _version_id(checkpoint_id)
+        version_id = version_id_of(checkpoint_id)
 
         async def delete(archive: Archive) -> None:
-            version = await _find(archive, there, version_id)
+            version = await find_save(archive, there, version_id)
             await archive.bucket.delete(version.key, version_id)
 
         self._listed.pop(path, None)
@@ -367,88 +368,6 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
             self.log.error("The bucket has not followed %s: %s", what, error)  # noqa: TRY400
 
 
-async def _versions(archive: Archive, path: str, limit: int) -> list[Version]:
-    """Up to `limit` saved versions of the file that is at `path` now, newest first, with their
-    details.
-
-    Those of a file that was deleted before are another's. A copy that was made by following a
-    rename, or by taking a deletion back, is the version that it is of.
-    """
-    prefix = archive.settings.workspace_prefix
-    listed: list[Version] = []
-    after: str | None = None
-    while True:
-        try:
-            page = await archive.history(
-                path, kinds=("save",), limit=limit + 2, after=after, details=True
-            )
-        except DocumentNotFound:
-            return []
-        listed += page.versions
-        after = page.next
-        found, ended = _of_one_file(prefix, path, listed)
-        if len(found) >= limit or ended or after is None:
-            return found[:limit]
-
-
-def _of_one_file(prefix: str, path: str, listed: list[Version]) -> tuple[list[Version], bool]:
-    """Of what the history of `path` has been listed so far, the versions of the file that is
-    there now; and whether its beginning is among them.
-
-    Versions of one key are in order; those of two keys may not be, within one second.
-    """
-    left: dict[str, list[Version]] = {}
-    for version in reversed(listed):
-        left.setdefault(version.key, []).append(version)
-    found: list[Version] = []
-    key = keys.file_key(prefix, path)
-    if not left.get(key):
-        return [], bool(listed)
-    if not left[key][-1].is_latest:
-        return [], True  # it was deleted
-    while left.get(key):
-        version = left[key].pop()
-        former = former_path(version.origin)
-        if former is not None:
-            key = keys.file_key(prefix, former)
-            here = left.get(key, [])
-            ids = [each.version_id for each in here]
-            if version.parent in ids:
-                del here[ids.index(version.parent) + 1 :]  # what that name was used for later
-            else:  # it was removed for good
-                while here and here[-1].last_modified > version.last_modified:
-                    here.pop()
-        elif not _is_copy(version):
-            found.append(version)
-        if not version.parent and version.origin:
-            return found, True  # before it, another file had this name
-    return found, False
-
-
-async def _current(archive: Archive, path: str) -> Version:
-    """The version that is current, or that the current one is a copy of."""
-    page = await archive.history(path, kinds=("save",), limit=1, details=True)
-    version = page.versions[0]
-    while _is_copy(version):
-        try:
-            version = await archive.find(path, version.parent)
-        except VersionNotFound:  # it was removed for good
-            break
-    return version
-
-
-async def _find(archive: Archive, path: str, version_id: str) -> Version:
-    """A saved version. Raises `VersionNotFound`, also for any other kind of version."""
-    version = await archive.find(path, version_id)
-    if version.kind != "save":
-        raise VersionNotFound(f"{path} has no checkpoint {version_id!r}; list its checkpoints.")
-    return version
-
-
-async def _read_version(archive: Archive, path: str, version_id: str) -> FileContent:
-    return await archive.content(await _find(archive, path, version_id))
-
-
 async def _read_file(contents_mgr: Any, path: str) -> Model:
     """The file with its content; a notebook, where that can be had, as it was saved."""
     if is_notebook(path):
@@ -463,33 +382,6 @@ async def _read_file(contents_mgr: Any, path: str) -> Model:
             plain = contents_mgr.get(path, content=True, type="file", format="base64")
             return dict(await ensure_async(plain))
     return model
-
-
-def _is_copy(version: Version) -> bool:
-    return version.origin.partition(":")[0] in ("renamed-from", "undelete")
-
-
-def _checkpoint(version: Version) -> Checkpoint:
-    # A listing may tell fractions of a second, a HEAD never does.
-    time = version.last_modified.replace(microsecond=0)
-    return {"id": _checkpoint_id(version.version_id), "last_modified": time}
-
-
-def _checkpoint_id(version_id: str) -> str:
-    """The version id, wrapped if it has characters that jupyter_server's route does not take."""
-    if _PLAIN.fullmatch(version_id):
-        return version_id
-    return _WRAPPED + urlsafe_b64encode(version_id.encode()).decode().rstrip("=")
-
-
-def _version_id(checkpoint_id: str) -> str:
-    if not checkpoint_id.startswith(_WRAPPED):
-        return checkpoint_id
-    packed = checkpoint_id[len(_WRAPPED) :]
-    try:
-        return urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
-    except ValueError:
-        return checkpoint_id  # no version has that id, and the bucket says so
 
 
 def _model(kind: str, old: FileContent) -> Model:

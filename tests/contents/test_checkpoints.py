@@ -25,6 +25,7 @@ from traitlets.config import Config
 from bookstore_y import Archive, S3Checkpoints
 from bookstore_y.archive.version import VersionMetadata
 from bookstore_y.errors import AccessDenied
+from bookstore_y.jupyter import checkpoint_list
 from bookstore_y.jupyter import checkpoints as module
 from bookstore_y.keys import Document
 from harness.servers import S3Server, s3_options
@@ -433,6 +434,6 @@ async def test_a_program_that_used_them_ends_without_a_word(
     "version_id", ["abc_DEF-123", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e", "a+b/c=", "version-1", "null"]
 )
 def test_every_version_id_passes_the_route_of_checkpoints(version_id: str) -> None:
-    checkpoint_id = module._checkpoint_id(version_id)
+    checkpoint_id = checkpoint_list.checkpoint_id_of(version_id)
     assert re.fullmatch(r"[\w-]+", checkpoint_id)
-    assert module._version_id(checkpoint_id) == version_id
+    assert checkpoint_list.version_id_of(checkpoint_id) == version_id
