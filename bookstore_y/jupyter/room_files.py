@@ -1,4 +1,4 @@
-"""The files of open rooms: who writes them, and what their rooms are to know of it."""
+"""The files of open rooms, and what a room has to know when somebody writes its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the server extension, and what its handlers reach them by."""
+"""The parts of the server extension, in the one object that gives handlers access to them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Services:
         self.saves: FileUploads | None = None
         """Uploads of saved files, while the server runs."""
         self.stopping = False
-        """Whether the server is being stopped, so that nothing new is archived."""
+        """Whether the server has begun to stop."""
         self.started = asyncio.Event()
         """Set once the archive is open, or is known not to open in this process."""
         self.failure: str | None = None
@@ -95,7 +95,7 @@ class Services:
 
     @property
     def is_archiving(self) -> bool:
-        """Whether the archive is open, and the server is not being stopped."""
+        """Whether the archive is open and the server has not begun to stop."""
         return self.checkpointer is not None and not self.stopping
 
     @property

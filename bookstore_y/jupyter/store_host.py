@@ -1,4 +1,4 @@
-"""What stores are told of the server that they are in, and how its rooms load their documents."""
+"""What stores learn about their server, and how its rooms load their documents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAVE_PATIENCE = 2.0
 
 
 class StoreHost:
-    """One server, as the stores of its rooms see it: a `store.Host`."""
+    """One server as the stores of its rooms see it: a `store.Host`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The handlers of jupyter_server_ydoc, replaced by ones that let tabs come back."""
+"""Replacements for jupyter_server_ydoc's handlers that let tabs come back to their rooms."""
 
 from __future__ import annotations
 
