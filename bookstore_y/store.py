@@ -21,7 +21,7 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .aio import require_asyncio
 from .archive.version import Version, reset_of
-from .buffer.records import FILE_HASHES, BufferedDocument
+from .buffer.records import BufferedDocument
 from .buffer.recovery import BufferOptions
 from .buffer.sqlite_file import MEMORY
 from .errors import (
@@ -316,7 +316,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             await checkpointer.__aexit__()
             raise
         if file_id and not entry.facts.file_hashes:
-            entry.facts.file_id = file_id
+            entry.file_is(file_id)
         self._file_id = file_id
         self._checkpointer, self._entry = checkpointer, entry
         if self._live is not None:
@@ -361,16 +361,17 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if self._is_awaited(checkpointer, entry, live.ydoc):
             return
         try:
-            checkpointer.capture(entry, update_of(live.ydoc, entry.state))
+            checkpointer.capture(entry, update_of(live.ydoc, entry.state_vector))
         except CorruptSnapshot as error:  # every update of it went through `write`
             self.log.error(  # noqa: TRY400 - the sentence is what counts
                 "The live document of %s cannot be encoded. %s", entry.document, error
             )
 
     def _detach(self, entry: DocumentState) -> None:
-        if self._live in entry.live:
-            entry.live.remove(self._live)
-        if self._live is not None and self._live.edits is not None:
+        if self._live is None:
+            return
+        entry.live_detached(self._live)
+        if self._live.edits is not None:
             self._live.edits.close()
 
     def _is_ready(self) -> bool:
@@ -508,8 +509,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             self._detach(entry)
             edits = Edits(ydoc) if self._rtc is not None else None
             self._live = Live(ydoc, self._is_ready, edits)
-        if self._live not in entry.live:
-            entry.live.append(self._live)
+        entry.live_attached(self._live)
 
     async def _held(self) -> BufferedDocument:
         checkpointer, entry = self._opened()
@@ -568,9 +568,9 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         checkpointer.about_to_replace(entry, by_file=True)
         how()
         self.capture()  # or a crash would leave a file that the document seems to have outgrown
-        self._note_file(entry, content_hash)
+        entry.file_is(self._file_id, content_hash)
         checkpointer.about_to_save(entry)  # the file is ahead of what is stored already
-        await checkpointer.set_facts(entry)
+        await checkpointer.keep_record(entry)
         checkpointer.keep_replaced(entry)
         if not checkpointer.buffer.durable:
             asyncio.get_running_loop().call_later(_NOTED, checkpointer.checkpoint_now, entry)
@@ -591,7 +591,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         """
         checkpointer, entry = self._opened()
         self.capture()
-        entry.origin, entry.deleted = origin, False
+        entry.credits.made_by(origin)
+        entry.brought_back()
         saved = await checkpointer.checkpoint(entry)
         version_id = entry.facts.version_id
         return await checkpointer.archive.version(entry.document, version_id), saved is not None
@@ -599,8 +600,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     async def undeleted(self) -> None:
         """The document's deletion was taken back: what was typed since goes on top of it."""
         checkpointer, entry = self._opened()
-        entry.deleted = entry.facts.deleted = False
-        await checkpointer.set_facts(entry)
+        entry.brought_back(by_undeleting=True)
+        await checkpointer.keep_record(entry)
         self.capture()
         await checkpointer.checkpoint(entry)
 
@@ -645,19 +646,19 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         file_hash = await asyncio.to_thread(content.hash_of, body)
         if self._loaded is None:
             if not entry.facts.lineage:
-                entry.facts.lineage = lineage_of(content.base_of(ydoc))
+                entry.lineage_is(lineage_of(content.base_of(ydoc)))
             self._attach(entry, ydoc)
-            self._note_file(entry, file_hash)
-            await checkpointer.set_facts(entry)
+            entry.file_is(self._file_id, file_hash)
+            await checkpointer.keep_record(entry)
             await self.write(ydoc.get_update())
             return
         held = await checkpointer.load(entry)
         stored = await asyncio.to_thread(_content_of, kind, held.updates())
         if await asyncio.to_thread(content.hash_of, stored) == file_hash:
-            self._note_file(entry, file_hash)
+            entry.file_is(self._file_id, file_hash)
         elif await self._is_behind(entry, body):
             content.write(kind, ydoc, content.untrusted(stored))
-            self._note_file(entry, file_hash)
+            entry.file_is(self._file_id, file_hash)
             self.log.warning(
                 "The file %s was behind its document, which had edits that were not saved before "
                 "the server stopped; they are back, and the file will be saved.",
@@ -667,14 +668,14 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
                 host.bring_forward(self)
         else:
             replaced = await self._keep_replaced(checkpointer, entry)
-            self._note_file(entry, file_hash)
+            entry.file_is(self._file_id, file_hash)
             self.log.warning(
                 "The file %s was changed by other means, and its content is now that of the "
                 "document. What it replaced is %s.",
                 entry.document.path,
                 replaced,
             )
-        await checkpointer.set_facts(entry)
+        await checkpointer.keep_record(entry)
         self._beginning = False
         await self.write(missing(ydoc.get_update(), self._loaded))
 
@@ -684,7 +685,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             await checkpointer.checkpoint(entry)
         except ConfigurationError as error:
             return f"not in any version ({error})"
-        entry.origin = reset_of(entry.facts.version_id)
+        entry.credits.made_by(reset_of(entry.facts.version_id))
         return f"version {entry.facts.version_id} of {checkpointer.archive.key(entry.document)!r}"
 
     async def stored(self, body: Any) -> Stored | None:
@@ -728,11 +729,10 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         if content.is_blank(entry.document.type, ydoc):
             return True
         self._awaited = None
-        entry.facts.former_file_id = awaited.file_id
         # Whoever else has the document of this file goes on with the same history.
-        entry.facts.lineage = entry.facts.lineage or lineage_of(awaited.file_id.encode())
-        self._note_file(entry, awaited.file_hash)
-        checkpointer.spawn(checkpointer.set_facts(entry))
+        entry.brought_by_clients(awaited.file_id, lineage_of(awaited.file_id.encode()))
+        entry.file_is(self._file_id, awaited.file_hash)
+        checkpointer.spawn(checkpointer.keep_record(entry))
         loop = asyncio.get_running_loop()
         loop.call_soon(checkpointer.checkpoint_now, entry)  # only a tab has it
         loop.call_soon(awaited.brought)
@@ -746,8 +746,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     async def file_is(self, content_hash: str) -> None:
         """The file now has content of this hash."""
         checkpointer, entry = self._opened()
-        self._note_file(entry, content_hash)
-        await checkpointer.set_facts(entry)
+        entry.file_is(self._file_id, content_hash)
+        await checkpointer.keep_record(entry)
 
     @property
     def file_hash(self) -> str:
@@ -769,13 +769,6 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         known = facts.file_hashes[-1:] if facts.file_id == self._file_id else facts.file_hashes
         return [*known, facts.saving]
 
-    def _note_file(self, entry: DocumentState, file_hash: str) -> None:
-        facts = entry.facts
-        facts.file_id, facts.saving = self._file_id, ""
-        if file_hash in facts.file_hashes:
-            facts.file_hashes.remove(file_hash)
-        facts.file_hashes = [*facts.file_hashes, file_hash][-FILE_HASHES:]
-
     async def archive_before_save(self, within: float) -> None:
         """Have a version of the document before its file is saved, within so many seconds.
 
@@ -795,15 +788,15 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     def note_saving(self, content_hash: str) -> None:
         """The room is about to save content of this hash to the file."""
         if self._entry is not None and self._checkpointer is not None:
-            self._entry.facts.saving = content_hash
+            self._entry.save_begun(content_hash)
             self._checkpointer.about_to_save(self._entry)
-            self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
+            self._checkpointer.spawn(self._checkpointer.keep_record(self._entry))
 
     def note_saved(self) -> None:
         """The save that was begun last has reached the file."""
         if self._entry is not None and self._checkpointer is not None and self._entry.facts.saving:
-            self._note_file(self._entry, self._entry.facts.saving)
-            self._checkpointer.spawn(self._checkpointer.set_facts(self._entry))
+            self._entry.file_is(self._file_id, self._entry.facts.saving)
+            self._checkpointer.spawn(self._checkpointer.keep_record(self._entry))
             if not self._checkpointer.buffer.durable:
                 # After a crash the file would be newer than all that is stored, and so would
                 # replace it; clients that come back would then have their edits doubled. The room

@@ -21,6 +21,7 @@ from bookstore_y.keys import Document
 from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
+from bookstore_y.replication.document_view import Base
 from bookstore_y.s3.bucket import Bucket
 from harness.servers import S3Server, connect
 
@@ -103,7 +104,9 @@ async def evicted(config: Config, words: str) -> AsyncIterator[tuple[S3YStore, T
         typist = Typist()
         await store.write(typist.type(words))
         await store.checkpoint()
-        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(
+            lambda: entry_of(store).base is Base.BUCKET_ONLY, "the document to be evicted"
+        )
         yield store, typist
 
 
@@ -197,7 +200,9 @@ async def test_what_is_open_is_archived_whole_when_its_last_version_has_expired(
         await store.write(typist.type("one two three"))
         version = await store.checkpoint()
         assert version is not None
-        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(
+            lambda: entry_of(store).base is Base.BUCKET_ONLY, "the document to be evicted"
+        )
         s3.delete_object(Bucket=bucket, Key=KEY)
         async with S3YStore(PATH, config=elsewhere) as other:
             await other.write(Typist().type("another history"))
@@ -214,13 +219,15 @@ async def test_a_document_that_is_made_anew_after_a_deletion_has_none_of_the_old
         async with S3YStore(PATH, config=config) as first:
             await first.write(Typist().type("old"))
             await first.checkpoint()
-        await eventually(lambda: entry_of(store).evicted, "the document to be evicted")
+        await eventually(
+            lambda: entry_of(store).base is Base.BUCKET_ONLY, "the document to be evicted"
+        )
         await _deleted_elsewhere(server, moto_server, config.BookstoreSettings.s3_bucket)
         async with in_a_room(S3YStore(PATH, config=config)) as room:
             with pytest.raises(YDocNotFound):
                 await opened(room)
             await room.write(Typist().type("new"))
-            entry_of(store).synced = False
+            entry_of(store)._base = Base.UNKNOWN
             assert str(await opened(store)) == "new"
     assert await reader.text(PATH) == "new"
 
@@ -304,8 +311,8 @@ async def test_a_crash_before_the_first_update_was_kept_leaves_what_the_bucket_h
     async with S3YStore(PATH, config=with_file(config, path)) as store:
         with pytest.raises(YDocNotFound):
             await opened(store)
-        entry_of(store).facts.lineage = "0" * 32
-        await checkpointer_of(store).set_facts(entry_of(store))
+        entry_of(store).lineage_is("0" * 32)
+        await checkpointer_of(store).keep_record(entry_of(store))
         left = crashed(path)
     await archived(elsewhere, "one")
     async with S3YStore(PATH, config=with_file(config, left)) as store:

@@ -13,6 +13,7 @@ from traitlets.config import Config
 from bookstore_y import S3YStore
 from bookstore_y.local.waiting import eventually
 from bookstore_y.replication import bucket_sync
+from bookstore_y.replication.document_view import Base
 from bookstore_y.ydoc import squash
 
 from .support import Reader, Typist, text_of, words_of
@@ -207,7 +208,7 @@ async def test_after_an_eviction_it_goes_on(config: Config, reader: Reader) -> N
         typist = await opened(store)
         entry = store.entry
         assert entry is not None
-        await eventually(lambda: entry.evicted, "the document to be evicted")
+        await eventually(lambda: entry.base is Base.BUCKET_ONLY, "the document to be evicted")
         await store.write(typist.type(" late"))
         await store.checkpoint()
         assert await reader.text(PATH) == "begun late"

@@ -30,10 +30,14 @@ from pycrdt.store import YDocNotFound
 from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
+from bookstore_y.buffer.records import DocumentRecord
 from bookstore_y.buffer.sqlite_file import files_of, move, remove
 from bookstore_y.errors import BookstoreError
-from bookstore_y.replication import health
+from bookstore_y.replication import health, invariants
 from bookstore_y.replication.checkpointer import Checkpointer
+from bookstore_y.replication.document import DocumentState
+from bookstore_y.replication.document_view import Name
+from bookstore_y.replication.invariants import check_invariants
 from bookstore_y.s3.bucket import Bucket
 from bookstore_y.s3.requests import Requests
 from bookstore_y.ydoc.frame import decompress
@@ -159,6 +163,39 @@ class Server:
         entries = [*checkpointer.entries.values(), *checkpointer.path_changes.displaced]
         held = [await checkpointer.buffer.read(each.id) for each in entries if not each.deleted]
         return [update for each in held for update in each.updates()]
+
+    async def check(self) -> None:
+        """See that the state of each document is one that there may be, and that the buffer says
+        the same as soon as nothing is on its way there."""
+        checkpointer = self.checkpointer
+        registered = checkpointer.entries.items()
+        assert all(entry.document == document for document, entry in registered)
+        assert not [entry for _, entry in registered if entry.name is Name.DISPLACED]
+        displaced = checkpointer.path_changes.displaced
+        assert all(entry.name is Name.DISPLACED for entry in displaced)
+        entries = [*checkpointer.entries.values(), *displaced]
+        assert len({entry.id for entry in entries}) == len(entries)
+        for entry in entries:
+            check_invariants(entry)
+            await self._check_buffered(entry)
+
+    async def _check_buffered(self, entry: DocumentState) -> None:
+        buffer = self.checkpointer.buffer
+        for _ in range(100):
+            if entry.lock.locked() or entry.writing.locked():
+                return  # it is being changed
+            before = entry.pending, entry.has_base, entry.facts
+            held = await buffer.read(entry.id)
+            (text,) = await buffer._run(
+                lambda db: db.execute(
+                    "SELECT facts FROM documents WHERE id = ?", (entry.id,)
+                ).fetchone()
+            )
+            kept = len(held.pending), held.base is not None, DocumentRecord.from_json(text)
+            if kept == before:
+                return
+            await asyncio.sleep(0.01)
+        assert kept == before
 
     @property
     def has_to_write(self) -> bool:
@@ -504,6 +541,12 @@ def machine_in(world: World) -> type[RuleBasedStateMachine]:
             self.acknowledged.is_all_in(known)
 
         @invariant()
+        def every_state_is_one_that_there_may_be(self) -> None:
+            for server in self.servers:
+                if server.store is not None:
+                    world.run(server.check())
+
+        @invariant()
         def the_bucket_has_what_nobody_has_to_write(self) -> None:
             if self._all_open() and not any(server.has_to_write for server in self.servers):
                 self.acknowledged.is_all_in(world.archived(self.path))
@@ -538,6 +581,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     monkeypatch.setattr(health, "RETRY_CAP", 0.05)
+    monkeypatch.setattr(invariants, "CHECKED", True)
     world = World(moto_server, moto_bucket, tmp_path, monkeypatch)
     yield world
     world.close()

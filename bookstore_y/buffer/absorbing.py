@@ -6,6 +6,7 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..keys import Document
@@ -51,10 +52,7 @@ class Absorbing:
         held = self._ours.get((document, facts.lineage)) if facts.lineage else None
         if held is not None:
             target = held.id
-            held.facts.learn_of_file(facts.file_id, facts.file_hashes)
-            held.facts.saving = held.facts.saving or facts.saving
-            held.facts.noted = held.facts.noted or facts.noted
-            _set_facts(db, target, held.facts)
+            held = self._learned(db, held, held.facts.absorb(facts))
         else:
             self.last_id = target = self.last_id + 1
             db.execute(
@@ -79,16 +77,22 @@ class Absorbing:
             ours.append(self.seq)
             if held is None and seq <= persisted:
                 db.execute("UPDATE documents SET persisted = ? WHERE id = ?", (self.seq, target))
-        if facts.replaced:
-            known = facts if held is None else held.facts
-            moved = _renumbered(facts.replaced, theirs, ours)
-            known.replaced = moved if held is None else [*known.replaced, *moved]
-            _set_facts(db, target, known)
+        replaced = _renumbered(facts.replaced, theirs, ours)
+        if replaced and held is not None:
+            both = [*held.facts.replaced, *replaced]
+            self._learned(db, held, replace(held.facts, replaced=both))
+        elif facts.replaced:
+            _set_facts(db, target, replace(facts, replaced=replaced))
         for row in other.execute(
             "SELECT data, metadata, timestamp FROM rejected WHERE document = ?", (number,)
         ):
             self._insert(db, "rejected", target, row)
         return target
+
+    def _learned(self, db: sqlite3.Connection, held: Known, facts: DocumentRecord) -> Known:
+        _set_facts(db, held.id, facts)
+        held = self._ours[held.document, facts.lineage] = replace(held, facts=facts)
+        return held
 
     def _insert(
         self, db: sqlite3.Connection, table: str, document: int, row: Sequence[Any]
@@ -101,7 +105,7 @@ def _set_facts(db: sqlite3.Connection, document: int, facts: DocumentRecord) -> 
     db.execute("UPDATE documents SET facts = ? WHERE id = ?", (facts.to_json(), document))
 
 
-def _renumbered(replaced: list[Replaced], theirs: list[int], ours: list[int]) -> list[Replaced]:
+def _renumbered(replaced: Sequence[Replaced], theirs: list[int], ours: list[int]) -> list[Replaced]:
     """What was replaced in another buffer, whose updates `theirs` have the numbers `ours` here."""
     found = []
     for each in replaced:

@@ -191,9 +191,13 @@ class Buffer(SQLiteDatabase):
         if writer is not None and writer.refused is not None:
             await writer.run(lambda db: writer.rejected(seqs), transaction=False)
 
-    async def evict(self, document: int, *, keep: bool = False) -> bool:
+    async def evict(
+        self, document: int, *, keep: bool = False, facts: DocumentRecord | None = None
+    ) -> bool:
         """Forget a document's updates and give their memory back; the document too, unless
-        `keep`. False, and nothing done, if it has updates that are not persisted."""
+        `keep`, and then with what is known of it now, if that is given. False, and nothing done,
+        if it has updates that are not persisted."""
+        text = None if facts is None else facts.to_json()
 
         def run(db: sqlite3.Connection) -> bool:
             pending = db.execute(
@@ -207,6 +211,8 @@ class Buffer(SQLiteDatabase):
             db.execute("DELETE FROM bases WHERE document = ?", (document,))
             if not keep:
                 db.execute("DELETE FROM documents WHERE id = ?", (document,))
+            elif text is not None:
+                db.execute("UPDATE documents SET facts = ? WHERE id = ?", (text, document))
             return True
 
         evicted = await self._run(run)

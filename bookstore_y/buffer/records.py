@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..keys import Document
@@ -25,7 +25,7 @@ _PERSISTED = {"has_full_history": "whole"}
 """Names in the `facts` column, where they are not those of today."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class DocumentRecord:
     """What is known about a document besides its updates."""
 
@@ -35,7 +35,7 @@ class DocumentRecord:
     etag: str = ""
     file_id: str = ""
     """jupyter_server_fileid's id, which tells a kept disk from a fresh one."""
-    file_hashes: list[str] = field(default_factory=list)
+    file_hashes: Sequence[str] = field(default_factory=list)
     """Hashes of the file at its loads and saves, oldest first; the last one is what it is now."""
     saving: str = ""
     """Hash of a save that was begun, and is not known to have reached the file."""
@@ -43,22 +43,27 @@ class DocumentRecord:
     """Whether the buffer has all of it from its beginning, though the bucket has some, too."""
     deleted: bool = False
     """Whether the file was deleted, the bucket has followed, and nothing was written since."""
-    replaced: list[Replaced] = field(default_factory=list)
+    replaced: Sequence[Replaced] = field(default_factory=list)
     """What is to be a version of its own before any later update is in one, oldest first."""
     noted: bool = False
     """Whether what counts as persisted has notes of a room that no version has, see `edits`."""
     former_file_id: str = ""
     """The file's id on a disk that was lost before the first version; tabs come back with it."""
 
-    def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> None:
-        """Take in, the oldest first, what another knows of the file's loads and saves."""
+    def learn_of_file(self, file_id: str, hashes: Sequence[str]) -> DocumentRecord:
+        """With what another knows of the file's loads and saves, the oldest first."""
         ours = self.file_hashes
+        news = [each for each in hashes if each not in ours]
         if file_id == self.file_id or not ours:
-            self.file_id = file_id
-            self.file_hashes = ours + [each for each in hashes if each not in ours]
-        else:  # of another disk; what the file was last on this one stays the last
-            self.file_hashes = [each for each in hashes if each not in ours] + ours
-        self.file_hashes = self.file_hashes[-FILE_HASHES:]
+            return replace(self, file_id=file_id, file_hashes=[*ours, *news][-FILE_HASHES:])
+        # It is of another disk; what the file was last on this one stays the last.
+        return replace(self, file_hashes=[*news, *ours][-FILE_HASHES:])
+
+    def absorb(self, other: DocumentRecord) -> DocumentRecord:
+        """With what another buffer knows of the same document."""
+        learned = self.learn_of_file(other.file_id, other.file_hashes)
+        saving, noted = self.saving or other.saving, self.noted or other.noted
+        return replace(learned, saving=saving, noted=noted)
 
     def file_states(self) -> tuple[str, ...]:
         """Hashes of what the file was, and of what it may be, oldest first."""
@@ -76,15 +81,15 @@ class DocumentRecord:
             given: Any = json.loads(text)
         except ValueError:
             return cls()
-        facts = cls()
-        if isinstance(given, dict):
-            for name, value in facts.__dict__.items():
-                kept = given.get(_PERSISTED.get(name, name))
-                if type(kept) is type(value):
-                    setattr(facts, name, kept)
-        facts.file_hashes = [str(each) for each in facts.file_hashes]
-        facts.replaced = [each for given in facts.replaced for each in _replaced(given)]
-        return facts
+        if not isinstance(given, dict):
+            return cls()
+        known: dict[str, Any] = {}
+        for name, default in cls().__dict__.items():
+            kept = given.get(_PERSISTED.get(name, name))
+            known[name] = kept if type(kept) is type(default) else default
+        known["file_hashes"] = [str(each) for each in known["file_hashes"]]
+        known["replaced"] = [each for kept in known["replaced"] for each in _replaced(kept)]
+        return cls(**known)
 
 
 @dataclass(frozen=True)

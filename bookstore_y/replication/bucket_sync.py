@@ -7,9 +7,10 @@ others wrote into both, and into the live document.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,8 @@ from ..ydoc.squash import Squashed, Watch, condense, squash, squash_buffered, sq
 from ..ydoc.summary import StateSummary, lineage_of
 from ..ydoc.updates import EMPTY_UPDATE, state_vector
 from . import finding
-from .document import DocumentState
+from .document import DocumentState, Put
+from .document_view import Base, Name, Trouble
 from .live import Covering, Live
 from .path_change import Whereabouts, of_document
 from .schedule import Policy
@@ -44,10 +46,19 @@ if TYPE_CHECKING:
     from .checkpointer import Checkpointer
 
 
+@dataclass(frozen=True)
+class Loading:
+    """A base that is on its way to the buffer. The document's `writing` is held until `close`."""
+
+    run: Callable[[], Coroutine[Any, Any, None]]
+    close: Callable[[], None]
+
+
 class BucketSync:
     """The exchange of one checkpointer's documents with the bucket.
 
-    Whoever calls `checkpoint` or `ask` holds the entry's lock, if anybody else might.
+    Whoever calls `checkpoint` holds the document's `lock`, unless it is a path change that calls,
+    for which that holder may be waiting. `DocumentState` says what the locks protect.
     """
 
     def __init__(self, checkpointer: Checkpointer) -> None:
@@ -72,18 +83,18 @@ class BucketSync:
         while True:
             if follow:
                 await cp.path_changes.follow(entry.document.path)
-            if not entry.pending or (follow and self.is_replaced(entry)):
+            if not entry.pending or (follow and entry.name is Name.DISPLACED):
                 return saved
             if replaced and entry.checkpoint_through is None:
                 return saved
             cp.settings.require_bucket()
-            self.note_authors(entry)
-            if not entry.synced:
-                held = await cp.buffer.read(entry.id)
-                if held.base is None:
-                    await self.ask(entry, held, follow)
+            entry.credits.joined(cp.authors_of(entry))
+            if entry.needs_base:
+                await self.ask(entry, follow)
             fence = entry.checkpoint_through
             async with entry.writing, self._writing:
+                if entry.needs_base:
+                    continue  # it was evicted meanwhile
                 written, latest = await self._write(entry, follow)
             saved = latest or saved
             if written:
@@ -102,39 +113,32 @@ class BucketSync:
             covering, held, squashed = await self._of_live(entry) or await self._squash(
                 entry, fence
             )
-        pending = held.pending
-        if not pending:
+        if not held.pending:
             if fence is None:
-                cp.count_persisted(entry, *counted)  # all of them are, whatever was counted
+                entry.persisted(*counted, time.monotonic())  # all are, whatever was counted
             else:
                 self._tell_replaced(entry, entry.passed(fence))  # the version is there already
-                await cp.set_facts(entry)
+                await cp.buffer.set_facts(entry.id, entry.facts)
             return True, None
         # No wait between this and the note that a PUT is under way: a move waits for that.
         moved = follow and cp.path_changes.holds_up(entry.document.path)
         if moved or entry.checkpoint_through != fence:
             return False, None
-        authors, entry.authors = entry.authors, set()
-        origin = ""
-        if fence is None:  # the origin is that of what comes after a fence
-            origin, entry.origin = entry.origin, ""
         saved = None
-        noted = squashed.changed and not squashed.edited and _is_archived(entry)
-        if noted:
-            entry.facts.noted = True
-        elif squashed.changed:
-            try:
-                saved = await self._save(entry, held, squashed, authors, origin, follow)
-            except BaseException:
-                entry.authors |= authors
-                entry.origin = entry.origin or origin
-                raise
-        # What the bucket has acknowledged is to be known here, whoever cancels.
-        await to_its_end(self._note(entry, held, saved, fence))
-        if covering is None:  # which may hold what is on its way to the buffer, and may not arrive
-            entry.state = squashed.footprint.state
-        if squashed.complete and not (saved is not None and saved.merged):
-            entry.live_baseline = covering or await self._covering(entry, squashed.footprint)
+        with entry.put_started(through=fence) as put:
+            if squashed.changed and not squashed.edited and entry.is_archived:
+                put.noted_only()
+            elif squashed.changed:
+                saved = await self._save(entry, put, held, squashed, follow)
+            # What the bucket has acknowledged is to be known here, whoever cancels.
+            await to_its_end(self._note(entry, held, saved, fence))
+            # A live document may hold what is on its way to the buffer, and may not arrive.
+            state = squashed.footprint.state if covering is None else None
+            if squashed.complete and not (saved is not None and saved.merged):
+                covering = covering or await self._covering(entry, squashed.footprint)
+                entry.covered_by(covering, state)
+            else:
+                entry.covered_by(None, state)
         written = saved is not None and saved.written
         metrics.CHECKPOINTS.labels("written" if written else "unchanged").inc()
         if saved is not None and written:
@@ -158,10 +162,11 @@ class BucketSync:
         if saved is not None and saved.merged:
             # The buffer has to hold what others wrote, or the next checkpoint would drop it.
             base = Row(last, saved.update, b"", time.time())
-        entry.live_baseline = None
+        entry.covered_by(None)
         await cp.buffer.mark_persisted(entry.id, last, entry.facts, base)
         cp.pending_file.forget(entry.id, last)
-        cp.count_persisted(entry, len(pending), sum(len(row.data) for row in pending))
+        size = sum(len(row.data) for row in pending)
+        entry.persisted(len(pending), size, time.monotonic(), has_base=base is not None)
         if saved is not None:
             self._deliver(entry, saved.merged)
         self._tell_replaced(entry, replaced)
@@ -176,7 +181,7 @@ class BucketSync:
                 entry.facts.version_id,
                 cp.archive.key(entry.document),
             )
-            entry.origin = entry.origin or reset_of(entry.facts.version_id)
+            entry.credits.made_by(reset_of(entry.facts.version_id), unless_said=True)
 
     def take_merged(self, entry: DocumentState, updates: Iterable[bytes]) -> None:
         """Take in what others had written, which a version has that was just written here."""
@@ -214,12 +219,7 @@ class BucketSync:
             await cp.buffer.condense(entry.id, whole if known else None, update, first, last)
             await cp.buffer.vacuum()
             size = sum(map(len, data))
-            cp.count_persisted(entry, len(pending) - 1, size - len(update))
-
-    def is_replaced(self, entry: DocumentState) -> bool:
-        """Whether another document has the place of this one, whose file is gone."""
-        cp = self._checkpointer
-        return entry.deleted and cp.entries.get(entry.document) is not entry
+            entry.counted(1 - len(pending), len(update) - size)
 
     async def fold(self, entry: DocumentState) -> None:
         """Keep what the buffer holds of a document within its history window: the oldest updates
@@ -235,7 +235,7 @@ class BucketSync:
             last = rows[-1]
             folded = Row(last.seq, base, last.metadata, last.timestamp)
             await cp.buffer.mark_persisted(entry.id, last.seq, entry.facts, folded)
-            entry.state = await run_in_thread_if_large(len(base), state_vector, base)
+            entry.base_folded(await run_in_thread_if_large(len(base), state_vector, base))
 
     def _bound(self, entry: DocumentState, count: int, size: int) -> None:
         if _are_too_many(count, size, entry.policy):
@@ -289,7 +289,7 @@ class BucketSync:
             known = [row.data for row in held.rows if row.seq <= held.persisted]
             pending = [row.data for row in held.pending]
             if not pending:
-                nothing = StateSummary(entry.state, EMPTY_UPDATE)
+                nothing = StateSummary(entry.state_vector, EMPTY_UPDATE)
                 return None, held, Squashed(EMPTY_UPDATE, nothing, changed=False)
             try:
                 watch = _watch(entry.document.type)
@@ -304,11 +304,8 @@ class BucketSync:
                 if not rejected:
                     raise
                 await cp.buffer.reject(entry.id, [row.seq for row in rejected])
-                cp.count_persisted(
-                    entry,
-                    sum(row.seq > held.persisted for row in rejected),
-                    sum(len(row.data) for row in rejected if row.seq > held.persisted),
-                )
+                sizes = [len(row.data) for row in rejected if row.seq > held.persisted]
+                entry.counted(-len(sizes), -sum(sizes))
                 cp.log.error(  # noqa: TRY400 - the sentence is what counts
                     "%d updates of %s cannot be applied and were set aside in the buffer; the "
                     "others are archived. %s",
@@ -320,85 +317,102 @@ class BucketSync:
     async def _save(
         self,
         entry: DocumentState,
+        put: Put,
         held: BufferedDocument,
         squashed: Squashed,
-        authors: set[str],
-        origin: str,
         follow: bool,
     ) -> WriteResult:
         cp = self._checkpointer
+        if not entry.facts.lineage:
+            entry.lineage_is(lineage_of(held.updates()[0]))
         facts = entry.facts
-        if not facts.lineage:
-            facts.lineage = lineage_of(held.updates()[0])
         spot = of_document(entry.document)
         # Without `follow` it is what a change is of, and not what takes its place.
         replaced = cp.path_changes.replaced(spot) if follow and not facts.version_id else None
         former = cp.path_changes.renamed_from(entry) if follow else None
-        entry.putting = asyncio.Event()  # no other can be under way: `entry.writing` is held
-        try:
-            saved = await cp.archive.save(
-                entry.document,
-                squashed.update,
-                VersionMetadata(
-                    lineage=facts.lineage,
-                    parent="" if facts.deleted else facts.version_id,
-                    updates=len(held.pending),
-                    authors=tuple(sorted(authors)),
-                    origin=origin or (renamed_from(former) if former else "checkpoint"),
-                    file_id=facts.file_id,
-                    former_file_id=facts.former_file_id,
-                    file_hashes=facts.file_states(),
-                ),
-                parent_etag="" if former else replaced.etag if replaced else facts.etag,
-                instead_of=replaced.version_id if replaced else "",
-            )
-        finally:
-            entry.putting.set()
-            entry.putting = None
-        facts.version_id, facts.etag, facts.deleted = saved.version_id, saved.etag, False
-        facts.noted = False
+        saved = await cp.archive.save(
+            entry.document,
+            squashed.update,
+            VersionMetadata(
+                lineage=facts.lineage,
+                parent="" if facts.deleted else facts.version_id,
+                updates=len(held.pending),
+                authors=put.authors,
+                origin=put.origin or (renamed_from(former) if former else "checkpoint"),
+                file_id=facts.file_id,
+                former_file_id=facts.former_file_id,
+                file_hashes=facts.file_states(),
+            ),
+            parent_etag="" if former else replaced.etag if replaced else facts.etag,
+            instead_of=replaced.version_id if replaced else "",
+        )
+        put.acknowledged(saved.version_id, saved.etag, time.monotonic())
         if follow and cp.path_changes.waiting:
             await cp.path_changes.wrote(spot, entry, held.pending[-1].seq)
-        entry.pulled_at = time.monotonic()
         return saved
 
-    async def ask(
-        self, entry: DocumentState, held: BufferedDocument, follow: bool = True
-    ) -> BufferedDocument:
+    async def ask(self, entry: DocumentState, follow: bool = True) -> None:
         """Have the buffer hold what the bucket has of a document."""
-        held, taking_in = await self.find(entry, held, follow)
-        if taking_in is not None:
-            await to_its_end(taking_in())
-        return held
+        held = await self._checkpointer.buffer.read(entry.id)
+        _, loading = await self.find(entry, held, follow)
+        if loading is not None:
+            try:
+                await to_its_end(loading.run())
+            finally:
+                loading.close()
 
     async def find(
         self, entry: DocumentState, held: BufferedDocument, follow: bool = True
-    ) -> tuple[BufferedDocument, Callable[[], Coroutine[Any, Any, None]] | None]:
-        """All that the buffer and the bucket have of a document; and what is to be done, with the
-        entry's lock held, for the buffer to hold all of it, where it does not."""
+    ) -> tuple[BufferedDocument, Loading | None]:
+        """All that the buffer and the bucket have of a document; and what is to be done for the
+        buffer to hold all of it, where it does not."""
         cp = self._checkpointer
-        facts = entry.facts
+        while True:
+            generation = entry.generation
+            answer = await self._answer(entry, held, follow)
+            await entry.writing.acquire()
+            with contextlib.ExitStack() as locked:
+                locked.callback(entry.writing.release)
+                if entry.generation != generation:  # the answer may be about what was before
+                    held = await cp.buffer.read(entry.id)
+                    continue
+                if isinstance(answer, Snapshot):
+                    apart = entry.facts.lineage not in ("", answer.facts.lineage)
+                    if not (apart and await self._goes_on_apart(entry)):
+                        found, run = await self._found(entry, held, answer, follow)
+                        locked.enter_context(entry.loading())
+                        return found, Loading(run, locked.pop_all().close)
+                elif answer is None:
+                    entry.confirmed()
+                elif isinstance(answer, DocumentNotFound):
+                    await self._begin(entry)
+                elif not await self._take_whole(
+                    entry, keep_version=not isinstance(answer, SnapshotError)
+                ):
+                    raise answer
+                return await cp.buffer.read(entry.id), None
+
+    async def _answer(
+        self, entry: DocumentState, held: BufferedDocument, follow: bool
+    ) -> Snapshot | BookstoreError | None:
+        """The current version; None if the buffer holds it; or why there is none, if the document
+        can go on without. Raises what keeps the bucket from being asked."""
         try:
-            snapshot = await self._newer(entry, held, follow)
-        except DocumentNotFound:
-            await self._begin(entry)
-            return await cp.buffer.read(entry.id), None
-        except SnapshotError:
-            if not self._take_whole(entry):
-                raise
-            entry.synced = True
-            return await cp.buffer.read(entry.id), None
+            return await self._newer(entry, held, follow)
+        except (DocumentNotFound, SnapshotError) as error:
+            return error
         except (BucketError, ConfigurationError) as error:
-            cp.health.note(error)
-            if not (follow and self._goes_on_without(entry, error)):
+            self._checkpointer.health.note(error)
+            if not (follow and self._may_go_on_without(entry, error)):
                 raise
-            return await cp.buffer.read(entry.id), None
-        if snapshot is None:
-            entry.synced = True
-            return await cp.buffer.read(entry.id), None
-        theirs = snapshot.facts
-        if facts.lineage not in ("", theirs.lineage) and await self._goes_on_apart(entry):
-            return await cp.buffer.read(entry.id), None
+            return error
+
+    async def _found(
+        self, entry: DocumentState, held: BufferedDocument, snapshot: Snapshot, follow: bool
+    ) -> tuple[BufferedDocument, Callable[[], Coroutine[Any, Any, None]]]:
+        """What there is of a document with a version that the buffer does not hold; and what has
+        the buffer hold it."""
+        cp = self._checkpointer
         if follow:
             for update in await cp.archive.unmerged(entry.document, snapshot):
                 cp.append(entry, update, b"", time.time())
@@ -412,32 +426,19 @@ class BucketSync:
                 f"{entry.document} takes {len(base)} bytes, and one that is open may take "
                 f"{LARGEST_DOCUMENT}; clone a version of it to a file, and split that."
             )
-        entry.state = state
-        facts.lineage = theirs.lineage
-        facts.learn_of_file(theirs.file_id, theirs.file_hashes)
-        if held.base is None:
-            # Until it has, and after a crash, what it holds is not to be taken for the document.
-            # With a base it holds an older one, whose version is replaced together with it.
-            entry.evicted = True
-            facts.version_id, facts.etag = snapshot.version_id, snapshot.etag
-            await cp.set_facts(entry)
+        entry.base_found(snapshot, state, has_rows=bool(held.rows))
+        if not entry.has_base:
+            await cp.buffer.set_facts(entry.id, entry.facts)
         # Last of all, since others may be writing to the document.
         rows = await cp.buffer.read(entry.id, base=False)
         whole = replace(rows, base=Row(0, base, b"", snapshot.last_modified.timestamp()))
-        return whole, partial(self._take_in, entry, list(entry.live), snapshot, base)
+        return whole, partial(self._take_in, entry, entry.live, snapshot, base)
 
-    def _goes_on_without(self, entry: DocumentState, error: BookstoreError) -> bool:
-        """Buffer the live document, if what it builds on has not gone on under its new name, and
-        cannot be read: all of it is archived anew then."""
-        version_id = entry.facts.version_id
+    def _may_go_on_without(self, entry: DocumentState, error: BookstoreError) -> bool:
+        """Whether what a document builds on has not gone on under its new name, and cannot be
+        read: all of the live document is archived anew then."""
         away = isinstance(error, (BucketUnavailable, ConfigurationError))
-        if away or self._checkpointer.path_changes.renamed_from(entry) is None:
-            return False
-        if not self._take_whole(entry):
-            return False
-        entry.facts.version_id = version_id
-        entry.synced = True
-        return True
+        return not away and self._checkpointer.path_changes.renamed_from(entry) is not None
 
     async def _newer(
         self, entry: DocumentState, held: BufferedDocument, follow: bool
@@ -447,36 +448,36 @@ class BucketSync:
         while True:
             if follow:
                 await cp.path_changes.follow(entry.document.path)
-            document, known, renames = entry.document, entry.facts.version_id, entry.renames
+            document, known = entry.document, entry.facts.version_id
+            generation = entry.generation
             places = cp.path_changes.whereabouts(document) if follow else [Whereabouts(document)]
             try:
                 if held.base and known and await finding.is_current(cp.archive, places, known):
                     return None
                 snapshot = await finding.load(cp.archive, places)
             except DocumentNotFound:
-                if not follow or entry.renames == renames:
+                if not follow or entry.generation == generation:
                     raise
             else:
-                if not follow or entry.renames == renames:
+                if not follow or entry.generation == generation:
                     return snapshot
             # It was renamed on the way: under its former name there is nothing now, or another.
 
     async def _begin(self, entry: DocumentState) -> None:
         """Go on with a document that the bucket does not have, or has no more."""
-        cp, facts = self._checkpointer, entry.facts
+        cp = self._checkpointer
         held = await cp.buffer.read(entry.id)
-        if not self._take_whole(entry):
-            if held.rows and not is_whole(entry, held):
-                await self._build_on_own(entry)
-            elif held.empty and not entry.live:
-                # It begins here, whatever the bucket once had under that name.
-                facts.lineage = facts.version_id = facts.etag = ""
-                facts.has_full_history = True
-                await cp.set_facts(entry)
-            elif not (entry.evicted or facts.has_full_history or facts.version_id):
-                facts.has_full_history = True
-                await cp.set_facts(entry)
-        entry.synced, entry.evicted = True, False
+        if await self._take_whole(entry):
+            return
+        if held.rows and not is_whole(entry, held):
+            entry.confirmed(orphaned=not await self._build_on_own(entry))
+        elif held.empty and not entry.live:
+            entry.begun_here(anew=True)
+        elif entry.base is not Base.BUCKET_ONLY and not entry.facts.version_id:
+            entry.begun_here(anew=False)
+        else:
+            entry.confirmed()
+        await cp.buffer.set_facts(entry.id, entry.facts)
 
     async def _goes_on_apart(self, entry: DocumentState) -> bool:
         """Whether a document has a history of its own, while another one is current in the bucket.
@@ -486,11 +487,13 @@ class BucketSync:
         held = await cp.buffer.read(entry.id)
         if held.empty and not (entry.facts.version_id or entry.live):
             return False  # nothing was ever kept of it
-        if entry.facts.version_id and not is_whole(entry, held):
-            if not await self._build_on_own(entry):
-                self._take_whole(entry)
-            entry.evicted = False
-        entry.synced = True
+        if not entry.facts.version_id:
+            entry.begun_here(anew=False)
+            await cp.buffer.set_facts(entry.id, entry.facts)
+        elif is_whole(entry, held) or await self._build_on_own(entry):
+            entry.confirmed()
+        elif not await self._take_whole(entry):
+            entry.confirmed(orphaned=True)
         return True
 
     async def _build_on_own(self, entry: DocumentState) -> bool:
@@ -506,40 +509,37 @@ class BucketSync:
             return False  # they would double each other
         at = own.last_modified.timestamp()
         await cp.buffer.set_base(entry.id, own.update, at, facts)
+        entry.base_loaded(facts.version_id, facts.etag)
         return True
 
     async def _take_in(
-        self, entry: DocumentState, behind: list[Live], snapshot: Snapshot, base: bytes
+        self, entry: DocumentState, behind: Sequence[Live], snapshot: Snapshot, base: bytes
     ) -> None:
         """Have the buffer build on a version of the bucket. Until it does, nothing else may: the
         next checkpoint would write over what it does not hold."""
-        async with entry.writing:
-            entry.live_baseline = None
-            await self._set_base(entry, snapshot, base)
-        entry.synced, entry.evicted = True, False
-        entry.pulled_at = time.monotonic()
+        cp = self._checkpointer
+        version_id, etag, at = snapshot.version_id, snapshot.etag, snapshot.last_modified
+        written = entry.with_version(version_id, etag)
+        await cp.buffer.set_base(entry.id, base, at.timestamp(), written)
+        entry.base_loaded(version_id, etag, time.monotonic())
+        if entry.facts != written:  # something else of it was noted meanwhile
+            await cp.buffer.set_facts(entry.id, entry.facts)
         # After an eviction, others may have written what these do not have.
         for live in behind:
             if live in entry.live:
                 live.deliver(snapshot.update)
 
-    async def _set_base(self, entry: DocumentState, snapshot: Snapshot, base: bytes) -> None:
-        version_id, etag = snapshot.version_id, snapshot.etag
-        known = replace(entry.facts, version_id=version_id, etag=etag)
-        at = snapshot.last_modified.timestamp()
-        await self._checkpointer.buffer.set_base(entry.id, base, at, known)
-        entry.facts.version_id, entry.facts.etag = version_id, etag
-
-    def _take_whole(self, entry: DocumentState) -> bool:
+    async def _take_whole(self, entry: DocumentState, *, keep_version: bool = False) -> bool:
         """Buffer the live document, if it was evicted: what the bucket had of it is gone, or has
         been overwritten by what cannot be read."""
         cp = self._checkpointer
-        if not (entry.evicted and entry.live):
+        if entry.base is not Base.BUCKET_ONLY or not entry.live:
             return False
-        entry.evicted, entry.live_baseline = False, None
-        entry.facts.version_id = entry.facts.etag = ""
-        for live in entry.live:
-            cp.append(entry, live.whole(), b"", time.time())
+        wholes = [live.whole() for live in entry.live]
+        entry.rebuilt_from_live(keep_version=keep_version)
+        for whole in wholes:
+            cp.append(entry, whole, b"", time.time())
+        await cp.buffer.set_facts(entry.id, entry.facts)
         return True
 
     def _deliver(self, entry: DocumentState, updates: Iterable[bytes]) -> None:
@@ -547,24 +547,20 @@ class BucketSync:
             for live in entry.live:
                 live.deliver(update)
 
-    def note_authors(self, entry: DocumentState) -> None:
-        """Those who are in the document's rooms now have a part in its next version."""
-        entry.authors.update(self._checkpointer.authors_of(entry))
-
     async def look(self, entry: DocumentState) -> None:
         """Apply to the live document what others have written to it, if they have."""
         cp = self._checkpointer
         async with entry.lock:
-            entry.pulled_at = time.monotonic()
+            entry.pulled(time.monotonic())
             known = entry.facts.version_id
             if not entry.live:
                 return
             try:
                 places = cp.path_changes.whereabouts(entry.document)
                 if known and not await finding.is_current(cp.archive, places, known):
-                    await self.ask(entry, await cp.buffer.read(entry.id))
+                    await self.ask(entry)
                 if not entry.attempts and entry.error is not None:  # it was this that had failed
-                    entry.error = None
+                    entry.in_trouble(None)
                     cp.changed()
             except DocumentNotFound:
                 pass  # deleted; an edit brings it back
@@ -577,12 +573,8 @@ class BucketSync:
                         entry.document,
                         error,
                     )
-                entry.error = error
-
-
-def _is_archived(entry: DocumentState) -> bool:
-    """Whether the bucket has a version of it that is current, as far as is known."""
-    return bool(entry.facts.version_id) and not (entry.facts.deleted or entry.deleted)
+                before = entry.trouble or Trouble(error)
+                entry.in_trouble(replace(before, error=error))
 
 
 def _may_be_notes(updates: Sequence[bytes]) -> bool:

@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -28,7 +28,7 @@ from ..archive.archive import Archive
 from ..archive.version import WriteResult
 from ..buffer.database import Buffer
 from ..buffer.pending_file import PendingFile
-from ..buffer.records import BufferedDocument, DocumentRecord, Replaced
+from ..buffer.records import BufferedDocument, DocumentRecord
 from ..buffer.recovery import BufferOptions, Recovery
 from ..buffer.sqlite_file import BufferInUse
 from ..errors import (
@@ -42,8 +42,9 @@ from ..errors import (
 from ..keys import Document
 from ..settings import BookstoreSettings
 from . import health, recovery_fit
-from .bucket_sync import BucketSync, is_whole
+from .bucket_sync import BucketSync, Loading, is_whole
 from .document import DocumentState
+from .document_view import Base, Name, Trouble
 from .health import Health
 from .memory_limiter import MemoryLimiter
 from .path_changes import PathChanges
@@ -152,7 +153,7 @@ class Checkpointer:
                         self._stack = stack.pop_all()
                         self.scheduler.open()
                     for entry in list(self.entries.values()):
-                        if entry.deleted and entry.users == 0 and not entry.pending:
+                        if entry.name is Name.DELETED and entry.users == 0 and not entry.pending:
                             self.spawn(self._evict(entry))
                         else:
                             self.scheduler.arm(entry)
@@ -290,7 +291,7 @@ class Checkpointer:
             await self.keep()
             return
         pending = [
-            (entry.id, entry.document, replace(entry.facts), self.buffer.pending_after(entry.id, 0))
+            (entry.id, entry.document, entry.facts, self.buffer.pending_after(entry.id, 0))
             for entry in self.entries.values()
             if entry.pending
         ]
@@ -315,19 +316,24 @@ class Checkpointer:
         # never takes it from another.
         order = sorted(self.buffer.known(), key=lambda k: (not k.facts.deleted, k.newest))
         for known in order:
-            entry = DocumentState(known.id, known.document, known.facts, self._policy)
-            entry.pending, entry.pending_bytes = known.pending, known.pending_bytes
-            entry.deleted = known.facts.deleted
-            entry.first_pending = entry.last_activity = now
+            entry = DocumentState.recovered(known, self._policy, now)
             former = self.entries.get(known.document)
             if former is not None and former.deleted and not former.pending:
                 self.spawn(self._evict(former))
             elif former is not None:
                 self.path_changes.displace(former)
-            self.entries[known.document] = entry
+            self.register(entry)
         for entry in self.entries.values():
-            entry.deleted = entry.deleted and not entry.pending  # an edit has brought it back
+            if entry.pending:
+                entry.brought_back()  # by an edit
         self.path_changes.recover()
+
+    def register(self, entry: DocumentState) -> None:
+        """Its name is this document's now, whoever has had it."""
+        former = self.entries.get(entry.document)
+        if former is not None and former is not entry:
+            former.displaced()
+        self.entries[entry.document] = entry
 
     # -- what stores call ----------------------------------------------------------------------
 
@@ -339,19 +345,17 @@ class Checkpointer:
             if entry is not None and entry.users == 0 and not self.path_changes.dooms(entry):
                 self.path_changes.displace(entry)  # with edits from after its deletion
                 self.path_changes.retry()
-            entry = DocumentState(self.buffer.new_id(), document, DocumentRecord(), policy)
-            entry.last_activity = self._now()
-            self.entries[document] = entry
+            number, now = self.buffer.new_id(), self._now()
+            entry = DocumentState(number, document, DocumentRecord(), policy, now)
+            self.register(entry)
             try:
                 await self.buffer.add(entry.id, document, entry.facts)
             except BaseException:
                 if entry.users == 0 and self.entries.get(document) is entry:
                     del self.entries[document]
                 raise
-        if entry.users == 0:
-            entry.synced = False  # others may have written to it since
-        entry.users += 1
-        self._policy = entry.policy = policy
+        entry.opened(policy)
+        self._policy = policy
         self.scheduler.arm(entry)
         return entry
 
@@ -360,17 +364,13 @@ class Checkpointer:
     ) -> tuple[int, Awaitable[None] | None]:
         """Take in an update; see `Buffer.append`. Never waits, and never for the bucket."""
         seq, durable = self.buffer.append(entry.id, update, metadata, timestamp)
-        now = self._now()
-        entry.last_activity = now
-        entry.pending += 1
-        entry.pending_bytes += len(update)
+        entry.appended(len(update), self._now())
         metrics.UPDATES.inc()
         if isinstance(durable, asyncio.Future):
             durable.add_done_callback(partial(self._stored, entry, len(update)))
         self.memory.added(len(update))
         if entry.pending == 1:
-            entry.first_pending = now
-            self.sync.note_authors(entry)
+            entry.credits.joined(self.authors_of(entry))
             self.scheduler.arm(entry)
         elif entry.pending >= entry.policy.interval and not self.scheduler.is_running(entry):
             self.scheduler.arm(entry)
@@ -378,7 +378,7 @@ class Checkpointer:
 
     def _stored(self, entry: DocumentState, size: int, durable: asyncio.Future[None]) -> None:
         if not durable.cancelled() and durable.exception() is not None:
-            self.count_persisted(entry, 1, size)  # its writer was told that it is not kept
+            entry.counted(-1, -size)  # its writer was told that it is not kept
 
     async def load(self, entry: DocumentState) -> BufferedDocument:
         """All that is known of a document: from the buffer, with what the bucket has besides.
@@ -386,7 +386,7 @@ class Checkpointer:
         Raises `DocumentNotFound` only when the bucket said so and the buffer holds nothing; and
         what keeps the bucket from being asked, unless the buffer holds the whole document.
         """
-        entry.last_activity = self._now()
+        entry.touched(self._now())
         held = await self.buffer.read(entry.id)
         known = entry.synced and not held.empty  # of one that was not there, another may have it
         if not known and not (is_whole(entry, held) and self.health.error is not None):
@@ -406,51 +406,50 @@ class Checkpointer:
             if entry.synced and not held.empty:
                 return held
             try:
-                held, taking_in = await self.sync.find(entry, held)
+                held, loading = await self.sync.find(entry, held)
             except (BucketError, ConfigurationError):
                 held = await self.buffer.read(entry.id)
                 if not is_whole(entry, held):
                     raise
                 return held
-            if taking_in is not None:
+            if loading is not None:
                 # Who opens a document need not wait until the buffer has all of it, too; whatever
-                # else is to be done with it waits for the lock.
-                task = self.spawn(self._taken_in(entry, taking_in))
+                # else is to be done with it waits for the locks.
+                locked.callback(loading.close)
+                task = self.spawn(self._load(entry, loading))
                 kept = locked.pop_all()
                 task.add_done_callback(lambda _: kept.close())
             return held
 
-    async def _taken_in(
-        self, entry: DocumentState, taking_in: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
+    async def _load(self, entry: DocumentState, loading: Loading) -> None:
         try:
-            await taking_in()
+            await loading.run()
             self.scheduler.arm(entry)
         except UpdateBufferError as error:  # the next checkpoint tries it again, and says so
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
 
     def capture(self, entry: DocumentState, update: bytes) -> None:
-        """Take in what a closing room's document holds beyond `entry.state`."""
+        """Take in what a closing room's document holds beyond `entry.state_vector`."""
         if len(update) <= 2:
             return
-        if not (entry.deleted or entry in self.path_changes.displaced):
+        if entry.name is Name.CURRENT:
             if entry.document not in self.entries:  # dropped, as the last of its stores had closed
-                self.entries[entry.document] = entry
+                self.register(entry)
                 self.spawn(self.buffer.add(entry.id, entry.document, entry.facts))
             entry = self.entries[entry.document]
         self.append(entry, update, b"", time.time())
 
     def close(self, entry: DocumentState) -> None:
         """A store of the document has closed: checkpoint what is pending without delay."""
-        entry.users -= 1
+        entry.closed()
         if self._closing or self._stack is None:
             return
-        if entry.pending and entry.users == 0 and self.sync.is_replaced(entry):
+        if entry.pending and entry.users == 0 and entry.name is Name.DISPLACED:
             self.path_changes.displace(entry)
             self.path_changes.retry()
         elif entry.pending:
             self.scheduler.start(entry)
-        elif entry.users == 0 and (entry.facts.deleted or entry.evicted):
+        elif entry.users == 0 and (entry.facts.deleted or entry.base is Base.BUCKET_ONLY):
             self.spawn(self.drop(entry))
 
     def leave(self) -> None:
@@ -485,6 +484,7 @@ class Checkpointer:
             if document.path == path and entry.deleted and entry.users:
                 self.scheduler.disarm(entry)
                 del self.entries[document]
+                entry.displaced()
 
     async def drop(self, entry: DocumentState) -> None:
         """Evict a document, if nobody has it open."""
@@ -522,8 +522,8 @@ class Checkpointer:
                 self.log.warning("A crash right after a save may double edits. %s", error)
             self._journal_failed = True
 
-    async def set_facts(self, entry: DocumentState) -> None:
-        """Keep what was changed in `entry.facts`."""
+    async def keep_record(self, entry: DocumentState) -> None:
+        """Have the buffer keep what was changed in `entry.facts`."""
         await self.buffer.set_facts(entry.id, entry.facts)
 
     def keep_replaced(self, entry: DocumentState) -> None:
@@ -539,7 +539,7 @@ class Checkpointer:
     def about_to_replace(self, entry: DocumentState, *, by_file: bool = False) -> None:
         """What the buffer holds of the document now is to be a version of its own, since the next
         update replaces it. With a buffer in a file a crash does not change that."""
-        entry.facts.replaced.append(Replaced(self.buffer.last, by_file))
+        entry.replaced_up_to(self.buffer.last, by_file=by_file)
         self.buffer.set_facts(entry.id, entry.facts).add_done_callback(self._finished)
 
     # -- checkpoints ---------------------------------------------------------------------------
@@ -603,32 +603,51 @@ class Checkpointer:
 
     async def _evict(self, entry: DocumentState) -> None:
         async with entry.lock:
+            await self.evict_written(entry)
+
+    async def evict_written(self, entry: DocumentState) -> None:
+        """Evict a document, unless any of it is pending. Needs no lock; takes `writing`."""
+        async with entry.writing:
             if entry.pending:
                 return
-            if entry.users == 0 and self.entries.get(entry.document) is entry:
+            stays = entry.users > 0
+            # Who opens it from now on begins with what the bucket has.
+            if not stays and self.entries.get(entry.document) is entry:
                 del self.entries[entry.document]
-            # With a room open, its next update builds on what the bucket has.
-            entry.synced = False
-            entry.evicted, entry.live_baseline = True, None
-            if entry.facts.has_full_history:
-                entry.facts.has_full_history = False
-                await self.set_facts(entry)
-            entry.last_activity = self._now()
-            if await self.buffer.evict(entry.id, keep=entry.users > 0):
-                metrics.EVICTIONS.inc()
-            else:  # it was counted wrongly, or something came meanwhile
-                held = await self.buffer.read(entry.id)
-                entry.pending = len(held.pending)
-                entry.pending_bytes = sum(len(row.data) for row in held.pending)
-                entry.evicted = False
-                self.entries.setdefault(entry.document, entry)
+            written = entry.without_history()
+            try:
+                with entry.evicting() as eviction:
+                    gone = await self.buffer.evict(entry.id, keep=stays, facts=written)
+                    if gone:
+                        eviction.gone(self._now())
+            except BaseException:
+                if not stays:
+                    self._stays_after_all(entry)
+                raise
+            if not gone:  # it was counted wrongly, or something came meanwhile
+                await self._count(entry)
+                if not stays:
+                    self._stays_after_all(entry)
+                return
+            metrics.EVICTIONS.inc()
+            if stays and entry.facts != written:  # something of it was noted meanwhile
+                await self.buffer.set_facts(entry.id, entry.facts)
+        if stays and entry.users == 0:
+            self.spawn(self.drop(entry))
 
-    def count_persisted(self, entry: DocumentState, updates: int, size: int) -> None:
-        """So many pending updates of so many bytes are no longer pending."""
-        updates, size = min(updates, entry.pending), min(size, entry.pending_bytes)
-        entry.pending -= updates
-        entry.pending_bytes -= size
-        entry.first_pending = self._now()
+    def _stays_after_all(self, entry: DocumentState) -> None:
+        if entry.name is not Name.DISPLACED and entry.document not in self.entries:
+            self.register(entry)
+        elif entry.pending and entry.users == 0:
+            self.path_changes.displace(entry)
+            entry.displaced()
+            self.path_changes.retry()
+
+    async def _count(self, entry: DocumentState) -> None:
+        """Count what is pending."""
+        updates, size = entry.pending, entry.pending_bytes
+        pending = (await self.buffer.read(entry.id, base=False)).pending
+        entry.counted(len(pending) - updates, sum(len(row.data) for row in pending) - size)
 
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """Run something in the background, and log it if it fails."""
@@ -648,28 +667,28 @@ class Checkpointer:
     # -- trouble -------------------------------------------------------------------------------
 
     def _failed(self, entry: DocumentState, error: BookstoreError) -> None:
-        entry.attempts += 1
-        entry.retry_at = self._now() + health.pause(entry.attempts)
-        if entry.failing_since is None:
-            entry.failing_since = time.time()
+        attempts = entry.attempts + 1
+        retry_at = self._now() + health.pause(attempts)
+        before = entry.trouble
+        since = time.time() if before is None else before.failing_since or time.time()
         metrics.CHECKPOINTS.labels("failed").inc()
         if not isinstance(error, health.BUCKET_WIDE) and str(error) != str(entry.error or ""):
             self.log.error("%s is not archived: %s", entry.document, error)
-        entry.error = error
+        entry.in_trouble(Trouble(error, attempts, retry_at, since))
         self.health.note(error)
         self.changed()
 
     def _worked(self, entry: DocumentState) -> None:
-        entry.error, entry.attempts, entry.retry_at = None, 0, 0.0
-        entry.failing_since = None
+        entry.in_trouble(None)
         self.health.worked()
         self.changed()
 
     def _bucket_is_back(self) -> None:
         self.path_changes.retry(now=True)
         for entry in self.entries.values():
-            if isinstance(entry.error, health.BUCKET_WIDE):
-                entry.retry_at = 0.0
+            trouble = entry.trouble
+            if trouble is not None and isinstance(trouble.error, health.BUCKET_WIDE):
+                entry.in_trouble(replace(trouble, retry_at=0.0))
             self.scheduler.arm(entry)
 
     def _buffer_changed(self) -> None:
@@ -727,7 +746,7 @@ class Checkpointer:
         unanswered = self.archive.bucket.unanswered.since if self._stack is not None else None
         since = [
             self.health.failing_since,
-            *(entry.failing_since for entry in failing),
+            *(entry.trouble.failing_since for entry in failing if entry.trouble is not None),
             *(change.since for change in changes),
             saves.get("failing_since"),
             unanswered,
@@ -772,7 +791,7 @@ class Checkpointer:
         self.sync.use_all_threads()
 
         async def settle(entry: DocumentState) -> None:
-            while entry.pending and not self.sync.is_replaced(entry):
+            while entry.pending and entry.name is not Name.DISPLACED:
                 try:
                     await self.checkpoint(entry)
                 except (ConfigurationError, SnapshotError):

@@ -87,7 +87,7 @@ def _late(type: str | None, base: bytes, updates: Sequence[bytes], dropped: Rang
 async def _put_beside(
     checkpointer: Checkpointer, entry: DocumentState, update: bytes, replaced: str
 ) -> Late | None:
-    archive, document, facts = checkpointer.archive, entry.document, entry.facts
+    archive, document = checkpointer.archive, entry.document
     async with entry.writing:
         current = await archive.current(document)
         if current is None:
@@ -104,9 +104,8 @@ async def _put_beside(
             parent_etag=current.etag,
         )
         again = await _put_again(checkpointer, entry, current, late)
-        if facts.version_id == current.version_id:
-            facts.version_id, facts.etag = again.version_id, again.etag
-            await checkpointer.set_facts(entry)
+        if entry.version_goes_on(current.version_id, again.version_id, again.etag):
+            await checkpointer.keep_record(entry)
     return Late(late.version_id, replaced)
 
 

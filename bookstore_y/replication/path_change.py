@@ -85,6 +85,8 @@ class PathChange:
     source: str
     target: str | None = None
     displaced: DocumentState | None = None
+    below: bool = False
+    """Whether the version of a displaced document belongs below that of who has its name now."""
     at: float = field(default_factory=time.time)
     """When it was noted, in seconds since the epoch."""
     inherited: bool = False

@@ -34,6 +34,7 @@ from ..keys import Document, check_path
 from ..s3.objects import Copied
 from . import whereabouts
 from .document import DocumentState
+from .document_view import Name
 from .file_uploads import FileUploads
 from .following import Following
 from .health import BUCKET_WIDE, pause
@@ -262,7 +263,7 @@ class PathChanges:
                 held = [*cp.entries.values(), *self.displaced]
                 change.doomed = [entry for entry in held if entry.id in left.documents]
                 for entry in change.doomed:
-                    entry.deleted = True
+                    entry.file_deleted()
             self._changes.append(change)
         doomed = {entry.id for change in self._changes for entry in change.doomed}
         self._changes = [
@@ -274,7 +275,8 @@ class PathChanges:
     def displace(self, entry: DocumentState) -> None:
         """Another document has taken this one's name: what it holds goes to the bucket first."""
         self._checkpointer.scheduler.disarm(entry)
-        self._changes.append(PathChange(0, entry.document.path, displaced=entry))
+        below = entry.deleted or entry.users > 0
+        self._changes.append(PathChange(0, entry.document.path, displaced=entry, below=below))
 
     async def rename(self, source: str, target: str) -> None:
         """Follow the rename of a file or directory."""
@@ -296,19 +298,17 @@ class PathChanges:
                 except InvalidPath as error:
                     self._following.stays(entry.document, error)
                     continue
-                if entry.putting is not None:
-                    change.waits_for.append(entry.putting)
+                if entry.put_ends is not None:
+                    change.waits_for.append(entry.put_ends)
                 del cp.entries[entry.document]
-                entry.document = new
-                entry.renames += 1
+                entry.renamed(new)
                 cp.moved(entry)
                 entries.append(entry)
         for entry in entries:
             former = cp.entries.get(entry.document)
             if former is not None and not former.deleted:
                 self.displace(former)
-                former.deleted = former.users > 0  # its file went by other means
-            cp.entries[entry.document] = entry
+            cp.register(entry)
         if self.saves is not None:
             change.saves, putting = self.saves.rename(source, target)
             change.waits_for += putting
@@ -333,11 +333,11 @@ class PathChanges:
         change = PathChange(0, path, waits_for=[noted], until=cp.buffer.last)
         for entry in cp.entries.values():
             if moved(entry.document.path, path, "") is not None:
-                entry.deleted = True
+                entry.file_deleted()
                 cp.moved(entry)
                 change.doomed.append(entry)
-                if entry.putting is not None:
-                    change.waits_for.append(entry.putting)
+                if entry.put_ends is not None:
+                    change.waits_for.append(entry.put_ends)
         if self.saves is not None:
             change.saves, putting = self.saves.take(path)
             change.waits_for += putting
@@ -466,32 +466,30 @@ class PathChanges:
         if not change.tried:
             return []
         entries = self._checkpointer.entries.values()
-        found = [e.putting for e in entries if e.putting and change.touches(e.document.path)]
+        found = [e.put_ends for e in entries if e.put_ends and change.touches(e.document.path)]
         return found + (self.saves.putting(change.touches) if self.saves is not None else [])
 
     async def _do(self, change: PathChange) -> None:
         cp = self._checkpointer
         if change.displaced is not None:
             entry = change.displaced
-            below = entry.deleted or entry.users or change.taken
+            below = change.below or entry.users or change.taken
             if await (self._settle_below(entry) if below else self._settle(entry)):
-                await cp.buffer.evict(entry.id, keep=entry.users > 0)
+                await cp.evict_written(entry)
             return
         if self.saves is not None:
             await self.saves.write_held(change.saves)
         await self._following.spare_new(change)
         for entry in change.doomed:
-            below = cp.sync.is_replaced(entry)
+            below = entry.name is Name.DISPLACED
             await (self._settle_below(entry) if below else self._settle(entry))
         await self._following.follow(change)
         for entry in change.doomed:
-            if of_document(entry.document) in change.taken and not cp.sync.is_replaced(entry):
+            taken = of_document(entry.document) in change.taken
+            if taken and entry.name is not Name.DISPLACED:
                 continue  # it was edited since, which has brought it back
-            # Whoever still has it open starts a new run of versions with the next edit, though
-            # what it is made of may be in the last one of the old alone.
-            entry.facts.etag = ""
-            entry.facts.deleted = True
-            await cp.set_facts(entry)
+            entry.deletion_followed()
+            await cp.keep_record(entry)
             cp.spawn(cp.drop(entry))  # its own checkpoint may hold it, and wait for this
 
     async def _finish(self, change: PathChange) -> None:
@@ -567,6 +565,14 @@ class PathChanges:
         cp = self._checkpointer
         if not entry.pending:
             return True
+        taker = cp.entries.get(entry.document)
+        if taker is None or taker is entry:
+            return await self._settle_below_of(entry, None)
+        async with taker.writing:  # nor is it to write a version in between
+            return await self._settle_below_of(entry, taker)
+
+    async def _settle_below_of(self, entry: DocumentState, taker: DocumentState | None) -> bool:
+        cp = self._checkpointer
         living = await cp.archive.current(entry.document)
         settled = await self._settle(entry)
         if living is None and settled:
@@ -574,10 +580,10 @@ class PathChanges:
         apart = living is not None and living.facts.lineage != entry.facts.lineage
         if living is not None and apart and settled:
             again = await cp.archive.put_back(entry.document, living)
-            taker = cp.entries.get(entry.document)
-            if taker is not None and taker.facts.version_id == living.version_id:
-                taker.facts.version_id, taker.facts.etag = again.version_id, again.etag
-                await cp.set_facts(taker)
+            if taker is not None and taker.version_goes_on(
+                living.version_id, again.version_id, again.etag
+            ):
+                await cp.keep_record(taker)
         return settled
 
     async def _taken_over(self, document: Document, copied: Copied) -> None:
@@ -585,9 +591,10 @@ class PathChanges:
         entry = self._checkpointer.entries.get(document)
         # If another writer had the last word under the old name, the next checkpoint is to meet
         # its version, and merge with it.
-        if entry is not None and copied.source_version_id == entry.facts.version_id:
-            entry.facts.version_id, entry.facts.etag = copied.version_id, copied.etag
-            await self._checkpointer.set_facts(entry)
+        if entry is not None and entry.version_goes_on(
+            copied.source_version_id, copied.version_id, copied.etag
+        ):
+            await self._checkpointer.keep_record(entry)
 
     # -- what a person decides -----------------------------------------------------------------
 

@@ -29,7 +29,7 @@ def test_what_others_know_of_a_file_is_learned(
 ) -> None:
     """Last stays what the file was last on this disk."""
     facts = DocumentRecord(file_id="here" if ours else "", file_hashes=list(ours))
-    facts.learn_of_file(*theirs)
+    facts = facts.learn_of_file(*theirs)
     assert (facts.file_id, facts.file_hashes) == known
 
 

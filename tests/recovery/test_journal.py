@@ -32,7 +32,7 @@ async def main():
         if number == 1:
             await archive.checkpoint(entry)
         if number in (2, 3):
-            entry.facts.saving = f"hash-{number}"
+            entry.save_begun(f"hash-{number}")
             archive.about_to_save(entry)
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -24,7 +24,7 @@ async def test_a_document_that_another_server_went_on_with_opens_as_it_is_now(
         entry = await here.open(NOTES, QUIET)
         type_into(here, entry, typist.type("here"))
         await here.checkpoint(entry)
-        entry.users -= 1
+        entry.closed()
         if kind == "file":
             await here.__aexit__()
             here = server(path)

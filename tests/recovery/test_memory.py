@@ -227,7 +227,7 @@ async def test_nothing_is_removed_that_the_buffer_itself_calls_pending(
     async with server() as archive:
         entry = await archive.open(NOTES, QUIET)
         type_into(archive, entry, Typist().type("miscounted"))
-        archive.count_persisted(entry, 1, 1000)
+        entry.counted(-1, -1000)
         assert archive.status()["pending_updates"] == 0
     assert len(files(directory)) == 1
 

@@ -92,7 +92,7 @@ async def test_a_file_made_after_a_deletion_is_another_document(
     async with server(path) as archive:
         old = await archive.open(NOTES, QUIET)
         type_into(archive, old, Typist().type("the former"))
-        old.users -= 1
+        old.closed()
         await archive.path_changes.delete("notes")
         new = await archive.open(NOTES, QUIET)
         assert new is not old

@@ -276,7 +276,7 @@ async def test_a_renamed_document_has_versions_of_its_own_while_the_old_cannot_b
         entry = await archived(archive, NOTES, typist.type("before"))
         if buffered == "evicted":
             await archive._evict(entry)
-            entry.live.append(Live(typist.doc, lambda: True))
+            entry.live_attached(Live(typist.doc, lambda: True))
         refusals.of("read 'workspace/notes", "copy 'workspace/notes")
         await archive.path_changes.rename("notes", "moved")
         await set_aside(archive)
