@@ -19,7 +19,8 @@ from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
 from ..archive.file_content import notebook_bytes
-from ..replication.file_uploads import FileUploads, Save
+from ..replication.file_uploads import FileUploads
+from ..replication.pending_upload import Save
 from .requester import requesting_authors
 from .save_origin import is_from_archive, save_origin
 from .server_files import Model, is_notebook

@@ -46,7 +46,7 @@ from .bucket_sync import BucketSync, Loading, is_whole
 from .document import DocumentState
 from .document_view import Base, Name, Trouble
 from .health import Health
-from .memory_limiter import MemoryLimiter
+from .memory_limiter import MemoryLimiter, Relief
 from .path_changes import PathChanges
 from .schedule import Due, Policy, Surroundings, next_due
 from .scheduler import Scheduler
@@ -76,7 +76,18 @@ class Checkpointer:
         self.health.changed = self.changed
         self.path_changes = PathChanges(self)
         self.sync = BucketSync(self)
-        self.memory = MemoryLimiter(self, options.limit)
+        self._memory = MemoryLimiter(
+            options.limit,
+            Relief(
+                buffer=lambda: self.buffer,
+                documents=lambda: self.entries.values(),
+                drop=self.drop,
+                condense=self.sync.condense,
+                move_to_file=self._move_to_file,
+                spawn=self.spawn,
+                log=lambda: self.log,
+            ),
+        )
         self.scheduler = Scheduler(
             self._next_due,
             self._do_what_is_due,
@@ -368,7 +379,7 @@ class Checkpointer:
         metrics.UPDATES.inc()
         if isinstance(durable, asyncio.Future):
             durable.add_done_callback(partial(self._stored, entry, len(update)))
-        self.memory.added(len(update))
+        self._memory.added(len(update))
         if entry.pending == 1:
             entry.credits.joined(self.authors_of(entry))
             self.scheduler.arm(entry)
@@ -701,10 +712,13 @@ class Checkpointer:
             self.scheduler.arm(entry)
         self.changed()
 
-    def in_file(self) -> None:
-        """The buffer has gone on in a file, so that a crash leaves all of it."""
+    async def _move_to_file(self) -> Path:
+        """Have the buffer go on in a file, so that a crash leaves all of it."""
+        path = self.recovery.new_file()
+        await self.buffer.move_to_file(path)
         self.pending_file.close()
         self.changed()
+        return Path(path)
 
     def moved(self, entry: DocumentState) -> None:
         """A document has another name now, or none."""

@@ -7,11 +7,10 @@ save of it waits, and wins; a save that the bucket does not take stays and is tr
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
@@ -25,51 +24,13 @@ from ..errors import (
 )
 from .health import pause
 from .path_change import moved, of_file
+from .pending_upload import PendingUpload, Save
 
 if TYPE_CHECKING:
     from .checkpointer import Checkpointer
 
 LOOK = 0.5
 """Seconds between looking whether a bucket that was away is back."""
-
-
-@dataclass(frozen=True)
-class Save:
-    """The content of a file as it was saved.
-
-    `body` is its bytes, or makes them, in a worker thread.
-    """
-
-    body: bytes | Callable[[], bytes]
-    authors: tuple[str, ...] = ()
-    origin: str = "save"
-    content_type: str = "application/octet-stream"
-
-
-@dataclass(eq=False)
-class File:
-    """A file with a save that is no version yet. Times are of the event loop's clock."""
-
-    path: str
-    waiting: Save | None = None
-    """The newest save, unless it is being written."""
-    putting: asyncio.Event | None = None
-    """Set when the PUT that is under way has ended."""
-    held: bool = False
-    """Its save belongs to a deletion or rename that is yet to be followed."""
-    written_at: float = -math.inf
-    retry_at: float = 0.0
-    attempts: int = 0
-    error: BookstoreError | None = None
-    failing_since: float = 0.0
-    """In seconds since the epoch, while `error` is set."""
-    task: asyncio.Task[None] | None = None
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is a save that the bucket is not known to have."""
-        return self.waiting is not None or self.putting is not None
 
 
 class FileUploads:
@@ -79,7 +40,7 @@ class FileUploads:
         """`min_interval` is in seconds, between two versions of one file."""
         self._checkpointer = checkpointer
         self._min_interval = min_interval
-        self._files: dict[str, File] = {}
+        self._files: dict[str, PendingUpload] = {}
         self._flushing = False
         self._refused: dict[str, BookstoreError] = {}
         """Why the newest save of a file can never be a version, by path."""
@@ -94,7 +55,7 @@ class FileUploads:
         except InvalidPath as error:
             self._refuse(path, error)
             return
-        file = self._files.setdefault(path, File(path))
+        file = self._files.setdefault(path, PendingUpload(path))
         file.waiting = save
         self._start(file)
 
@@ -151,12 +112,12 @@ class FileUploads:
 
     # -- what renames and deletions call -------------------------------------------------------
 
-    def rename(self, source: str, target: str) -> tuple[list[File], list[asyncio.Event]]:
+    def rename(self, source: str, target: str) -> tuple[list[PendingUpload], list[asyncio.Event]]:
         """What is pending below `source` is now below `target`.
 
         Returns the files whose names are taken by that, and the ends of PUTs to old names.
         """
-        displaced: list[File] = []
+        displaced: list[PendingUpload] = []
         putting: list[asyncio.Event] = []
         for file in [f for f in self._files.values() if moved(f.path, source, target) is not None]:
             path = moved(file.path, source, target) or target
@@ -177,7 +138,7 @@ class FileUploads:
             self._files[path] = file
         return displaced, putting
 
-    def take(self, path: str) -> tuple[list[File], list[asyncio.Event]]:
+    def take(self, path: str) -> tuple[list[PendingUpload], list[asyncio.Event]]:
         """What is pending at `path` or below it, for a deletion; and the ends of PUTs."""
         taken = [file for file in self._files.values() if moved(file.path, path, "") is not None]
         for file in taken:
@@ -199,7 +160,7 @@ class FileUploads:
         files = [file for file in self._files.values() if concerned(file.path)]
         return [file.putting for file in files if file.putting is not None]
 
-    async def write_held(self, files: Iterable[File]) -> None:
+    async def write_held(self, files: Iterable[PendingUpload]) -> None:
         """Have what was pending as versions, under the names of then. Raises a `BookstoreError`."""
         for file in files:
             if file.waiting is not None:
@@ -207,7 +168,7 @@ class FileUploads:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def _start(self, file: File) -> None:
+    def _start(self, file: PendingUpload) -> None:
         if file.task is None or file.task.done():
             file.task = self._checkpointer.spawn(self._work(file))
 
@@ -215,7 +176,7 @@ class FileUploads:
         tasks = [file.task for file in self._files.values() if file.pending]
         return [task for task in tasks if task is not None and not task.done()]
 
-    async def _work(self, file: File) -> None:
+    async def _work(self, file: PendingUpload) -> None:
         while file.pending and not file.held:
             if file.putting is not None:  # by `settle`
                 await file.putting.wait()
@@ -229,7 +190,7 @@ class FileUploads:
         if not self._min_interval and self._files.get(file.path) is file:
             del self._files[file.path]
 
-    async def _until_due(self, file: File) -> None:
+    async def _until_due(self, file: PendingUpload) -> None:
         health = self._checkpointer.health
         away = file.error is not None and health.error is not None
         while not file.held:
@@ -246,7 +207,7 @@ class FileUploads:
             if not waiting.cancelled_caught:
                 file.retry_at = 0.0  # whoever wakes it is in a hurry
 
-    async def _write(self, file: File) -> None:
+    async def _write(self, file: PendingUpload) -> None:
         try:
             # Before anything is written, the bucket has to be where the files are.
             await self._checkpointer.path_changes.follow(file.path)
@@ -259,7 +220,7 @@ class FileUploads:
             self._failed(file, error)
             raise
 
-    async def _put(self, file: File) -> None:
+    async def _put(self, file: PendingUpload) -> None:
         """Write the newest save under the file's name of now; it stays if that fails."""
         save = file.waiting
         if save is None:
@@ -328,7 +289,7 @@ class FileUploads:
         self._refused[path] = error
         cp.changed()
 
-    def _failed(self, file: File, error: BookstoreError) -> None:
+    def _failed(self, file: PendingUpload, error: BookstoreError) -> None:
         cp = self._checkpointer
         if type(error) is not type(file.error):
             cp.log.warning("The save of %s waits to be archived: %s", file.path, error)

@@ -18,7 +18,7 @@ from ..s3.refusals import answer_of
 
 if TYPE_CHECKING:
     from .document import DocumentState
-    from .file_uploads import File
+    from .pending_upload import PendingUpload
 
 
 class Spot(NamedTuple):
@@ -97,7 +97,7 @@ class PathChange:
     """The documents that a deletion is of; each keeps its last state as a version."""
     until: int = 0
     """Up to which sequence number updates of those came before the deletion."""
-    saves: list[File] = field(default_factory=list)
+    saves: list[PendingUpload] = field(default_factory=list)
     """Files whose name is gone or taken; each has its last save as a version first."""
 
     parts: dict[Spot, Part] | None = None

@@ -12,7 +12,8 @@ from bookstore_y import Archive, BookstoreSettings
 from bookstore_y.errors import AccessDenied
 from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
-from bookstore_y.replication.file_uploads import FileUploads, Save
+from bookstore_y.replication.file_uploads import FileUploads
+from bookstore_y.replication.pending_upload import Save
 
 from ..support import NEVER, Outage
 from .files import SavedFiles

@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 from bookstore_y import BookstoreContentsArchiver, BookstoreContentsMixin, S3Checkpoints
 from bookstore_y.jupyter.contents import Archiver
-from bookstore_y.replication.file_uploads import Save
+from bookstore_y.replication.pending_upload import Save
 
 from .files import SavedFiles
 from .managers import ArchivingScripts, Blocking

@@ -13,9 +13,10 @@ from bookstore_y.keys import Document
 from bookstore_y.local.waiting import eventually
 from bookstore_y.replication.checkpointer import Checkpointer
 from bookstore_y.replication.document import DocumentState
-from bookstore_y.replication.file_uploads import FileUploads, Save
+from bookstore_y.replication.file_uploads import FileUploads
 from bookstore_y.replication.live import Live
 from bookstore_y.replication.path_changes import NoSuchChange
+from bookstore_y.replication.pending_upload import Save
 
 from ..support import Reader, Refusals, Typist, text_of
 from .common import NOTES, QUIET, Server, all_texts, files, type_into
