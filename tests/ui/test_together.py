@@ -116,12 +116,12 @@ async def test_history_of_a_notebook_that_two_people_edit(
         await expect(cleo.panel.get_by_text("from “as submitted”")).to_be_visible(timeout=SEEN)
         notice = compare.locator(".jp-BookstorePast-notice")
         await expect(notice).to_have_text("Changed since", timeout=SEEN)
-        assert not await _overlap(cleo.message("says again"), cleo.panel)
+        assert not await _overlap(cleo.message("has the content"), cleo.panel)
         await cleo.shoot("restored")
         await compare.get_by_role("button", name="Refresh").click()
-        await expect(compare).to_contain_text("Nothing differs", timeout=SEEN)
+        await expect(compare).to_contain_text("There are no differences", timeout=SEEN)
         await expect(notice).to_have_count(0)
-        await cleo.message("says again").get_by_text("Undo", exact=True).click()
+        await cleo.message("has the content").get_by_text("Undo", exact=True).click()
         await expect(ada.notebook).to_contain_text(LATER, timeout=SEEN)
 
         # Those who did not restore it can see what it changed.

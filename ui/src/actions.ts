@@ -23,12 +23,12 @@ export async function restore(
   body.className = 'jp-BookstoreDialog';
   const together = current.contextsOf(path).some(({ model }) => model.collaborative);
   for (const text of [
-    trans.__('%1 will say again what it said on %2.', name, wording.moment(timeOf(version))),
-    trans.__('That is a new version on top. Nothing is lost: what it says now stays a version.'),
+    trans.__('%1 will have the content from %2 again.', name, wording.moment(timeOf(version))),
+    trans.__('This makes a new version on top. Nothing is lost: the current content stays a version.'),
     together
       ? trans.__('Everyone who has it open sees the change at once.')
-      : trans.__('What is not saved yet is saved first.'),
-    trans.__('One click undoes it.')
+      : trans.__('Unsaved changes are saved first.'),
+    trans.__('You can undo it with one click.')
   ]) {
     body.appendChild(document.createElement('p')).textContent = text;
   }
@@ -47,8 +47,8 @@ export async function restore(
   }
   await bringBack(services, path, version.version_id, changed =>
     changed
-      ? trans.__('%1 says again what it said on %2.', name, wording.moment(timeOf(version)))
-      : trans.__('%1 says that already; nothing was changed.', name)
+      ? trans.__('%1 has the content from %2 again.', name, wording.moment(timeOf(version)))
+      : trans.__('%1 already has this content; nothing was changed.', name)
   );
 }
 
@@ -86,7 +86,7 @@ async function confirmUndo(services: IServices, name: string): Promise<boolean> 
   const answer = await showDialog({
     title: trans.__('Undo the restore of %1?', name),
     body: trans.__(
-      'It was changed after the restore. That is taken back, too, for everyone, and stays in the history.'
+      'It was changed after the restore. Undoing takes back those changes too, for everyone. They stay in the history.'
     ),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
@@ -166,7 +166,7 @@ export async function label(
   const answer = await InputDialog.getText({
     title: version.label ? trans.__('Change the label') : trans.__('Label the version'),
     label: trans.__(
-      'A name for the version of %1. Labelled versions are easy to find, and are kept.',
+      'A name for the version of %1. Labelled versions are easy to find, and pruning keeps them.',
       wording.moment(timeOf(version))
     ),
     text: version.label ?? '',
@@ -204,7 +204,7 @@ export async function publish(
   body.appendChild(document.createElement('p')).textContent = said;
   body.appendChild(document.createElement('code')).textContent = where;
   body.appendChild(document.createElement('p')).textContent = trans.__(
-    'Everyone who can read the bucket can read and clone it there. What was published under that name before stays a version.'
+    'Everyone who can read the bucket can read and clone it there. Anything published under that name before stays a version.'
   );
   const answer = await showDialog({
     title: trans.__('Publish %1?', nameOf(path)),

@@ -53,7 +53,7 @@ export function addCommands(
       (args.versionId as string | undefined) ?? sittingInFocus() ?? model.selected?.version_id
     );
   const withActions = (run: (actions: Actions) => Promise<void>): Promise<void> =>
-    attempt(trans, trans.__('That cannot be done now'), async () =>
+    attempt(trans, trans.__("This can't be done now"), async () =>
       run(await import('./actions'))
     );
   const isNotebook = (): boolean => !!current.path?.endsWith('.ipynb');
@@ -94,7 +94,7 @@ export function addCommands(
 
   add(CommandIDs.look, {
     label: trans.__('Look at Version'),
-    caption: trans.__('Show the version, rendered and read-only, in a tab of its own'),
+    caption: trans.__('Show the version, rendered and read-only, in its own tab'),
     icon: historyIcon,
     run: (_actions, path, version) => look(services, viewers, path, version)
   });
@@ -105,14 +105,14 @@ export function addCommands(
   });
   add(CommandIDs.comparePrevious, {
     label: trans.__('Compare with the Version Before'),
-    caption: trans.__('Show what the version has changed'),
+    caption: trans.__('Show what the version changed'),
     when: version => previousOf(model.versions, version) !== null,
     run: (_actions, path, version) =>
       compare(services, viewers, path, previousOf(model.versions, version)!, version)
   });
   add(CommandIDs.mark, {
     label: trans.__('Select for Compare'),
-    caption: trans.__('Remember the version, to compare another one with it'),
+    caption: trans.__('Remember the version to compare another one with it'),
     run: (_actions, _path, version) => {
       model.marked = version;
     }
@@ -122,24 +122,24 @@ export function addCommands(
       model.marked
         ? trans.__('Compare with Selected (%1)', wording.moment(new Date(model.marked.last_modified)))
         : trans.__('Compare with Selected'),
-    caption: trans.__('Show what differs between the version and the one selected for it'),
+    caption: trans.__('Show the differences between this version and the selected one'),
     when: version => !!model.marked && model.marked.version_id !== version.version_id,
     run: (_actions, path, version) =>
       compareBoth(services, viewers, path, model.marked!, version)
   });
   add(CommandIDs.restore, {
     label: trans.__('Restore Version…'),
-    caption: trans.__('Make the document say again what the version says'),
+    caption: trans.__('Restore the document to this version'),
     run: (actions, path, version) => actions.restore(services, path, version)
   });
   add(CommandIDs.label, {
     label: version => (version?.label ? trans.__('Change Label…') : trans.__('Label Version…')),
-    caption: trans.__('Give the version a name'),
+    caption: trans.__('Name the version'),
     run: (actions, path, version) => actions.label(services, path, version)
   });
   add(CommandIDs.publish, {
     label: trans.__('Publish Version…'),
-    caption: trans.__('Put the version where the organisation can read it'),
+    caption: trans.__('Publish the version where your organization can read it'),
     icon: shareIcon,
     when: () => isNotebook() && status.status?.features.publish_valid !== false,
     run: (actions, path, version) => actions.publish(services, path, version)
@@ -147,7 +147,7 @@ export function addCommands(
   add(CommandIDs.clone, {
     label: () =>
       isNotebook() ? trans.__('Clone as New Notebook') : trans.__('Clone as New File'),
-    caption: trans.__('Make a new file of the version, and open it'),
+    caption: trans.__('Make a new file from the version and open it'),
     icon: duplicateIcon,
     when: () => status.status?.features.s3_clone_valid !== false,
     run: (actions, path, version) =>
@@ -155,20 +155,20 @@ export function addCommands(
   });
   add(CommandIDs.download, {
     label: trans.__('Download Version'),
-    caption: trans.__('Download the file as it was'),
+    caption: trans.__('Download the file from this version'),
     icon: downloadIcon,
     run: (actions, path, version) => actions.download(services, path, version)
   });
   add(CommandIDs.copyId, {
     label: trans.__('Copy Version Id'),
-    caption: trans.__('Copy the id that the bucket gave the version'),
+    caption: trans.__('Copy the version id from the bucket'),
     icon: copyIcon,
     run: (actions, _path, version) => actions.copyId(services, version)
   });
 
   commands.addCommand(CommandIDs.undoRestore, {
     label: trans.__('Undo the Last Restore'),
-    caption: trans.__('Bring back what the document said before it was restored'),
+    caption: trans.__('Undo the last restore of the document'),
     icon: undoIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     isEnabled: () => services.lastRestore?.path === current.path,
@@ -176,7 +176,7 @@ export function addCommands(
   });
   commands.addCommand(CommandIDs.publishNow, {
     label: trans.__('Publish Notebook…'),
-    caption: trans.__('Put the notebook, as it is now, where the organisation can read it'),
+    caption: trans.__("Publish the notebook's current content where your organization can read it"),
     icon: shareIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     isEnabled: () => isNotebook() && status.status?.features.publish_valid !== false,
@@ -189,7 +189,7 @@ export function addCommands(
   });
   commands.addCommand(CommandIDs.refresh, {
     label: trans.__('Refresh Version History'),
-    caption: trans.__('Look for new versions now'),
+    caption: trans.__('Check for new versions now'),
     icon: refreshIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     isEnabled: () => model.path !== null,

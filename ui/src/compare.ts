@@ -69,7 +69,7 @@ export async function viewOf(
   }
 
   if (!diff.changed) {
-    content.addWidget(message(trans.__('Nothing differs: both say the same.')));
+    content.addWidget(message(trans.__('There are no differences.')));
   } else if (diff.type === 'notebook') {
     const view = new NotebookDiffWidget({
       model: new NotebookDiffModel(diff.base, diff.diff),
@@ -87,7 +87,7 @@ export async function viewOf(
   } else if (diff.type === 'text') {
     content.addWidget(new Widget({ node: textDiff(diff.diff as string, trans) }));
   } else {
-    content.addWidget(message(trans.__('They differ, but this is no text that can be compared.')));
+    content.addWidget(message(trans.__('They differ, but this is not text that can be compared.')));
   }
   return widget;
 }

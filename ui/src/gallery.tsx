@@ -91,12 +91,12 @@ function Gallery(props: { services: IServices; viewers: IViewers }): JSX.Element
           action={{ label: trans.__('Try again'), onClick: () => void load(search, null) }}
         />
       ) : listing === null ? (
-        <Message busy title={trans.__('Looking for what is published…')} />
+        <Message busy title={trans.__('Looking for published notebooks…')} />
       ) : !listing.documents.length ? (
         search ? (
           <Message
             title={trans.__('Nothing published matches')}
-            text={trans.__('No path has “%1” in it.', search)}
+            text={trans.__('No path contains “%1”.', search)}
           />
         ) : (
           <Message

@@ -31,10 +31,10 @@ export function addGallery(
   const trans = wording.trans;
   app.commands.addCommand(CommandIDs.gallery, {
     label: trans.__('Published Notebooks'),
-    caption: trans.__('Search, preview and clone what the organisation has published'),
+    caption: trans.__('Search, preview and clone what your organization has published'),
     icon: galleryIcon,
     describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => attempt(trans, trans.__('The gallery cannot be shown now'), () => open(app))
+    execute: () => attempt(trans, trans.__("The gallery can't be shown now"), () => open(app))
   });
   palette?.addItem({ command: CommandIDs.gallery, category: trans.__('Version History') });
   launcher?.add({ command: CommandIDs.gallery, category: trans.__('Other'), rank: 50 });

@@ -29,7 +29,7 @@ export async function viewOf(
 ): Promise<MainAreaWidget> {
   const { wording } = services;
   const trans = wording.trans;
-  const content = await render(viewers, model, trans.__('It cannot be shown; download it.'));
+  const content = await render(viewers, model, trans.__("It can't be shown; download it."));
   content.addClass('jp-BookstoreLook');
   const when = wording.moment(timeOf(version));
   const by = version.authors.length ? trans.__('by %1', version.authors.join(', ')) : '';

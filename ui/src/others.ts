@@ -51,7 +51,7 @@ async function tell(
   }
   const { trans } = services.wording;
   const withActions = (run: (actions: typeof import('./actions'), before: string) => void): void =>
-    void attempt(trans, trans.__('That cannot be done now'), async () => {
+    void attempt(trans, trans.__("This can't be done now"), async () => {
       const actions = await import('./actions');
       const before = await actions.beforeOf(services, path, version);
       if (before) {
@@ -63,7 +63,7 @@ async function tell(
     actions: [
       {
         label: trans.__('Compare'),
-        caption: trans.__('Show what the restore has changed'),
+        caption: trans.__('Show what the restore changed'),
         callback: () =>
           withActions(async (_actions, before) => {
             const found = await services.api.version(path, before);
@@ -72,7 +72,7 @@ async function tell(
       },
       {
         label: trans.__('Undo'),
-        caption: trans.__('Bring back what it said before, for everyone'),
+        caption: trans.__('Undo the restore, for everyone'),
         callback: () =>
           withActions((actions, before) =>
             actions.undoRestore(services, { path, before, made: version.version_id })
@@ -82,14 +82,14 @@ async function tell(
   });
 }
 
-/** "Ada restored tides.ipynb: it says again what it said on Nov 28, 2026, 12:04 PM." */
+/** "Ada restored tides.ipynb: it has the content from Nov 28, 2026, 12:04 PM again." */
 function sentence(services: IServices, event: IHistoryEvent, restored: IVersion): string {
   const { trans } = services.wording;
   const name = nameOf(event.path);
   const when = services.wording.moment(timeOf(restored));
   const said = restored.label
-    ? trans.__('It says again what it said in “%1”, of %2.', restored.label, when)
-    : trans.__('It says again what it said on %1.', when);
+    ? trans.__('It has the content of “%1”, from %2, again.', restored.label, when)
+    : trans.__('It has the content from %1 again.', when);
   const who = event.by
     ? trans.__('%1 restored %2.', event.by, name)
     : trans.__('Somebody restored %1.', name);

@@ -136,7 +136,7 @@ function Body(props: {
         />
       );
     case 'loading':
-      return <Message busy title={trans.__('Looking for versions…')} />;
+      return <Message busy title={trans.__('Loading versions…')} />;
     case 'failed':
       return <Failure services={services} retry={retry} />;
   }
@@ -149,13 +149,13 @@ function Body(props: {
     return model.labelledOnly ? (
       <Message
         title={trans.__('No version has a label')}
-        text={trans.__('Give a version a name with “Label Version…” in its menu, and it is easy to find.')}
+        text={trans.__('To find a version easily, name it with “Label Version…” in its menu.')}
       />
     ) : (
       <Message
         title={trans.__('No versions yet')}
         text={trans.__(
-          'The first one appears when the file is saved, or soon after it is edited together.'
+          'The first version appears when the file is saved, or soon after somebody edits it with collaboration on.'
         )}
       />
     );
@@ -169,7 +169,7 @@ function Body(props: {
               ? trans.__('The server does not answer; this list may be old.')
               : model.error.status === 503
                 ? trans.__('The bucket does not answer; this list may be old.')
-                : trans.__('The versions cannot be read; this list may be old.')}
+                : trans.__("The versions can't be read; this list may be old.")}
           </span>
           <button className="jp-mod-styled jp-mod-minimal" onClick={() => void model.refresh()}>
             {retry.label}
@@ -181,7 +181,7 @@ function Body(props: {
       ) : (
         <Message
           title={trans.__('No version matches')}
-          text={trans.__('Nothing here goes with “%1”.', model.filter)}
+          text={trans.__('Nothing matches “%1”.', model.filter)}
           action={{
             label: trans.__('Clear the filter'),
             onClick: () => {
@@ -206,7 +206,7 @@ function Failure(props: {
       <Message
         error
         title={trans.__('The Jupyter server does not answer')}
-        text={trans.__('Check your connection; the list comes back by itself.')}
+        text={trans.__('Check your connection; the list reloads by itself.')}
         action={props.retry}
       />
     );
@@ -218,7 +218,7 @@ function Failure(props: {
         text={
           status.status?.error ??
           trans.__(
-            'No bucket is configured. Who runs this server sets c.BookstoreSettings.s3_bucket.'
+            "No bucket is configured. The server's administrator can set c.BookstoreSettings.s3_bucket."
           )
         }
         action={props.retry}
@@ -235,7 +235,7 @@ function Failure(props: {
       error
       title={trans.__('The bucket does not answer')}
       text={trans.__(
-        'Its versions cannot be listed now. What you edit is kept, and archived as soon as the bucket is back.'
+        "The versions can't be listed now. Your edits are kept, and archived when the bucket is back."
       )}
       action={props.retry}
       details={{ label: trans.__('Details'), text: error.message }}
@@ -243,7 +243,7 @@ function Failure(props: {
   ) : (
     <Message
       error
-      title={trans.__('The versions cannot be read')}
+      title={trans.__("The versions can't be read")}
       text={error.message}
       action={props.retry}
     />

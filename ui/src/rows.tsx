@@ -178,7 +178,7 @@ export function VersionRow(
         <div className="jp-BookstoreHistory-line jp-mod-quiet">
           {version.details_error ? (
             <span className="jp-BookstoreHistory-names" title={version.details_error}>
-              {trans.__('Authors and label cannot be read')}
+              {trans.__("Authors and label can't be read")}
             </span>
           ) : (
             <Authors names={version.authors} services={services} />

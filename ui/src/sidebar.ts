@@ -79,7 +79,7 @@ export class HistorySidebar extends Widget {
         this._failure.addClass('jp-BookstoreMessage');
         this._failure.node.setAttribute('role', 'alert');
         this._failure.node.textContent = this._services.wording.trans.__(
-          'The Jupyter server does not answer. The versions come when it is back.'
+          'The Jupyter server does not answer. The versions appear when it is back.'
         );
         this._fill(this._failure);
         return null;

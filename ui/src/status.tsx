@@ -95,7 +95,7 @@ function explained(archived: Archived, services: IServices): string {
   const lines: (string | null | undefined)[] = [];
   if (archived === 'retrying') {
     lines.push(document?.error ?? state?.error);
-    lines.push(trans.__('What you edit is kept, and archived as soon as the bucket is back.'));
+    lines.push(trans.__('Your edits are kept, and archived when the bucket is back.'));
   } else if (archived === 'waiting') {
     lines.push(state?.error);
   } else if (archived === 'not configured') {
@@ -107,7 +107,7 @@ function explained(archived: Archived, services: IServices): string {
   } else if (archived === 'failed') {
     lines.push(status.error!.message);
   } else if (archived === 'pending') {
-    lines.push(trans.__('The last edits are on their way to the bucket.'));
+    lines.push(trans.__('The last edits are being archived.'));
   }
   if (document?.newest) {
     const exact = wording.exact(new Date(document.newest.last_modified));

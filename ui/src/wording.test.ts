@@ -47,7 +47,7 @@ describe('Wording', () => {
     } as unknown as IVersion;
     const said = wording.description(version, now);
     expect(said).toContain('in cold storage');
-    expect(said).toContain('authors and label cannot be read');
+    expect(said).toContain("authors and label can't be read");
   });
 
   it('says which version was restored, if it is known', () => {

@@ -148,7 +148,7 @@ export class Wording {
   /** That somebody typed into what was not in the file any more. */
   lateEdits(path: string): string {
     return this.trans.__(
-      'The file of %1 was changed by other means, and cells that somebody typed into are gone. What was typed there is a version: compare or restore “Late edits” in the history.',
+      'Another program changed the file %1, and cells that somebody typed into are gone. The typed text is a version: compare or restore “Late edits” in the history.',
       path
     );
   }
@@ -178,7 +178,7 @@ export class Wording {
       parts.push(this.trans.__('by %1', version.authors.join(', ')));
     }
     if (version.details_error) {
-      parts.push(this.trans.__('authors and label cannot be read'));
+      parts.push(this.trans.__("authors and label can't be read"));
     }
     if (version.cold) {
       parts.push(this.trans.__('in cold storage'));

@@ -31,7 +31,7 @@ describe('The workspace', () => {
   it('says how many files are still to come', () => {
     const coming: IWorkspaceStatus = { ...whole, state: 'restoring', missing: 12 };
     expect(workspaceSaid(coming, trans)).toBe('Files coming back: 12 to go');
-    expect(workspaceExplained(coming, trans)[0]).toContain('can be opened now');
+    expect(workspaceExplained(coming, trans)[0]).toContain('You can open');
   });
 
   it('is asked about until it is settled', () => {

@@ -42,7 +42,7 @@ export function workspaceExplained(
   if (workspace.state === 'restoring') {
     return [
       trans.__(
-        'Files that this disk has lost are being written from the archive. Those that are listed can be opened now.'
+        'The server is writing files that this disk has lost from the archive. You can open any file in the list now.'
       )
     ];
   }
