@@ -85,7 +85,7 @@ def require_asyncio(what: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            f"{what} runs in asyncio's event loop only; start the program with asyncio.run, or "
+            f"{what} runs only in asyncio's event loop; start the program with asyncio.run, or "
             'with anyio.run(…, backend="asyncio").'
         ) from None
 

@@ -73,7 +73,7 @@ def check_path(path: str) -> None:
     for segment in path.split("/"):
         if segment in ("", ".", ".."):
             raise InvalidPath(
-                f"The document path {path!r} has a segment {segment!r}; give the plain path."
+                f"The document path {path!r} has a segment {segment!r}; remove the segment."
             )
     if path.endswith(SNAPSHOT_SUFFIX):
         raise InvalidPath(
@@ -82,8 +82,8 @@ def check_path(path: str) -> None:
         )
     if f"{path}/".startswith(RESERVED):
         raise InvalidPath(
-            f"The document path {path!r} lies in {RESERVED!r}, which is reserved for bookstore_y's "
-            "own records; choose another directory."
+            f"The document path {path!r} is in {RESERVED!r}, which is reserved for "
+            "bookstore_y's own records; choose another directory."
         )
 
 

@@ -20,18 +20,18 @@ CHECKPOINT_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 CHECKPOINT_BYTES = Counter("bookstore_checkpoint_bytes", "Bytes of the squashed updates written.")
-S3_ERRORS = Counter("bookstore_s3_errors", "Failed uses of the bucket, by kind.", ["kind"])
+S3_ERRORS = Counter("bookstore_s3_errors", "Failed requests to the bucket, by kind.", ["kind"])
 EVICTIONS = Counter("bookstore_evictions", "Documents evicted from the buffer.")
 RETRYING = Gauge(
-    "bookstore_retrying", "1 while something cannot be archived and is tried again, else 0."
+    "bookstore_retrying", "1 while something can't be archived and is retried, otherwise 0."
 )
 PATH_CHANGES = Gauge(
     "bookstore_path_changes",
-    "Renames and deletions that the bucket has not followed: waiting, or set aside since it "
+    "Renames and deletions that the bucket has not followed: waiting, or set aside because it "
     "refuses them.",
     ["state"],
 )
 WAITING_SECONDS = Gauge(
     "bookstore_waiting_seconds",
-    "Seconds for which the bucket has not answered a request, if it is longer than requests take.",
+    "Seconds that the bucket has not answered a request, if longer than a request normally takes.",
 )

@@ -41,86 +41,89 @@ class BookstoreSettings(LoggingConfigurable):
         help="Secret access key. Falls back to $JPYNB_S3_SECRET_ACCESS_KEY, then to the AWS chain."
     ).tag(config=True)
     s3_session_token = SecretUnicode(
-        help="Session token of temporary credentials that are given as a key pair above."
+        help="Session token for temporary credentials that are set as a key pair above."
     ).tag(config=True)
 
     workspace_prefix = Unicode(
-        "workspace/", help="Prefix of the keys of everything that is being worked on."
+        "workspace/", help="Key prefix of the workspace: everything people work on."
     ).tag(config=True)
-    published_prefix = Unicode(
-        "published/", help="Prefix of the keys of everything that was published."
-    ).tag(config=True)
+    published_prefix = Unicode("published/", help="Key prefix of everything published.").tag(
+        config=True
+    )
 
     create_bucket = Bool(
-        False, help="Make the bucket, with versioning on, when it does not exist."
+        False, help="Create the bucket, with versioning enabled, if it does not exist."
     ).tag(config=True)
     allow_unversioned = Bool(
         False,
-        help="Archive into a bucket without versioning. Every checkpoint then overwrites the last.",
+        help="Allow a bucket without versioning. Every checkpoint then overwrites the previous "
+        "one.",
     ).tag(config=True)
     conditional_writes = Bool(
         None,
         allow_none=True,
-        help="Whether the bucket honours If-Match and If-None-Match on PUT. None: probe it once.",
+        help="Whether the bucket honors If-Match and If-None-Match on PUT. None: probe it once.",
     ).tag(config=True)
     on_unavailable = CaselessStrEnum(
         ["refuse", "detached"],
         default_value="refuse",
-        help="What opening a document does while the bucket cannot be asked and nothing is held "
-        "locally. 'refuse': the document does not open, and the error says why. 'detached': it "
-        "opens from its file under a new lineage.",
+        help="What opening a document does while the bucket is unreachable and the buffer does "
+        "not have the document. 'refuse': the document does not open, and the error says "
+        "why. 'detached': it opens from its file with a new lineage.",
     ).tag(config=True)
 
     restore_workspace = CaselessStrEnum(
         ["missing", "never"],
         default_value="missing",
         help="What a starting server does about files that the archive holds and its disk does "
-        "not. 'missing': the file browser lists them, and they are written to the disk in the "
-        "background, newest first. 'never': each is written when it is opened by its path.",
+        "not. 'missing': the file browser lists them, and the server writes them to the "
+        "disk in the background, newest first. 'never': a file is written when it is "
+        "opened by its path.",
     ).tag(config=True)
     restore_max_bytes = Int(
         1024**3,
         min=0,
-        help="Bytes that a starting server reads of the bucket in the background at most; what is "
-        "left is written when it is opened.",
+        help="Maximum number of bytes that a starting server reads from the bucket in the "
+        "background. The other files are written when they are opened.",
     ).tag(config=True)
     restore_max_seconds = Float(
         600.0,
         min=0.0,
-        help="Seconds for which a starting server writes files in the background at most.",
+        help="Maximum number of seconds that a starting server writes files in the background.",
     ).tag(config=True)
 
-    enable_s3_cloning = Bool(True, help="Offer the cloning of objects from S3.").tag(config=True)
+    enable_s3_cloning = Bool(True, help="Allow cloning objects from S3.").tag(config=True)
     clone_buckets = List(
         Unicode(),
-        help="Names of further buckets that may be cloned from, since the server's credentials may "
-        "reach further than its users should; ['*'] allows any.",
+        help="Names of other buckets that may be cloned from. The server's credentials may "
+        "reach further than its users should. ['*'] allows any bucket.",
     ).tag(config=True)
     fs_cloning_basedir = Unicode(
-        help="Absolute path of the directory under which files may be cloned from this machine. "
-        "Empty: none may."
+        help="Absolute path of the directory from which files on this machine may be cloned. "
+        "Empty: no cloning from this machine."
     ).tag(config=True)
 
-    max_threads = Int(64, min=1, help="Number of concurrent S3 requests.").tag(config=True)
+    max_threads = Int(64, min=1, help="Maximum number of concurrent S3 requests.").tag(config=True)
     connect_timeout = Float(5.0, help="Seconds to wait for a connection to the endpoint.").tag(
         config=True
     )
     read_timeout = Float(30.0, help="Seconds to wait for data from the endpoint.").tag(config=True)
     max_attempts = Int(
-        3, min=1, help="Attempts of one S3 request, by botocore's 'standard' retry mode."
+        3, min=1, help="Attempts for each S3 request, in botocore's 'standard' retry mode."
     ).tag(config=True)
-    compression_level = Int(3, help="zstd level of snapshots (1 fastest to 22 smallest).").tag(
-        config=True
-    )
+    compression_level = Int(
+        3, help="zstd level of snapshots, from 1 (fastest) to 22 (smallest)."
+    ).tag(config=True)
     max_document_size = Int(
         900_000_000,
         help="Largest snapshot that is read and largest file that is archived, in bytes after "
-        "decompression. A document over 900,000,000 bytes cannot be opened in a room whatever this "
-        "is, since SQLite keeps at most 1,000,000,000 in one place.",
+        "decompression. Rooms cannot open documents over 900,000,000 bytes regardless of "
+        "this setting, because SQLite stores at most 1,000,000,000 bytes in one value.",
     ).tag(config=True)
 
     shutdown_timeout = Float(
-        25.0, help="Seconds that a stopping server takes at most to archive what is pending."
+        25.0,
+        help="Maximum number of seconds that a stopping server takes to archive what is pending.",
     ).tag(config=True)
 
     def __init__(self, **options: Any) -> None:
@@ -129,8 +132,9 @@ class BookstoreSettings(LoggingConfigurable):
         unknown = sorted(set(options) - set(self.trait_names()))
         if unknown:
             raise ConfigurationError(
-                f"BookstoreSettings has no option {unknown[0]!r}"
-                f"{did_you_mean(unknown[0], _names())}; see docs/configuration.md for all."
+                "BookstoreSettings has no option "
+                f"{unknown[0]!r}{did_you_mean(unknown[0], _names())}; docs/configuration.md "
+                "lists all options."
             )
         super().__init__(**options)
 
@@ -167,12 +171,12 @@ class BookstoreSettings(LoggingConfigurable):
             )
         if "@" in urlsplit(self.s3_endpoint_url).netloc:
             raise ConfigurationError(
-                "The endpoint URL has a user name or password in it; give the key pair as "
-                "s3_access_key_id and s3_secret_access_key of BookstoreSettings."
+                "The endpoint URL contains a user name or password; set s3_access_key_id and "
+                "s3_secret_access_key of BookstoreSettings instead."
             )
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
             raise ConfigurationError(
-                "Only one half of the S3 key pair is set; set both s3_access_key_id and "
+                "Only half of the S3 key pair is set; set both s3_access_key_id and "
                 "s3_secret_access_key of BookstoreSettings, or neither."
             )
         return self.s3_bucket

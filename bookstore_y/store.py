@@ -125,41 +125,42 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
     """
 
     checkpoint_interval = Int(
-        200, min=1, help="Number of updates of a document after which it is checkpointed."
+        200, min=1, help="Number of updates to a document after which it is checkpointed."
     ).tag(config=True)
     checkpoint_max_delay = Float(
-        30.0, help="Seconds that an update waits at most for its checkpoint."
+        30.0, help="Maximum number of seconds that an update waits for its checkpoint."
     ).tag(config=True)
     checkpoint_idle_delay = Float(
         3.0, help="Seconds without an update after which a document is checkpointed."
     ).tag(config=True)
     document_ttl = Float(
         300.0,
-        help="Seconds without activity after which a document that is wholly in the bucket "
+        help="Seconds without activity after which a document that is completely in the bucket "
         "leaves the buffer.",
     ).tag(config=True)
     history_updates = Int(
         1000,
         min=0,
-        help="Number of updates of a document that the buffer keeps after they are in the bucket. "
-        "They are the steps of JupyterLab's timeline.",
+        help="Number of updates to a document that the buffer keeps after they are in the "
+        "bucket. They are the steps of JupyterLab's timeline.",
     ).tag(config=True)
     history_bytes = Int(
-        4 * 1024 * 1024, min=0, help="Bytes of such updates that the buffer keeps of a document."
+        4 * 1024 * 1024, min=0, help="Maximum size of these updates for each document, in bytes."
     ).tag(config=True)
     db_path = Unicode(
         ":memory:",
-        help="Where the buffer is: ':memory:', or the path of an SQLite file of this server's "
-        "own, which survives a crash.",
+        help="Where the buffer is: ':memory:', or the path of an SQLite file that belongs to "
+        "this server only. A file survives a crash.",
     ).tag(config=True)
     buffer_limit = Int(
         32 * 1024 * 1024,
         min=0,
-        help="Bytes that a buffer in memory may take. Past it, as in a long outage, pending "
-        "updates are squashed, and what is too much even then goes on in a file of recovery_dir.",
+        help="Maximum size of a buffer in memory, in bytes. Above it, for example in a long "
+        "outage, pending updates are squashed. If that is not enough, the buffer "
+        "continues in a file in recovery_dir.",
     ).tag(config=True)
     recovery_dir = Unicode(
-        help="Directory for what a stopping server cannot archive; the next one takes it up. "
+        help="Directory for what a stopping server cannot archive; the next server adopts it. "
         "Default: bookstore_y in Jupyter's data directory."
     ).tag(config=True)
 
@@ -302,8 +303,9 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             kind, file_id = self._rtc.groups()
             if host is None:
                 raise ConfigurationError(
-                    f"The document {self.path!r} has no path, since bookstore_y's server extension "
-                    "is not enabled; run `jupyter server extension enable bookstore_y.jupyter`."
+                    f"The document {self.path!r} has no path, because bookstore_y's server "
+                    "extension is not enabled; run `jupyter server extension enable "
+                    "bookstore_y.jupyter`."
                 )
             document = await host.document_of(kind, file_id)
         else:
@@ -576,9 +578,9 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             asyncio.get_running_loop().call_later(_NOTED, checkpointer.checkpoint_now, entry)
         if checkpointer.health.error is not None:
             self.log.warning(
-                "The file %s was changed by other means while it was open, and its content is now "
-                "that of the document. What it replaced becomes a version as soon as the bucket "
-                "takes it: %s",
+                "Another program changed the file %s while it was open, and the document now "
+                "has the file's content. The replaced content becomes a version as soon as the "
+                "bucket accepts it: %s",
                 entry.document.path,
                 checkpointer.health.error,
             )
@@ -620,7 +622,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         merge into the newer, and `VersionNotFound`.
         """
         if ydoc.get_state() != b"\x00":
-            raise ValueError("A version can only be applied to an empty Doc; make a new one.")
+            raise ValueError("A version can only be applied to an empty Doc; create a new Doc.")
         checkpointer, entry = self._opened()
         apply(ydoc, [await checkpointer.archive.load(entry.document, version_id)])
 
@@ -660,8 +662,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             content.write(kind, ydoc, content.untrusted(stored))
             entry.file_is(self._file_id, file_hash)
             self.log.warning(
-                "The file %s was behind its document, which had edits that were not saved before "
-                "the server stopped; they are back, and the file will be saved.",
+                "The file %s was older than its document, which had edits that were not saved "
+                "before the server stopped. The edits are back, and the file will be saved.",
                 entry.document.path,
             )
             if host is not None:
@@ -670,8 +672,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
             replaced = await self._keep_replaced(checkpointer, entry)
             entry.file_is(self._file_id, file_hash)
             self.log.warning(
-                "The file %s was changed by other means, and its content is now that of the "
-                "document. What it replaced is %s.",
+                "Another program changed the file %s, and the document now has the file's "
+                "content. The replaced content is %s.",
                 entry.document.path,
                 replaced,
             )

@@ -276,7 +276,7 @@ async def test_a_rename_that_meets_what_is_gone_is_no_answer_about_a_document(
         async with S3YStore("renamed.txt", config=config) as store:
             assert str(await opened(store)) == "moved"
         (change,) = server.path_changes.listed()
-        assert "tried again" in change["reason"]
+        assert "retries" in change["reason"]
     await server.path_changes.try_again()
     assert not server.path_changes.waiting
 

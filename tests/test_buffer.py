@@ -417,7 +417,7 @@ def test_a_second_process_is_refused(path: str, opened: str) -> None:
         )
 
     assert second.returncode == 1
-    assert "in use by another process" in second.stderr
+    assert "Another process uses the update buffer" in second.stderr
 
 
 async def test_one_bad_update_does_not_fail_those_beside_it(buffer: Buffer) -> None:

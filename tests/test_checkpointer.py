@@ -591,7 +591,7 @@ async def test_what_is_refused_for_one_document_is_no_outage(
             "refused": "The policy does not allow this key."
         }
         assert caplog.text.count("does not allow this key") == 1
-        assert "Nothing is archived" not in caplog.text
+        assert "Archiving is paused" not in caplog.text
 
 
 # -- history ---------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_a_document_that_another_program_gave_a_nan_is_read() -> None:
 
 def test_half_of_a_surrogate_pair_is_refused_in_a_sentence() -> None:
     notebook = notebook_with("\ud800")
-    with pytest.raises(UnsupportedDocument, match="cannot say this content"):
+    with pytest.raises(UnsupportedDocument, match="cannot hold this content"):
         update_that_says(notebook)
 
 
@@ -161,12 +161,12 @@ def test_a_document_that_is_no_notebook_is_refused_in_a_sentence(break_it: Any) 
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     content.write("notebook", doc, notebook_with(1))
     break_it(doc)
-    with pytest.raises(UnsupportedDocument, match="no content of the type 'notebook'"):
+    with pytest.raises(UnsupportedDocument, match="no content of type 'notebook'"):
         content.of_update("notebook", doc.get_update())
 
 
 def test_an_empty_document_is_no_notebook() -> None:
-    with pytest.raises(UnsupportedDocument, match="holds no notebook"):
+    with pytest.raises(UnsupportedDocument, match="stored as a notebook but holds none"):
         content.of_update("notebook", b"\x00\x00")
     assert content.of_update("file", b"\x00\x00") == ""
 

@@ -398,7 +398,7 @@ async def test_a_document_that_the_buffer_cannot_hold_is_named(
     await archived(elsewhere, "word " * 1000)
     monkeypatch.setattr("bookstore_y.replication.bucket_sync.LARGEST_DOCUMENT", 1000)
     async with S3YStore(PATH, config=here) as store:
-        with pytest.raises(DocumentTooLarge, match=r"notes\.txt takes \d+ bytes"):
+        with pytest.raises(DocumentTooLarge, match=r"notes\.txt has \d+ bytes"):
             await opened(store)
 
 
@@ -408,5 +408,5 @@ async def test_a_snapshot_of_zeros_is_no_empty_document(
     body = zstandard.ZstdCompressor().compress(bytes(100))
     connect(moto_server).put_object(Bucket=moto_bucket, Key=KEY, Body=body)
     async with S3YStore(PATH, config=here) as store:
-        with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+        with pytest.raises(CorruptSnapshot, match="continues past the end"):
             await opened(store)

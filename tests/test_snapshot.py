@@ -388,7 +388,7 @@ def test_a_flipped_bit_is_refused_or_does_no_harm(make: Any, text: str) -> None:
     ],
 )
 def test_data_after_the_frame_is_refused(make: Any, after: bytes) -> None:
-    with pytest.raises(CorruptSnapshot, match="not one whole zstd frame"):
+    with pytest.raises(CorruptSnapshot, match="not one complete zstd frame"):
         decompress(make(text_update()) + after, MAX_SIZE)
 
 
@@ -462,14 +462,14 @@ def test_a_bomb_is_refused(make: Any) -> None:
 @both_kinds
 @pytest.mark.parametrize("size", [3, 100, 1 << 16, (1 << 20) + 1, 50_000_000])
 def test_zeros_are_no_empty_document(make: Any, size: int) -> None:
-    with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+    with pytest.raises(CorruptSnapshot, match="continues past the end"):
         decompress(make(bytes(size)), 100_000_000)
 
 
 @both_kinds
 @pytest.mark.parametrize("rest", [b"\0", b"x", bytes(70_000), bytes(20_000_000)])
 def test_an_update_with_something_after_it_is_refused(make: Any, rest: bytes) -> None:
-    with pytest.raises(CorruptSnapshot, match="goes on behind the end"):
+    with pytest.raises(CorruptSnapshot, match="continues past the end"):
         decompress(make(text_update("tides") + rest), 100_000_000)
 
 
@@ -490,7 +490,7 @@ def test_what_anybody_may_have_written_grows_by_so_much_and_no_more(make: Any) -
     usual = text_update("x" * 1_000_000)
     assert decompress(make(usual), 900_000_000, max_growth=100) == usual
 
-    with pytest.raises(DocumentTooLarge, match="no notebook does that a person made"):
+    with pytest.raises(DocumentTooLarge, match="implausible"):
         decompress(make(text_update("x" * 70_000_000)), 900_000_000, max_growth=100)
 
 
@@ -581,7 +581,7 @@ def test_a_live_document_that_has_not_seen_a_deletion_is_not_used() -> None:
 def test_what_cannot_be_read_again_is_refused() -> None:
     live = document([text_update()])
 
-    with pytest.raises(CorruptSnapshot, match="read again"):
+    with pytest.raises(CorruptSnapshot, match="readable document"):
         squash_live(footprint_of(Doc()), footprint_of(live), EMPTY_UPDATE, [])
 
 

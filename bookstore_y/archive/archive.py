@@ -131,7 +131,7 @@ class Archive:
                     if version.version_id == version_id and version.key != self.key(document):
                         return await self._reading.read(version.key, version_id)
         raise VersionNotFound(
-            f"{document} has no version {version_id!r}; list its versions and take one of them."
+            f"{document} has no version {version_id!r}; list its versions and choose one."
         )
 
     async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:

@@ -111,8 +111,8 @@ def of_update(version: Version, update: bytes) -> FileContent:
     if isinstance(said, str):
         return FileContent(version, "file", "text", said)
     raise UnsupportedDocument(
-        f"A document of type {version.type!r} is neither a notebook nor a text, so its content "
-        "cannot be shown; load the version's update with Archive.load."
+        f"A document of type {version.type!r} is neither a notebook nor text, so its content "
+        "can't be shown; load the version's update with Archive.load."
     )
 
 

@@ -214,8 +214,8 @@ class History:
         was = "was not there" if when is None or deleted else "did not exist yet"
         then = "" if when is None else f" at {when.isoformat()}"
         raise DocumentNotFound(
-            f"{path} {was}{then}, by the {self._bucket.where}; list its versions, and name one "
-            "of them."
+            f"{path} {was}{then}, according to the {self._bucket.where}; list its versions and "
+            "choose one."
         )
 
     async def find(self, path: str | Document, version_id: str) -> Version:
@@ -243,7 +243,7 @@ class History:
                 if entry.version_id == version_id and entry.key not in here:
                     return await self._details.complete(version_at(stream.place, entry))
         raise VersionNotFound(
-            f"{path} has no version {version_id[:80]!r}; list its versions and take one of them."
+            f"{path} has no version {version_id[:80]!r}; list its versions and choose one."
         )
 
     async def _version(self, place: Place, version_id: str) -> Version | None:
@@ -417,8 +417,7 @@ def _read(token: str, asked: list[Any]) -> tuple[list[_Stream], datetime]:
 
 def _invalid() -> InvalidToken:
     return InvalidToken(
-        "That is not what a page of this file's versions gave to go on with; list from the "
-        "beginning."
+        "This is not the `next` of a page of this file's versions; list from the beginning."
     )
 
 

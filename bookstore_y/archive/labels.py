@@ -24,14 +24,14 @@ def to_tag(label: str) -> str:
     each as `=` and two hexadecimal digits. Raises `InvalidLabel`."""
     label = " ".join(label.split())
     if not label:
-        raise InvalidLabel("The label is empty; give a version a name, or take its label away.")
+        raise InvalidLabel("The label is empty; give it some text, or remove the label.")
     try:
         value = "".join(c if _is_plain(c) else _escaped(c) for c in label)
     except UnicodeEncodeError:
-        raise InvalidLabel(f"The label {label!r} is not Unicode text; give another.") from None
+        raise InvalidLabel(f"The label {label!r} is not Unicode text; choose another.") from None
     if len(value) > MAX_VALUE:
         raise InvalidLabel(
-            f"The label takes {len(value)} characters, and S3 allows {MAX_VALUE}; shorten it."
+            f"The label needs {len(value)} characters, and S3 allows {MAX_VALUE}; shorten it."
         )
     return value
 

@@ -80,8 +80,8 @@ class Publishing:
         """Raise `ConfigurationError` if what is published would stand among what is worked on."""
         if self._settings.published_prefix in ("", self._settings.workspace_prefix):
             raise ConfigurationError(
-                "Nothing can be published under an empty prefix, or under that of the workspace; "
-                "give c.BookstoreSettings.published_prefix another."
+                "Nothing can be published under an empty prefix or under the workspace prefix; "
+                "set c.BookstoreSettings.published_prefix to another."
             )
 
     async def _retract(self, path: str, keep: str | None = None) -> None:
@@ -114,13 +114,13 @@ class Publishing:
         `DocumentTooLarge`, also for a small object that holds a huge document."""
         name = bucket or self._settings.require_bucket()
         if not key or not _is_text(key) or len(key.encode()) > keys.MAX_KEY_BYTES:
-            raise DocumentNotFound(f"No object can have the key {key[:80]!r}; give another.")
+            raise DocumentNotFound(f"{key[:80]!r} is not a valid key; use another.")
         if not _BUCKET.fullmatch(name):
-            raise BucketNotFound(f"No bucket can have the name {name[:80]!r}; give another.")
+            raise BucketNotFound(f"{name[:80]!r} is not a valid bucket name; use another.")
         if not self._settings.may_clone_from(name):
             raise BucketNotAllowed(
-                f"Objects of the bucket {name!r} may not be cloned here; whoever runs this "
-                "server can add it to c.BookstoreSettings.clone_buckets."
+                f"This server doesn't allow cloning from the bucket {name!r}; its administrator "
+                "can add the bucket to c.BookstoreSettings.clone_buckets."
             )
         if name == self._settings.s3_bucket:
             return await self._fetch(self._bucket, self._files, self._reading, key, version_id)

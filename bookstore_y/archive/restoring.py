@@ -122,7 +122,7 @@ class Restoring:
         except SnapshotError as error:
             damaged = await self._bucket.head(key)
             parent, etag = damaged.version_id, damaged.etag
-            log.warning("Version %s of %r is replaced, being damaged. %s", parent, key, error)
+            log.warning("Version %s of %r is damaged and is being replaced. %s", parent, key, error)
         else:
             return _Base(current.update, current.facts, current.version_id, current.etag)
         last_good = await self._readable(key, old)
@@ -201,8 +201,8 @@ def _said_in(document: Document, old: FileContent) -> Any:
 
     if document.type is None:
         raise UnsupportedDocument(
-            f"{document} has no document type, so its content cannot be told from its "
-            "history; load the version and edit the document in your program."
+            f"{document} has no document type, so its content can't be restored; load the "
+            "version and edit the document in your program."
         )
     said = _converted(document, old)
     content.check(document.type, said)
@@ -221,6 +221,6 @@ def _converted(document: Document, old: FileContent) -> Any:
     elif old.format == "text":
         return old.content
     raise UnsupportedDocument(
-        f"{document} cannot say what version {old.version.version_id} says, which is no "
-        f"{document.type}; clone the version to a file of another name."
+        f"{document} can't hold the content of version {old.version.version_id}, which is not a "
+        f"{document.type}; clone the version to a file with another name."
     )

@@ -98,7 +98,7 @@ class Files:
             if len(arrived) > READINGS:
                 raise BucketUnavailable(
                     f"{key!r} in {self._bucket.where} arrives damaged, and different each time; "
-                    "check the network and any proxy on the way."
+                    "check the network and any proxies."
                 )
 
     async def _exists(self, key: str) -> bool:

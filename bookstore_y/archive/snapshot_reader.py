@@ -51,8 +51,8 @@ class SnapshotReader:
                 arrived.append(stored.body)
                 if len(arrived) > READINGS:
                     raise BucketUnavailable(
-                        f"{key!r} in {self._bucket.where} arrives damaged, and different "
-                        "each time; check the network and any proxy on the way."
+                        f"{key!r} in {self._bucket.where} arrives damaged, and different each "
+                        "time; check the network and any proxies."
                     ) from None
 
     async def look(self, key: str, version_id: str | None = None) -> Snapshot | None:

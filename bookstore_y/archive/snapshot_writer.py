@@ -197,7 +197,7 @@ class SnapshotWriter:
 
     def _warn_apart(self, document: Document, ours: str, theirs: str) -> None:
         log.warning(
-            "Two histories of %s met in %s and cannot be merged: version %s is current now, and "
+            "%s has two histories in %s that cannot be merged: version %s is current now, and "
             "version %s stays a version; compare them and restore what is missing.",
             document,
             self._bucket.where,

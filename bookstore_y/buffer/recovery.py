@@ -150,9 +150,9 @@ class Recovery:
         elif final:
             self._apart.add(stranger.path)
             self.log.warning(
-                "%s holds what was to be archived elsewhere, and is left alone: this bucket has "
-                "other histories under the same names. `jupyter bookstore recover` shows what it "
-                "is, and archives it if told to.",
+                "%s holds edits that belong to another bucket, so it is left alone: this "
+                "bucket has other histories under the same names. `jupyter bookstore recover` "
+                "shows and archives them.",
                 stranger.path,
             )
 
@@ -210,26 +210,28 @@ class Recovery:
                 buffer = Buffer(str(name))
             if number > 1:
                 self.log.warning(
-                    "The update buffer %s is in use by another process, so this one uses %s; set "
-                    "c.S3YStore.db_path to a file of each server's own.",
+                    "Another process uses the update buffer %s, so this one uses %s; set "
+                    "c.S3YStore.db_path to a separate file for each server.",
                     path,
                     name,
                 )
             return buffer
         raise UpdateBufferError(
-            f"The update buffer {path} and {NEW_FILES} files beside it are in use by other "
-            "processes; set c.S3YStore.db_path to a file of this server's own."
+            f"Other processes use the update buffer {path} and {NEW_FILES} files next to it; "
+            "set c.S3YStore.db_path to a separate file for this server."
         )
 
     def _set_aside(self, path: Path, error: UpdateBufferError) -> None:
         newer = isinstance(error, NewerBuffer)
         aside = sqlite_file.set_aside(path, "newer-format" if newer else "damaged")
         advice = (
-            "upgrade bookstore-y and give it its name back to have what is in it archived"
+            "to archive its content, upgrade bookstore-y and rename the file back"
             if newer
-            else "`sqlite3 <file> .recover` may tell what is in it"
+            else "`sqlite3 <file> .recover` may show its content"
         )
-        self.log.error("%s; it is now %s, and a new one is begun; %s.", error, aside, advice)
+        self.log.error(
+            "%s; it was renamed to %s and replaced by a new one; %s.", error, aside, advice
+        )
 
     def _found(self) -> list[Path]:
         """Recovery files, oldest first, and those beside a buffer file of a server's own."""
@@ -286,7 +288,7 @@ class Recovery:
             return
         # Locked as long as it is open, so that no other process takes it up.
         self._absorbed.append((path, other))
-        self.log.warning("Taking up what an earlier server could not archive, from %s.", path)
+        self.log.warning("Archiving edits that an earlier server left in %s.", path)
         if buffer.durable:
             self._remove_absorbed()
 

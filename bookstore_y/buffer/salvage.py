@@ -64,7 +64,7 @@ class Salvaged:
             self._lock = sqlite_file.connect(str(path), make=False)
             self._copy(self._lock)
         except DamagedBuffer as error:
-            self.lost.append(f"{error}; what could be read of it is listed")
+            self.lost.append(f"{error}; only its readable content is listed")
             self._copy_damaged()
         except BaseException:
             self.close()
@@ -132,7 +132,7 @@ class Salvaged:
         for table, key in _KEYS.items():
             rows, lost = _rows(db, table, key)
             if lost:
-                self.lost.append(f"some of its {table} cannot be read")
+                self.lost.append(f"some of its {table} are unreadable")
             columns = [name for _, name, *_ in self._memory.execute(f"PRAGMA table_info({table})")]
             for row in rows:
                 # An earlier release had fewer columns: new ones come last.
@@ -141,7 +141,7 @@ class Salvaged:
                 try:
                     self._memory.execute(insert, row)
                 except sqlite3.Error:  # a value that is none of ours
-                    self.lost.append(f"row {row[0]!r} of its {table} is no row of a buffer")
+                    self.lost.append(f"row {row[0]!r} of its {table} is not a buffer row")
 
     def _drop_unplaced(self) -> None:
         """Updates of documents that have no usable name cannot go anywhere."""
@@ -155,7 +155,7 @@ class Salvaged:
         nameless = "document NOT IN (SELECT id FROM documents)"
         count = db.execute(f"SELECT count(*) FROM updates WHERE {nameless}").fetchone()[0]
         if count:
-            self.lost.append(f"{count} updates are of documents whose names cannot be read")
+            self.lost.append(f"{count} updates belong to documents whose names are unreadable")
         for table in ("updates", "bases", "rejected"):
             db.execute(f"DELETE FROM {table} WHERE {nameless}")
 

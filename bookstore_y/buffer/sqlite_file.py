@@ -87,8 +87,8 @@ def unusable(path: str, error: Exception) -> UpdateBufferError:
     """What an error of SQLite or of the file system means."""
     if "too big" in str(error):
         return UpdateBufferError(
-            f"The update buffer {path} holds nothing over 1,000,000,000 bytes, which is SQLite's "
-            "limit; split the document."
+            f"The update buffer {path} can't store more than 1,000,000,000 bytes for a "
+            "document, which is SQLite's limit; split the document."
         )
     return UpdateBufferError(
         f"The update buffer {path} failed ({error}); free disk space or check "
@@ -141,8 +141,8 @@ def connect(path: str, *, make: bool = True) -> sqlite3.Connection:
             raise
         if "locked" in str(error):
             raise BufferInUse(
-                f"The update buffer {path} is in use by another process; set "
-                "c.S3YStore.db_path to a file of this server's own."
+                f"Another process uses the update buffer {path}; set c.S3YStore.db_path to a "
+                "separate file for this server."
             ) from error
         said = str(error)
         decodes = not isinstance(error, UnicodeDecodeError)  # of SQLite's own message
@@ -177,8 +177,8 @@ def _check(db: sqlite3.Connection, path: str) -> None:
         raise damaged(path, f"format {version}")
     if version > FORMAT:
         raise NewerBuffer(
-            f"The update buffer {path} has format {version}, newer than this release reads "
-            f"({FORMAT})"
+            f"The update buffer {path} has format {version}, which is newer than this release "
+            f"supports ({FORMAT})"
         )
 
 

@@ -117,7 +117,7 @@ def _run(argv: list[str]) -> int:
     out = Output(args.command, as_json=args.json)
     if settings and not getattr(args, "takes_settings", False):
         usage = f"usage: {PROGRAM} {args.command} --help\n"
-        raise WrongUsage(f"It takes no --{settings[0][0]}.", args.command, usage)
+        raise WrongUsage(f"It doesn't take --{settings[0][0]}.", args.command, usage)
     try:
         return int(args.run(args))
     except (CommandError, BookstoreError) as error:
@@ -134,7 +134,7 @@ def _mend_streams() -> None:
     if sys.stdout is None:
         raise OutputLost(
             "Standard output is closed, so nothing was done; redirect it to a file, or to "
-            f"{os.devnull} if nobody is to read it."
+            f"{os.devnull} to discard it."
         )
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the encoding lacks is no reason to fail

@@ -36,7 +36,7 @@ def content(shown: FileContent) -> Iterator[RenderableType]:
     if shown.type == "notebook":
         yield from _notebook(shown.content)
     elif shown.format == "base64":
-        yield f"{size(len(shown.raw()))} that are not text; --raw writes them as they are."
+        yield f"{size(len(shown.raw()))}, not text; --raw writes the bytes."
     else:
         yield _code(str(shown.content), _lexer_of(shown.version.path))
 
@@ -46,10 +46,10 @@ def difference(diff: Diff) -> Iterator[RenderableType]:
     from rich.text import Text
 
     if not diff.changed:
-        yield "They say the same."
+        yield "They are the same."
     elif diff.type == "binary":
         before, after = len(diff.before.raw()), len(diff.after.raw())
-        yield f"The file is not text. It had {size(before)}, and has {size(after)}."
+        yield f"The file is not text. It was {size(before)} and is now {size(after)}."
     elif diff.type == "text":
         for line in str(diff.diff).splitlines()[2:]:  # the heading says which versions
             head = line.startswith("@@")

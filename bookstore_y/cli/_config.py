@@ -42,8 +42,8 @@ def load_settings(args: argparse.Namespace) -> BookstoreSettings:
         return BookstoreSettings(config=config)
     except (TraitError, ValueError) as error:
         raise CommandError(
-            f"A setting cannot be what it is set to: {error} Correct it in the configuration "
-            "file or on the command line.",
+            f"A setting has an invalid value: {error} Correct it in the configuration file or "
+            "on the command line.",
             ASKED_WRONGLY,
         ) from None
 
@@ -52,7 +52,7 @@ def require_bucket(settings: BookstoreSettings) -> str:
     """The name of the bucket, for a command that needs one. Raises `ConfigurationError`."""
     if not settings.s3_bucket:
         raise ConfigurationError(
-            "No bucket is configured; name one with --bucket, or for the server as well with "
+            "No bucket is configured; add --bucket or, to configure the server too, set "
             "c.BookstoreSettings.s3_bucket or the environment variable JPYNB_S3_BUCKET."
         )
     return settings.require_bucket()
@@ -119,7 +119,7 @@ def _read(path: Path) -> Config:
         line = _line_of(error, path)
         where = f"{path}, line {line}" if line else str(path)
         raise CommandError(
-            f"The configuration file {where} cannot be used: {type(error).__name__}: {error}. "
+            f"The configuration file {where} can't be read: {type(error).__name__}: {error}. "
             "Correct it, or name another with --config.",
             ASKED_WRONGLY,
         ) from None
@@ -153,7 +153,8 @@ def _overrides(settings: Iterable[tuple[str, str]]) -> Config:
     unknown = unknown_settings(config)
     if unknown:
         raise CommandError(
-            f"BookstoreSettings has no trait {unknown[0]!r}; the page on configuration lists them.",
+            f"BookstoreSettings has no trait {unknown[0]!r}; docs/configuration.md lists all of "
+            "them.",
             ASKED_WRONGLY,
         )
     return config  # type: ignore[no-any-return]

@@ -15,11 +15,11 @@ PIPE_CLOSED = 141
 EXIT_CODES = {
     DONE: "done",
     FAILED: "failed",
-    ASKED_WRONGLY: "asked wrongly: an option, a path, a setting or a configuration file",
+    ASKED_WRONGLY: "wrong usage: an option, a path, a setting or a configuration file",
     NOT_FOUND: "not found: the bucket says that it has no such document or version",
-    BUCKET_UNUSABLE: "the bucket cannot be reached, is not there, or refuses",
+    BUCKET_UNUSABLE: "the bucket can't be reached, doesn't exist, or refuses",
     INTERRUPTED: "interrupted by Ctrl-C",
-    PIPE_CLOSED: "nobody reads the output any more",
+    PIPE_CLOSED: "nothing reads the output any more",
 }
 """What each exit code of `jupyter bookstore` says. Codes 130 and 141 are 128 + the signal's."""
 

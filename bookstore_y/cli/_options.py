@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
     def _what_of(self, word: str) -> str:
         if not word.startswith("-"):
-            return f"{word!r} is one argument too many; put quotes around what has blanks."
+            return f"{word!r} is one argument too many; put quotes around arguments with spaces."
         close = difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
         return f"there is no option {word}; " + (
             f"did you mean {close[0]}?" if close else "--help lists them."
@@ -103,7 +103,7 @@ def add_command(
         config = common.add_argument(
             "--config",
             metavar="FILE",
-            help="read this file in place of jupyter_server_config.{py,json}",
+            help="read this file instead of jupyter_server_config.{py,json}",
         )
         complete(config, "file")
         common.add_argument("--bucket", metavar="NAME", help="BookstoreSettings.s3_bucket")

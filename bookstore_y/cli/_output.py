@@ -122,8 +122,8 @@ def printing() -> Iterator[None]:
     except OSError as error:
         forget_output()
         raise OutputLost(
-            f"The output cannot be written ({error.strerror}); see where it is redirected to, and "
-            "run it again."
+            f"The output can't be written ({error.strerror}); check where it is redirected to, "
+            "and run the command again."
         ) from None
 
 

@@ -46,6 +46,6 @@ def ask(server: JupyterServer, method: str, call: str, body: Any = None) -> Any:
         if error.status_code not in (401, 403):
             raise
         raise CommandError(
-            f"The server at {server.url} does not let this command in ({error}); give --server "
-            "its URL with its token, as `jupyter server list` shows it."
+            f"The server at {server.url} refuses this command ({error}); pass its URL with the "
+            "token to --server, as `jupyter server list` shows it."
         ) from None

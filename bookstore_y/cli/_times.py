@@ -42,7 +42,7 @@ def moment(text: str) -> datetime:
             return datetime.combine(date, at).astimezone()
         return _iso(text.strip()).astimezone()
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no moment; write {HELP}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write {HELP}") from None
 
 
 def local(when: datetime) -> str:

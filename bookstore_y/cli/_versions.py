@@ -23,7 +23,7 @@ SHOWN_PREFIX = 8
 """Fewest characters of a version id that a table shows."""
 
 HELP = (
-    f"a version id, its first characters ({MIN_PREFIX} or more), 'latest', or @ and a moment: "
+    f"a version id, its first characters ({MIN_PREFIX} or more), 'latest', or @ and a time: "
     "@2h, '@yesterday 14:00', @2026-03-01T09:00"
 )
 
@@ -92,13 +92,13 @@ async def _by_prefix(archive: Archive, path: str, prefix: str) -> Version:
                 break
     except DocumentNotFound:
         raise DocumentNotFound(
-            f"The bucket holds nothing of {visible(path)}; check the path: "
-            "`jupyter bookstore ls` lists all of them."
+            f"The bucket has nothing at {visible(path)}; check the path: `jupyter bookstore ls` "
+            "lists all files."
         ) from None
     if not found:
         raise CommandError(
-            f"{visible(path)} has no version whose id begins with {prefix!r}; "
-            "`jupyter bookstore versions` lists them.",
+            f"{visible(path)} has no version whose id starts with {prefix!r}; `jupyter "
+            "bookstore versions` lists them.",
             NOT_FOUND,
         )
     if len(found) > 1:
@@ -109,8 +109,8 @@ async def _by_prefix(archive: Archive, path: str, prefix: str) -> Version:
         more = len(found) - len(listed)
         listed += [f"  and {more:,} more"] if more else []
         raise CommandError(
-            f"{prefix!r} begins {len(found):,} version ids of {visible(path)}; give more of the "
-            "one that is meant:\n" + "\n".join(listed),
+            f"{prefix!r} matches {len(found):,} version ids of {visible(path)}; give more "
+            "characters:\n" + "\n".join(listed),
             ASKED_WRONGLY,
         )
     (version,) = found.values()

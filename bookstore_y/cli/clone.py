@@ -31,14 +31,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "clone",
         run,
-        help="copy an object of the bucket, published or not, into a file",
-        description="Copy an object of the bucket into a file; of a snapshot the file that it is "
-        "of. A file of that name that is there already stays: the clone's name is counted up.",
+        help="copy an object of the bucket, published or not, to a file",
+        description="Copy an object of the bucket to a file. For a snapshot, write the file "
+        "that the snapshot belongs to. An existing file stays: the clone's name "
+        "gets a number.",
     )
     parser.add_argument(
         "key",
         metavar="KEY",
-        help="its key, such as published/report.ipynb, or s3://BUCKET/KEY. Other buckets have to "
+        help="its key, such as published/report.ipynb, or s3://BUCKET/KEY. Other buckets must "
         "be in BookstoreSettings.clone_buckets",
     )
     target = parser.add_argument(
@@ -47,15 +48,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         type=Path,
         default=Path(),
-        help="file, or a directory that exists (default: the current one)",
+        help="file, or existing directory (default: the current one)",
     )
     complete(target, "file")
     parser.add_argument(
         "--version", metavar="VERSION", help="a version id, or its first characters"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the file if it is there already"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     accept_version_ids(parser)
 
 
@@ -98,7 +97,7 @@ def _source(key: str, configured: str) -> tuple[str, str]:
     if key.startswith("s3://"):
         bucket, _, key = key.removeprefix("s3://").partition("/")
     if not bucket or not key or key.endswith("/"):
-        raise CommandError("Name an object: its key, or s3://BUCKET/KEY.", ASKED_WRONGLY)
+        raise CommandError("Name an object by its key or as s3://BUCKET/KEY.", ASKED_WRONGLY)
     return bucket, key
 
 
@@ -124,13 +123,13 @@ async def _whole_id(archive: Archive, key: str, prefix: str) -> str:
     ]
     if not found:
         raise CommandError(
-            f"{visible(key)} has no version whose id begins with {prefix!r}.", NOT_FOUND
+            f"{visible(key)} has no version whose id starts with {prefix!r}.", NOT_FOUND
         )
     if prefix not in found and len(found) > 1:
         listed = "\n".join(f"  {version_id}" for version_id in found[:8])
         raise CommandError(
-            f"{prefix!r} begins {len(found):,} version ids of {visible(key)}; give more of the one "
-            f"that is meant:\n{listed}",
+            f"{prefix!r} matches {len(found):,} version ids of {visible(key)}; give more "
+            f"characters:\n{listed}",
             ASKED_WRONGLY,
         )
     return prefix if prefix in found else found[0]

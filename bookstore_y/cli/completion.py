@@ -34,13 +34,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "completion",
         run,
-        help="print the completion script of a shell",
-        description="Print a script by which a shell completes commands, options and files: in "
-        'bash, eval "$(jupyter bookstore completion bash)". zsh and tcsh complete the program '
-        "under its other name, jupyter-bookstore.",
+        help="print a completion script for a shell",
+        description="Print a script that lets a shell complete commands, options and files. In "
+        'bash, run eval "$(jupyter bookstore completion bash)". zsh and tcsh '
+        "complete the program under its other name, jupyter-bookstore.",
         bucket=False,
     )
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to read it")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that reads it")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,25 +44,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the parser of this command."""
     parser = subparsers.add_parser(
         "demo",
-        help="try it: JupyterLab with real-time collaboration, archived in an embedded S3",
-        description="Start JupyterLab with real-time collaboration on bookstore_y.S3YStore, and an "
-        "embedded S3 (moto) unless a real server is named. Your Jupyter configuration is neither "
-        "read nor changed. Ctrl-C stops everything.",
+        help="try JupyterLab with real-time collaboration, archived in an embedded S3 server",
+        description="Start JupyterLab with real-time collaboration on bookstore_y.S3YStore, "
+        "and an embedded S3 server (moto) unless you name a real one. This neither "
+        "reads nor changes your Jupyter configuration. Ctrl-C stops everything.",
     )
     parser.set_defaults(run=run)
     parser.add_argument(
         "--directory",
         type=Path,
         metavar="DIR",
-        help="work on the files of DIR (default: a sample notebook in a temporary directory)",
+        help="work on the files in DIR (default: a sample notebook in a temporary directory)",
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="once it runs, print one JSON document that says where; all else goes to stderr",
+        help="once it runs, print one JSON document with its addresses; everything else goes "
+        "to stderr",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="do not remove the temporary directory at the end"
+        "--keep", action="store_true", help="keep the temporary directory at the end"
     )
     parser.add_argument(
         "--port", type=_port, help="loopback port of JupyterLab (default: a free one)"
@@ -72,7 +73,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--checkpoint-max-delay",
         type=_seconds,
         metavar="SECONDS",
-        help="how long an edit may wait for its checkpoint (S3YStore.checkpoint_max_delay)",
+        help="maximum time that an edit waits for its checkpoint (S3YStore.checkpoint_max_delay)",
     )
     parser.add_argument(
         "--workspace-prefix",
@@ -93,7 +94,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     server.add_argument(
         "--create-bucket",
         action="store_true",
-        help="make the bucket, with versioning on, when it does not exist",
+        help="create the bucket, with versioning enabled, if it does not exist",
     )
 
 
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"{args.directory} is not a directory; name one that exists.", 2)
     if args.port is not None and not port_is_free(args.port):
         raise CommandError(
-            f"Port {args.port} is already in use; name another, or leave --port away to get a "
+            f"Port {args.port} is already in use; name another, or leave out --port to get a "
             "free one.",
             2,
         )
@@ -234,11 +235,11 @@ class _Demo:
                 said.add(error)
             if self.s3 is not None and not self.s3.running:
                 raise CommandError(
-                    f"The embedded S3 ended ({self.s3.how_it_ended}), and its versions with it; "
-                    f"the end of its log:\n{self.s3.end_of_log()}"
+                    f"The embedded S3 server ended ({self.s3.how_it_ended}), and its versions "
+                    f"are lost; the end of its log:\n{self.s3.end_of_log()}"
                 )
             if not lab.running:
-                self.say(f"JupyterLab ended ({lab.how_it_ended}). Starting it again …")
+                self.say(f"JupyterLab ended ({lab.how_it_ended}). Restarting it …")
                 lab.kill()
                 lab = self._start_lab(open_browser=False)
                 self.say(f"JupyterLab is back as process {lab.pid}, at the same URL.")
@@ -249,10 +250,13 @@ class _Demo:
             error = self._archive_error(self.lab, None)
             was_running = self.lab.running
             if was_running:
-                self.say("\nStopping; JupyterLab writes what is pending. Ctrl-C again kills it.")
+                self.say(
+                    "\nStopping; JupyterLab is archiving pending edits. Press Ctrl-C "
+                    "again to kill it."
+                )
             stopped = self._stop_child(self.lab, GRACE)
             if not stopped:
-                self.say("JupyterLab was killed before it had stopped; its last edits may be lost.")
+                self.say("JupyterLab was killed before it stopped; the last edits may be lost.")
             written = was_running and stopped and error is None
             self.unwritten = not self.embedded and not written
         if self.s3 is not None:
@@ -376,8 +380,8 @@ def _settings(args: argparse.Namespace, real_server: bool) -> BookstoreSettings:
     settings = BookstoreSettings(**given)
     if not settings.s3_bucket:
         raise CommandError(
-            "A real S3 server is asked for, but no bucket; add --s3-bucket NAME or set "
-            "JPYNB_S3_BUCKET, or leave all S3 options away for the embedded S3.",
+            "A real S3 server needs a bucket; add --s3-bucket NAME or set JPYNB_S3_BUCKET, or "
+            "leave out all S3 options to use the embedded server.",
             2,
         )
     try:

@@ -24,8 +24,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "diff",
         run,
         help="show what changed between two versions",
-        description="Show what changed from one version to another: of notebooks cell by cell, "
-        "of other texts line by line. --json has nbdime's diff of notebooks.",
+        description="Show what changed from one version to another, cell by cell for notebooks "
+        "and line by line for other text. For a notebook, --json prints nbdime's "
+        "diff.",
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     parser.add_argument("before", metavar="VERSION", help=HELP)

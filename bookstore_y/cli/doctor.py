@@ -39,12 +39,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "doctor",
         run,
-        help="check settings, credentials and bucket, and say what to do",
+        help="check settings, credentials and bucket, and say what to fix",
         description="Check the settings, the credentials and the bucket: versioning, lifecycle "
-        "rules, the clock, each right that the archive needs, checksums, conditional writes, "
-        "latency, and whether the newest documents can be read. It writes a small object under "
-        "each prefix, and removes it again. Exits with 1 "
-        "if a check failed; warnings alone do not count.",
+        "rules, the clock, each permission that the archive needs, checksums, "
+        "conditional writes, latency, and whether the newest documents can be "
+        "read. It writes a small object under each prefix, and removes it again. "
+        "Exits with 1 if a check failed; warnings don't count.",
     )
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     elif warnings:
         out.say("", f"It works, with {number(len(warnings), 'warning')}.")
     else:
-        out.say("", "All is well.")
+        out.say("", "Everything works.")
     return FAILED if failed else DONE
 
 
@@ -84,7 +84,7 @@ async def _examine(
 ) -> list[Finding]:
     from ..tools.doctor.examination import examine
 
-    read = ", ".join(map(visible, files)) or "none; settings come from the environment alone"
+    read = ", ".join(map(visible, files)) or "none; all settings come from the environment"
     out.say(f"Configuration files: {read}", "")
     findings = []
     async for finding in examine(settings, unknown):
@@ -107,13 +107,13 @@ def _on_this_machine(
                 yield Finding(
                     "renames and deletions",
                     "warning",
-                    f"The bucket has not followed the {named(move)}, in {holder.where}: "
+                    f"The bucket has not followed the {named(move)}, from {holder.where}: "
                     f"{move['reason'] or 'it has not been tried yet.'}",
-                    "Allow it, and run `jupyter bookstore moves --retry`; or see `jupyter "
-                    "bookstore moves --help` on dropping it.",
+                    "Allow it and run `jupyter bookstore moves --retry`, or drop it (see "
+                    "`jupyter bookstore moves --help`).",
                 )
     except BookstoreError as error:
-        yield Finding("servers", "warning", f"A running server could not be asked. {error}")
+        yield Finding("servers", "warning", f"A running server did not answer. {error}")
 
 
 def _of_server(url: str, status: dict[str, Any]) -> Iterator[Finding]:

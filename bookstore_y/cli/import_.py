@@ -33,27 +33,29 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "import",
         run,
-        help="take in an existing YStore database, or a tree of files",
-        description="Take SOURCE into the archive: the database of pycrdt's SQLiteYStore "
-        "(.jupyter_ystore.db) or of QYStore, whose documents become one snapshot each, with "
-        "their history, so that those who come back to them merge; or a directory or file, whose "
-        "files become saved files. SOURCE is not changed. What is in the archive already is "
-        "recognized, so an import that was broken off goes on when it is run again; what is "
-        "newer there is left alone and named at the end, and the exit code is then 1. Stop a "
-        "server that uses the database first.",
+        help="import an existing YStore database, or a tree of files",
+        description="Import SOURCE into the archive: the database of pycrdt's SQLiteYStore "
+        "(.jupyter_ystore.db) or of QYStore, or a directory or file. Each document "
+        "of a database becomes one snapshot with its history, so returning "
+        "clients' edits merge; files become saved files. SOURCE is not changed. "
+        "The import skips what the archive already has, so you can run it again "
+        "after an interruption. It leaves newer content in the archive alone, "
+        "lists it at the end, and exits with 1. Stop any server that uses the "
+        "database first.",
     )
     source = parser.add_argument("source", metavar="SOURCE", type=Path)
     complete(source, "file")
     parser.add_argument(
         "--force",
         action="store_true",
-        help="also what the bucket has something newer or different of; all of it stays a version",
+        help="also import files whose content in the bucket is newer or different; everything "
+        "stays a version",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="tell what would be done, and write nothing"
+        "--dry-run", action="store_true", help="show what would be done, and write nothing"
     )
     store = parser.add_argument_group(
-        "for a database", "Its documents have file ids for names, which are to become paths."
+        "for a database", "How the file ids of its documents become paths."
     )
     ids = store.add_argument(
         "--file-ids",
@@ -80,20 +82,23 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     tree = parser.add_argument_group("for files")
     tree.add_argument(
-        "--as-file", action="store_true", help="archive SOURCE as a file, also if it is a database"
+        "--as-file", action="store_true", help="archive SOURCE as a file, even if it is a database"
     )
     tree.add_argument(
-        "--to", default="", metavar="DIR", help="directory of the workspace (default: its top)"
+        "--to",
+        default="",
+        metavar="DIR",
+        help="target directory in the workspace (default: its top)",
     )
     tree.add_argument(
-        "--hidden", action="store_true", help="also files and directories that begin with a dot"
+        "--hidden", action="store_true", help="also files and directories that start with a dot"
     )
     tree.add_argument(
         "--max-size",
         type=_size,
         default=100 * 10**6,
         metavar="SIZE",
-        help="skip files that are larger, in bytes or as 500k, 2G (default: 100M)",
+        help="skip larger files; bytes, or a size such as 500k or 2G (default: 100M)",
     )
 
 
@@ -113,13 +118,13 @@ def _require_files(source: Path) -> None:
         ) from None
     except OSError as error:
         raise CommandError(
-            f"{visible(source)} cannot be looked at ({error.strerror}); name another.",
+            f"{visible(source)} can't be accessed ({error.strerror}); name another.",
             ASKED_WRONGLY,
         ) from None
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise CommandError(
-            f"{visible(source)} is neither a file nor a directory, so nothing was imported; name "
-            "one.",
+            f"{visible(source)} is neither a file nor a directory, so nothing was imported; "
+            "name a file or a directory.",
             ASKED_WRONGLY,
         )
 
@@ -235,5 +240,5 @@ def _mapping(text: str) -> tuple[str, str]:
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d{1,15})([kmg]?)b?", text.strip().lower())
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 500k, 100M or 2G")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500k, 100M or 2G")
     return int(match[1]) * _UNITS[match[2]]

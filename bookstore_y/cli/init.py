@@ -27,17 +27,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "init",
         run,
-        help="make the bucket, with versioning on, and print the IAM policy it takes",
-        description="Make the bucket, enable versioning on it, add the lifecycle rules that are "
-        "asked for to those it has, and print the least IAM policy that the archive needs. What "
-        "is as it should be stays as it is, so it can be run again.",
+        help="create the bucket, with versioning enabled, and print the IAM policy it needs",
+        description="Create the bucket, enable versioning, add the lifecycle rules you ask "
+        "for, and print the minimal IAM policy for the archive. It leaves "
+        "everything that is already right unchanged, so you can run it again.",
     )
     parser.add_argument(
         "--expire-noncurrent-days",
         type=_positive,
         metavar="N",
-        help="add a lifecycle rule that removes versions of the workspace N days after they were "
-        "replaced. S3 cannot spare labelled versions; `prune` can",
+        help="add a lifecycle rule that removes versions of the workspace N days after they "
+        "were replaced. S3 can't keep labelled versions; `prune` can",
     )
     parser.add_argument(
         "--keep-noncurrent",
@@ -50,10 +50,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--abort-uploads-days",
         type=_positive,
         metavar="N",
-        help="add a lifecycle rule that removes what uploads that broke off have left after N days",
+        help="add a lifecycle rule that removes the remains of interrupted uploads after N days",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, and change nothing"
+        "--dry-run", action="store_true", help="show what would be done, and change nothing"
     )
     parser.add_argument(
         "--print-policy", action="store_true", help="print the policy and do nothing else"
@@ -61,7 +61,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--allow-prune",
         action="store_true",
-        help="let the policy allow removing versions for good, as `prune` does",
+        help="let the policy allow removing versions permanently, as `prune` does",
     )
 
 
@@ -77,14 +77,16 @@ def run(args: argparse.Namespace) -> int:
         return DONE
     if args.keep_noncurrent and not args.expire_noncurrent_days:
         raise CommandError(
-            "--keep-noncurrent says what --expire-noncurrent-days spares; give that, too.",
+            "--keep-noncurrent needs --expire-noncurrent-days; add it.",
             ASKED_WRONGLY,
         )
     if (args.keep_noncurrent or 0) > 100:
-        raise CommandError("S3 keeps 100 noncurrent versions at most; ask for less.", ASKED_WRONGLY)
+        raise CommandError(
+            "S3 keeps at most 100 noncurrent versions; give a smaller number.", ASKED_WRONGLY
+        )
     done = asyncio.run(_init(settings, args, out))
     out.document({**done, "policy": allowed, "dry_run": args.dry_run})
-    out.say("", "The least that its users' IAM policy has to allow:", json.dumps(allowed, indent=2))
+    out.say("", "The minimal IAM policy for its users:", json.dumps(allowed, indent=2))
     return DONE
 
 
@@ -105,13 +107,13 @@ async def _init(
         exists = True
         try:
             await setup.check(bucket)
-            out.say(f"The {where} is there, and keeps versions.")
+            out.say(f"The {where} exists and keeps versions.")
         except BucketNotFound:
             exists = False
             done["created"] = done["versioning_enabled"] = True
             if not args.dry_run:
                 await setup.create(bucket)
-            out.say(f"The {where} {would or 'was '}made, with versioning on.")
+            out.say(f"The {where} {would or 'was '}created, with versioning enabled.")
         except VersioningNotEnabled:
             done["versioning_enabled"] = True
             if not args.dry_run:
@@ -136,8 +138,8 @@ async def _lifecycle(
         days, keep = args.expire_noncurrent_days, args.keep_noncurrent or 0
         wanted.append(expire_noncurrent(prefix, days, keep))
         out.warn(
-            "S3's lifecycle rules cannot spare versions by their labels: labelled ones are removed "
-            "with the others. `jupyter bookstore prune` keeps them; what is published stays."
+            "S3's lifecycle rules can't exclude labelled versions, so those are removed too. "
+            "`jupyter bookstore prune` keeps them. Published versions stay."
         )
     if args.abort_uploads_days:
         wanted.append(abort_uploads("", args.abort_uploads_days))
@@ -146,7 +148,7 @@ async def _lifecycle(
     before = await setup.lifecycle(bucket) if exists else []
     after = merged(before, wanted)
     if same(before, after):
-        out.say("The lifecycle rules are as they should be.")
+        out.say("The lifecycle rules are already right.")
         return {"changed": False, "rules": json.loads(json.dumps(after, default=str))}
     if not args.dry_run:
         await setup.set_lifecycle(bucket, after)
@@ -163,5 +165,5 @@ def _positive(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return number

@@ -23,20 +23,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "label",
         run,
-        help="name a version",
-        description="Give a version a label, in place of any that it has. `prune` keeps labelled "
-        "versions.",
+        help="label a version",
+        description="Label a version, replacing its label if it has one. `prune` keeps "
+        "labelled versions.",
     )
     label.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     label.add_argument("version", metavar="VERSION", help=HELP)
     label.add_argument("text", metavar="TEXT", nargs="?", help="the label")
-    label.add_argument("--remove", action="store_true", help="take the label away, as unlabel does")
+    label.add_argument("--remove", action="store_true", help="remove the label, as unlabel does")
     unlabel = add_command(
         subparsers,
         "unlabel",
         run,
-        help="take a version's name away",
-        description="Take the label of a version away. The version stays.",
+        help="remove a version's label",
+        description="Remove the label of a version. The version stays.",
     )
     unlabel.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     unlabel.add_argument("version", metavar="VERSION", help=HELP)
@@ -48,11 +48,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Label or unlabel; 0."""
     if args.remove and args.text is not None:
-        raise CommandError("Give a label, or --remove to take it away, not both.", ASKED_WRONGLY)
+        raise CommandError("Give a label or --remove, not both.", ASKED_WRONGLY)
     if not args.remove and args.text is None:
         raise CommandError(
-            "The label is missing: `jupyter bookstore label PATH VERSION TEXT`. `jupyter bookstore "
-            "unlabel PATH VERSION` takes one away.",
+            "The label is missing: `jupyter bookstore label PATH VERSION TEXT`. To remove a "
+            "label, run `jupyter bookstore unlabel PATH VERSION`.",
             ASKED_WRONGLY,
         )
     return with_archive(args, _label)
@@ -69,10 +69,10 @@ async def _label(archive: Archive, args: argparse.Namespace, out: Output) -> int
         labelled = await archive.label(args.path, version.version_id, args.text)
         said = f"has the label '{visible(labelled.label)}'"
         if version.label not in (None, labelled.label):
-            said += f" in place of '{visible(version.label)}'"
+            said += f", replacing '{visible(version.label)}'"
     out.document({"version": labelled.to_dict()})
     out.say(
-        f"The version of {visible(args.path)} of {local(version.last_modified)} "
+        f"The version of {visible(args.path)} from {local(version.last_modified)} "
         f"({visible(version.version_id)}) {said}."
     )
     return DONE

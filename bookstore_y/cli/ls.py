@@ -23,16 +23,16 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "ls",
         run,
-        help="list the files of the archive",
-        description="List the files that the archive holds, deleted ones left out, with the time "
-        "and size of what was written last. One request for a thousand versions.",
+        help="list the files in the archive",
+        description="List the files in the archive, without deleted ones, with the time and "
+        "size of the latest write. This takes one request per thousand versions.",
     )
     parser.add_argument(
         "path", metavar="PATH", nargs="?", default="", help="a file or directory (default: all)"
     )
-    parser.add_argument("--at", type=moment, metavar="TIME", help=f"as it was then: {HELP}")
+    parser.add_argument("--at", type=moment, metavar="TIME", help=f"as of this time: {HELP}")
     parser.add_argument(
-        "--published", action="store_true", help="what was published, not the workspace"
+        "--published", action="store_true", help="published files instead of the workspace"
     )
 
 

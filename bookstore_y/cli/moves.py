@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 Moves = list[dict[str, Any]]
 
 MEANING = (
-    "Dropping a change leaves the bucket as it is. A file that you deleted stays in the archive, "
-    "and comes back on an empty disk. One that you renamed stays there under its old name, too, "
-    "and its history under the new name may begin with the next version. No version is removed."
+    "Dropping a change leaves the bucket as it is. A file that you deleted stays in the "
+    "archive, and comes back on an empty disk. A file that you renamed also stays there under "
+    "its old name, and its history under the new name may start with the next version. No "
+    "version is removed."
 )
 
 
@@ -50,17 +51,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "moves",
         run,
         help="list, retry or drop renames and deletions that the bucket has not followed",
-        description="List the renames and deletions of files that the bucket has not followed, "
-        "with the reason: in running servers of yours that use this bucket and prefix, and in what "
-        f"stopped ones left on this machine. Exits with 1 if there are any. {MEANING}",
+        description="List the renames and deletions that the bucket has not followed, with the "
+        "reason. This asks your running servers that use this bucket and prefix, "
+        "and reads what stopped servers left on this machine. Exits with 1 if "
+        f"there are any. {MEANING}",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--retry", action="store_true", help="try them again now, all of them")
+    what.add_argument("--retry", action="store_true", help="retry all of them now")
     what.add_argument("--drop", metavar="ID", type=int, help="give up on this one")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--server", metavar="URL", help="this Jupyter server alone (with its token)")
+    where.add_argument(
+        "--server", metavar="URL", help="only this Jupyter server (URL with its token)"
+    )
     file = where.add_argument(
-        "--file", metavar="FILE", help="this buffer file alone, which no server has open"
+        "--file", metavar="FILE", help="only this buffer file, which no server may have open"
     )
     complete(file, "file")
 
@@ -91,14 +95,14 @@ def _drop(chosen: list[Holder], number: int, out: Output) -> int:
     having = [each for each in chosen if any(move["id"] == number for move in each.moves)]
     if not having:
         raise CommandError(
-            f"No rename or deletion {number} waits; run `jupyter bookstore moves` to list those "
-            "that do.",
+            f"There is no waiting rename or deletion {number}; run `jupyter bookstore moves` to "
+            "list them.",
             NOT_FOUND,
         )
     if len(having) > 1:
         places = ", ".join(visible(each.where) for each in having)
         raise CommandError(
-            f"There is a change {number} in each of {places}; say which with --server or --file.",
+            f"Each of {places} has a change {number}; choose one with --server or --file.",
             ASKED_WRONGLY,
         )
     dropped = having[0].drop(number)

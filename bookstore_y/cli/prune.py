@@ -28,7 +28,7 @@ _OPTIONS = {
     "hourly": "how long the last version of each hour is kept",
     "daily": "how long the last version of each day is kept",
     "monthly": "how long the last version of each month is kept",
-    "deleted": "how long after its deletion anything of a deleted file is kept",
+    "deleted": "how long a deleted file's versions are kept after its deletion",
 }
 
 
@@ -38,12 +38,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "prune",
         run,
-        help="remove old versions for good, by a retention policy",
-        description="Remove versions that are older than the policy keeps them, for good. Of "
-        "each hour, day and month, in UTC, the last version is kept for as long as its option "
-        "says. Current versions stay, and labelled ones, those over which a renamed file's "
-        "history goes on, and all that was published. The plan is shown, and nothing is removed "
-        "before you have agreed. DURATION is 12h, 7d, 6w, 3mo, 1y, 0 or forever.",
+        help="permanently remove old versions by a retention policy",
+        description="Permanently remove versions that the policy no longer keeps. The last "
+        "version of each hour, day and month, in UTC, is kept for as long as its "
+        "option says. Current versions stay, and so do labelled versions, versions "
+        "that connect the history of a renamed file, and everything published. The "
+        "command shows its plan, and removes nothing until you confirm. DURATION "
+        "is 12h, 7d, 6w, 3mo, 1y, 0 or forever.",
     )
     parser.add_argument(
         "path", metavar="PATH", nargs="?", default="/", help="file or directory (default: all)"
@@ -67,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
     asks = not (args.yes or args.dry_run)
     if asks and (args.json or sys.stdin is None or not sys.stdin.isatty()):
         raise CommandError(
-            "There is nobody to ask, so nothing is removed; look at the plan with --dry-run, and "
-            "then add --yes.",
+            "This is not a terminal, so nobody can confirm and nothing was removed; check the "
+            "plan with --dry-run, then add --yes.",
             ASKED_WRONGLY,
         )
     out = output(args)
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     async def plan(archive: Archive, args: argparse.Namespace, out: Output) -> int:
         from ..tools.pruning import Pruning
 
-        with out.progress("Looking at versions", "request") as progress:
+        with out.progress("Reading versions", "request") as progress:
             path = within_workspace(args.path)
             plans.append(await Pruning(archive).plan(policy, path, looked=progress.advance))
         return DONE
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             what = f"{done.key.key} version {done.entry.version_id}"
             out.warn(f"{visible(what)} was not removed: {visible(done.reason)}")
         spared = sum(done.spared for done in removed)
-        told = f", {spared:,} spared after all" if spared else ""
+        told = f", {spared:,} kept after all" if spared else ""
         gone = len(removed) - len(failed) - spared
         out.say(f"Removed {number(gone, 'version')}, {size(progress.bytes)}{told}.")
         return FAILED if failed else DONE
@@ -117,12 +118,12 @@ def _show(plan: Plan, out: Output) -> None:
 
     stays = plan.seen - plan.count
     if not plan.seen:
-        out.say("There is nothing to prune: the bucket has no version there.")
+        out.say("There is nothing to prune: the bucket has no versions there.")
         return
     if not plan.count:
-        out.say(f"There is nothing to prune: all of {number(plan.seen, 'version')} stay.")
+        out.say(f"There is nothing to prune: all {number(plan.seen, 'version')} stay.")
         return
-    columns = ("go", "stay", "size", "oldest that goes", "newest that goes", "path", "kind")
+    columns = ("go", "stay", "size", "oldest to remove", "newest to remove", "path", "kind")
     rows = Rows(*columns, head="path", folds={"path": 12}, right=("go", "stay", "size"))
     largest = sorted(plan.keys, key=lambda key: len(key.going), reverse=True)
     for key in largest[:_SHOWN]:
@@ -135,12 +136,12 @@ def _show(plan: Plan, out: Output) -> None:
     if len(largest) > _SHOWN:
         out.say(f"… and {number(len(largest) - _SHOWN, 'key')} more; --json lists all.")
     going = number(plan.count, "version")
-    out.say(f"{going} ({size(plan.size)}) would go, {stays:,} stay.")
+    out.say(f"{going} ({size(plan.size)}) would be removed, {stays:,} would stay.")
 
 
 def _agreed(plan: Plan) -> bool:
     # On stderr, since stdout may be redirected: `input` would ask there.
-    sys.stderr.write(f"Remove {number(plan.count, 'version')} for good? [y/N] ")
+    sys.stderr.write(f"Permanently remove {number(plan.count, 'version')}? [y/N] ")
     sys.stderr.flush()
     answer = ""
     try:

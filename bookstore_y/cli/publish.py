@@ -23,8 +23,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "publish",
         run,
         help="publish a version of a file",
-        description="Copy a version of a file, by default the newest, under the published prefix. "
-        "Publishing the same again makes no new version.",
+        description="Copy a version of a file, by default the newest, to the published prefix. "
+        "Publishing the same content again makes no new version.",
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     parser.add_argument("--version", metavar="VERSION", default="latest", help=HELP)

@@ -26,27 +26,27 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "pull",
         run,
-        help="write files of the archive into a directory, as they are or were",
-        description="Write a file, a directory or the whole workspace from the archive into DIR, "
-        "under the paths that they have there: of each file the newest version, the content of a "
-        "snapshot included. Files that are there already and say the same are left alone, so a "
-        "pull that was broken off goes on when it is run again. A file that cannot be pulled does "
-        "not stop the others; it is named at the end, and the exit code is 1.",
+        help="write files of the archive to a directory, as they are or were",
+        description="Write a file, a directory or the whole workspace from the archive to DIR, "
+        "with the same paths. Each file gets the content of its newest version, "
+        "save or snapshot. Existing files with the same content are skipped, so "
+        "you can run it again after an interruption. A file that can't be pulled "
+        "doesn't stop the others; it is listed at the end, and the exit code is 1.",
     )
     parser.add_argument("path", metavar="PATH", help="file or directory; / is the whole workspace")
     directory = parser.add_argument(
         "directory", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: ."
     )
     complete(directory, "directory")
-    parser.add_argument("--at", type=moment, metavar="TIME", help=f"as it was then: {HELP}")
+    parser.add_argument("--at", type=moment, metavar="TIME", help=f"as of this time: {HELP}")
     parser.add_argument(
-        "--published", action="store_true", help="what was published, not the workspace"
+        "--published", action="store_true", help="published files instead of the workspace"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace files in DIR that say something else"
+        "--overwrite", action="store_true", help="replace files in DIR with different content"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="tell what would be written, and write nothing"
+        "--dry-run", action="store_true", help="show what would be written, and write nothing"
     )
 
 
@@ -118,7 +118,7 @@ def within_workspace(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         raise CommandError(
-            f"The path {visible(path)} is not encodable as UTF-8; see that the locale is that of "
+            f"The path {visible(path)} is not encodable as UTF-8; check that the locale matches "
             "the terminal.",
             ASKED_WRONGLY,
         ) from None

@@ -27,21 +27,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "recover",
         run,
         help="archive what a server left in a recovery file",
-        description="Archive what FILE holds: a recovery file or update buffer that a server left "
-        "when it could not archive everything. The next server takes such files up by itself; "
-        "this is for those of another machine or bucket, for backups, and for damaged ones, "
-        "which are read as far as they can be. What the bucket has already is recognized, so "
-        "nothing is doubled, in whatever order. The file is removed when all of it is in the "
-        "bucket.",
+        description="Archive the content of FILE: a recovery file or update buffer that a "
+        "server left when it could not archive everything. The next server adopts "
+        "such files by itself. Use this command for files from another machine or "
+        "bucket, for backups, and for damaged files, which it reads as far as "
+        "possible. It skips what the bucket already has, so nothing is doubled in "
+        "any order. The file is removed when all of it is in the bucket.",
     )
     file = parser.add_argument(
         "file",
         metavar="FILE",
         type=Path,
         nargs="?",
-        help="a server leaves such files in c.S3YStore.recovery_dir, or without that in "
-        "bookstore_y/ below the data directory that `jupyter --paths` names; without FILE they "
-        "are listed",
+        help="a server leaves such files in c.S3YStore.recovery_dir, by default bookstore_y/ "
+        "in the data directory that `jupyter --paths` shows; without FILE, list them",
     )
     complete(file, "file")
     parser.add_argument(
@@ -49,14 +48,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--dry-run",
         action="store_true",
         dest="dry_run",
-        help="tell what it holds, and write nothing",
+        help="show its content, and write nothing",
     )
     parser.add_argument(
         "--other-bucket",
         action="store_true",
-        help="also if it was to be archived in another bucket",
+        help="even if it was meant for another bucket",
     )
-    parser.add_argument("--keep", action="store_true", help="leave the file where it is")
+    parser.add_argument("--keep", action="store_true", help="keep the file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
         return _list_files(directory, output(args))
     if not args.file.is_file():
         raise CommandError(
-            f"There is no file {visible(args.file)}; `jupyter bookstore recover` lists those below "
-            f"{visible(directory)}, where servers leave them.",
+            f"There is no file {visible(args.file)}; `jupyter bookstore recover` lists the "
+            f"recovery files in {visible(directory)}.",
             ASKED_WRONGLY,
         )
     return with_archive(args, _recover)
@@ -87,7 +86,7 @@ def _list_files(directory: Path, out: Output) -> int:
     found = files_below(directory)
     out.document({"directory": str(directory), "files": [str(file) for file in found]})
     if not found:
-        out.say(f"There is no recovery file below {visible(directory)}.")
+        out.say(f"There is no recovery file in {visible(directory)}.")
         return DONE
     rows = Rows("written", "size", "file", head="file", folds={"file": 24}, right=["size"])
     for file in found:
@@ -97,7 +96,7 @@ def _list_files(directory: Path, out: Output) -> int:
             continue  # a server has just taken it up
         written = datetime.fromtimestamp(about.st_mtime, tz=timezone.utc)
         rows.add(local(written), size(about.st_size), visible(file))
-    out.say(rows, "", "`jupyter bookstore recover FILE --list` tells what one of them holds.")
+    out.say(rows, "", "`jupyter bookstore recover FILE --list` shows the content of one.")
     return DONE
 
 
@@ -159,11 +158,11 @@ def _tell(recovered: Recovered, archive: Archive, args: argparse.Namespace, out:
     count = number(len(recovered.documents), "document")
     if args.dry_run:
         out.say(
-            f"{visible(recovered.file)} holds pending edits of {count}. Of them the "
+            f"{visible(recovered.file)} holds pending edits of {count}. About them, the "
             f"{archive.bucket.where} says: {recovered.fit.value}."
         )
     else:
-        then = "The file is removed." if recovered.removed else "The file is where it was."
+        then = "The file was removed." if recovered.removed else "The file was kept."
         out.say(f"Read {count} from {visible(recovered.file)}. {then}")
     for move in recovered.moves:
         out.warn(f"The bucket has not followed {visible(move)}.")

@@ -26,21 +26,23 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "restore",
         run,
-        help="make a file say again what one of its versions says",
-        description="Make a file say again what one of its versions says, as a new version on "
-        "top: nothing is taken back, and it can be undone by restoring the version before. A file "
-        "that is open in a Jupyter server has to be restored there, in its room. So a running "
-        "server of yours that uses this bucket and prefix is asked to do it; without one the "
-        "bucket alone is changed.",
+        help="restore a version of a file",
+        description="Give a file the content of one of its versions, as a new version on top. "
+        "Nothing is removed; to undo it, restore the version before. A file that "
+        "is open in a Jupyter server must be restored there, in its room. So the "
+        "command asks a running server of yours that uses this bucket and prefix. "
+        "Without one, it changes only the bucket.",
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     parser.add_argument("version", metavar="VERSION", help=HELP)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--server", metavar="URL", help="the Jupyter server that has the file open (with its token)"
+        "--server",
+        metavar="URL",
+        help="the Jupyter server that has the file open (URL with its token)",
     )
     where.add_argument(
-        "--no-server", action="store_true", help="change the bucket, whatever servers run"
+        "--no-server", action="store_true", help="change the bucket, regardless of running servers"
     )
     accept_version_ids(parser)
 
@@ -66,17 +68,20 @@ async def _restore(archive: Archive, args: argparse.Namespace, out: Output) -> i
     out.document(
         {"restored": old.to_dict(), "version": restored, "changed": changed, "server": through}
     )
-    again = "again" if changed else "already"
+    now = "now" if changed else "already"
     out.say(
-        f"{visible(args.path)} says {again} what it said on {local(old.last_modified)}: version "
+        f"{visible(args.path)} {now} has the content from {local(old.last_modified)}: version "
         f"{visible(restored['version_id'])}."
     )
     if changed and through is not None:
-        out.say(f"The server at {visible(through)} did it; who has the file open sees it.")
+        out.say(
+            f"The server at {visible(through)} restored it; everyone who has the file open "
+            "sees the change."
+        )
     elif changed:
         out.warn(
-            "The bucket was changed. If the file is open in a Jupyter server elsewhere, restore it "
-            "there (--server URL): its room knows nothing of this."
+            "Only the bucket was changed. If the file is open in a Jupyter server elsewhere, "
+            "restore it there (--server URL): its room doesn't see this change."
         )
     return DONE
 
@@ -98,8 +103,8 @@ def _server(archive: Archive, args: argparse.Namespace) -> JupyterServer | None:
     if len(servers) > 1:
         urls = ", ".join(server.url for server in servers)
         raise CommandError(
-            f"Several of your servers archive here ({urls}); name the one that has the file open "
-            "with --server, or use --no-server if none has.",
+            f"Several of your servers use this bucket and prefix ({urls}); name the one that "
+            "has the file open with --server, or use --no-server if none has it open.",
             ASKED_WRONGLY,
         )
     return servers[0] if servers else None

@@ -25,17 +25,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "show",
         run,
-        help="show what a version of a file says",
-        description="Show a version of a file: the cells of a notebook, or the text. Without "
-        "--version or --at it is the newest.",
+        help="show the content of a version",
+        description="Show a version of a file: the cells of a notebook, or the text. The "
+        "default is the newest version.",
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--version", metavar="VERSION", help=VERSION_HELP)
-    which.add_argument("--at", type=moment, metavar="TIME", help=f"as it was then: {HELP}")
-    parser.add_argument(
-        "--raw", action="store_true", help="write the bytes of the file, and nothing else"
-    )
+    which.add_argument("--at", type=moment, metavar="TIME", help=f"as of this time: {HELP}")
+    parser.add_argument("--raw", action="store_true", help="write only the bytes of the file")
     accept_version_ids(parser)
 
 
@@ -43,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Show it; 0."""
     if args.raw and args.json:
         raise CommandError(
-            "--raw writes the file's bytes and --json a document; choose one.", ASKED_WRONGLY
+            "--raw writes the file's bytes and --json writes a document; choose one.", ASKED_WRONGLY
         )
     return with_archive(args, _show)
 

@@ -40,12 +40,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "stress",
         run,
-        help="put real-time collaboration under load, and prove that nothing was lost",
+        help="load-test real-time collaboration, and check that nothing was lost",
         description="Have many clients edit notebooks together through a real Jupyter server, "
-        "break the server and its bucket meanwhile, and compare all copies at the end: every edit "
-        "has a mark of its own. Starts a server and an embedded S3 on this machine, unless a "
-        "server is named. Exits with 1 unless all copies are equal, with no edit lost and none "
-        "doubled.",
+        "break the server and its bucket while they do, and compare all copies at "
+        "the end. Every edit has a unique mark. Starts a server and an embedded S3 "
+        "server on this machine, unless you name a server. Exits with 1 unless all "
+        "copies are equal and no edit was lost or doubled.",
     )
     parser.add_argument(
         "--scenario",
@@ -63,20 +63,20 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=_seconds,
         default=30.0,
         metavar="SECONDS",
-        help="time of load of each scenario, once all clients have joined (default: 30)",
+        help="duration of each scenario's load, once all clients have joined (default: 30)",
     )
     parser.add_argument(
         "--within",
         type=_seconds,
         metavar="SECONDS",
-        help="give up, with exit code 1, if all of it is not done by then",
+        help="give up, with exit code 1, after this time",
     )
     parser.add_argument(
         "--faults",
         type=_list_of("fault", FAULTS),
         default=[],
         metavar="NAME[,NAME]",
-        help="besides those of the scenario: "
+        help="in addition to the scenario's own: "
         + "; ".join(f"{name}: {what}" for name, what in FAULTS.items()),
     )
     parser.add_argument(
@@ -84,74 +84,82 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=_list_of("store", _STORES),
         default=["s3"],
         metavar="s3|sqlite",
-        help="what the server keeps its documents in; s3,sqlite runs both and reports them side "
-        "by side (default: s3)",
+        help="the server's document store; s3,sqlite runs both and reports them side by side "
+        "(default: s3)",
     )
     parser.add_argument(
         "--server",
         metavar="URL",
-        help="use this running server, with its token as ?token=… or in $JUPYTER_TOKEN, in place "
-        "of one of ours; it gets a folder of notebooks",
+        help="use this running server instead of starting one, with its token as ?token=… or "
+        "in $JUPYTER_TOKEN; the run makes a folder of notebooks there",
     )
     parser.add_argument(
         "--workers",
         type=_count,
         default=0,
         metavar="N",
-        help="Locust workers, each a process of its own on this machine (default: none, one "
-        "process has all clients)",
+        help="number of Locust worker processes on this machine (default: none, one process "
+        "runs all clients)",
     )
     parser.add_argument(
         "--remote-workers",
         type=_count,
         default=0,
         metavar="N",
-        help="wait for so many workers from other machines",
+        help="wait for this many workers from other machines",
     )
     parser.add_argument(
         "--listen",
         type=_host_and_port,
         metavar="HOST:PORT",
-        help="where workers from other machines find this one; Locust's protocol knows neither "
-        "passwords nor encryption, so keep it within a network that you trust",
+        help="address where workers from other machines connect; Locust's protocol has neither "
+        "passwords nor encryption, so use it only in a network that you trust",
     )
     parser.add_argument(
         "--worker-of",
         type=_host_and_port,
         metavar="HOST:PORT",
-        help="be a worker of the run there, and nothing else; the token of its server is taken "
-        "from $JUPYTER_TOKEN",
+        help="only be a worker of the run at this address; the server's token comes from "
+        "$JUPYTER_TOKEN",
     )
     parser.add_argument("--web", action="store_true", help="serve Locust's page while it runs")
     parser.add_argument(
-        "--web-host", default="127.0.0.1", help="where Locust's page listens (default: 127.0.0.1)"
+        "--web-host",
+        default="127.0.0.1",
+        help="address where Locust's page listens (default: 127.0.0.1)",
     )
     parser.add_argument(
-        "--web-port", type=_positive, default=8089, help="of Locust's page (default: 8089)"
+        "--web-port", type=_positive, default=8089, help="port of Locust's page (default: 8089)"
     )
     parser.add_argument(
         "--network",
         type=_network,
         metavar="WHAT",
-        help="have the kernel make the way between clients and server bad, in a network namespace "
-        "of its own, as root: delay=80ms,jitter=20ms,loss=1%%,rate=1mbit",
+        help="impair the network between clients and server, in a network namespace of its own "
+        "(needs root): delay=80ms,jitter=20ms,loss=1%%,rate=1mbit",
     )
     parser.add_argument(
         "--layer",
         type=_list_of("layer", LAYERS),
         metavar="NAME[,NAME]",
-        help="in place of a scenario, put single layers under load to find where a fault lives; "
-        "all, or some of: " + "; ".join(f"{layer.name}: {layer.says}" for layer in LAYERS.values()),
+        help="instead of a scenario, test single layers to locate a fault; all, or some of: "
+        + "; ".join(f"{layer.name}: {layer.says}" for layer in LAYERS.values()),
     )
     parser.add_argument(
-        "--edits", type=_positive, default=400, help="of a layer, by all clients (default: 400)"
+        "--edits", type=_positive, default=400, help="total edits in a layer test (default: 400)"
     )
-    parser.add_argument("--seed", type=_count, default=0, help="of what clients choose by chance")
-    parser.add_argument("--keep", action="store_true", help="keep all artefacts of good runs too")
-    results = parser.add_argument("--results", type=Path, metavar="FILE", help="write results here")
+    parser.add_argument(
+        "--seed", type=_count, default=0, help="seed of the clients' random choices"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="also keep all artifacts of successful runs"
+    )
+    results = parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the results to this file"
+    )
     complete(results, "file")
     html = parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a report with plots"
+        "--html", type=Path, metavar="FILE", help="write a report with plots to this file"
     )
     complete(html, "file")
 
@@ -232,7 +240,7 @@ def _results(plans: list[Plan], args: argparse.Namespace, out: Output) -> list[R
                     results.append(result)
     except _TimeUp as error:
         left = len(plans) - len(results)
-        out.warn(f"{error} {left} of {len(plans)} runs came to no verdict.")
+        out.warn(f"{error} {left} of {len(plans)} runs have no verdict.")
     return results
 
 
@@ -255,8 +263,8 @@ def _result(plan: Plan, args: argparse.Namespace, out: Output) -> Result | None:
         raise
     except (RunFailed, ServerFailed, OSError, _TimeUp) as error:
         out.warn(
-            f"{plan.scenario} on {plan.store} came to no verdict: {error}\n"
-            f"What it wrote is kept in {directory}."
+            f"{plan.scenario} on {plan.store} has no verdict: {error}\nIts files are kept in "
+            f"{directory}."
         )
         if isinstance(error, _TimeUp):
             raise
@@ -344,7 +352,7 @@ def _lines(result: Result) -> Iterator[str]:
     if len(verdict.failures) > _SHOWN:
         yield f"  … and {len(verdict.failures) - _SHOWN} more"
     if result.artefacts is not None:
-        yield f"  All of it is kept in {result.artefacts}"
+        yield f"  All artifacts are kept in {result.artefacts}"
 
 
 def _require_packages() -> None:
@@ -361,7 +369,7 @@ def _require_none_of(args: argparse.Namespace, *names: str) -> None:
     for name in names:
         if getattr(args, name) is not None:
             raise CommandError(
-                f"--{name} is for scenarios, not for --layer; --json prints what layers found.",
+                f"--{name} is for scenarios, not for --layer; --json prints the layers' results.",
                 ASKED_WRONGLY,
             )
 
@@ -371,8 +379,8 @@ def _require_writable(*files: Path | None) -> None:
     for file in filter(None, files):
         if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
             raise CommandError(
-                f"{str(file)!r} cannot be written; name a file in a directory that is "
-                "there, and yours",
+                f"{str(file)!r} can't be written; name a file in an existing directory that you "
+                "can write to",
                 ASKED_WRONGLY,
             )
 
@@ -432,5 +440,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from 0 to a day")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to 86400")
     return seconds

@@ -22,11 +22,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         subparsers,
         "undelete",
         run,
-        help="bring a deleted file back",
-        description="Make the last version of a deleted file the current one again, in the "
-        "bucket; `pull` or `clone` writes it into a directory.",
+        help="bring back a deleted file",
+        description="Make the last version of a deleted file current again in the bucket. To "
+        "get the file, use `pull` or `clone`.",
     )
-    parser.add_argument("path", metavar="PATH", help="the file, by the path that it had")
+    parser.add_argument("path", metavar="PATH", help="the path that the file had")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,11 +42,11 @@ async def _undelete(archive: Archive, args: argparse.Namespace, out: Output) -> 
     for version in versions:
         out.say(
             f"{visible(version.path or args.path)} is back in the bucket: the {version.kind} "
-            f"{visible(version.version_id)} of {local(version.last_modified)}."
+            f"{visible(version.version_id)} from {local(version.last_modified)}."
         )
     if versions:
         out.say(
-            "It is not on the disk of a running server by this; `jupyter bookstore pull` writes it "
-            "into a directory."
+            "This does not write it to the disk of a running server; `jupyter bookstore pull` "
+            "writes it to a directory."
         )
     return DONE

@@ -35,9 +35,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "versions",
         run,
         help="list the versions of a file, newest first",
-        description="List the versions of a file, newest first, saves and snapshots in one list, "
-        "those from before it was renamed included. The first characters of an id name a version "
-        "to the other commands; --json has whole ids, and so has output that is no terminal's.",
+        description="List the versions of a file, newest first: saves and snapshots together, "
+        "including those from before a rename. Other commands accept the first "
+        "characters of an id. --json, pipes and files get whole ids.",
     )
     parser.add_argument("path", metavar="PATH", help="the file, as `ls` lists it")
     how_many = parser.add_mutually_exclusive_group()
@@ -45,27 +45,29 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "-n", "--limit", type=_limit, default=50, metavar="N", help="how many (default: 50)"
     )
     how_many.add_argument("--all", action="store_true", help="all of them")
-    parser.add_argument("--since", type=moment, metavar="TIME", help=f"not before: {HELP}")
+    parser.add_argument(
+        "--since", type=moment, metavar="TIME", help=f"not before this time: {HELP}"
+    )
     parser.add_argument("--until", type=moment, metavar="TIME", help="not after")
     parser.add_argument(
         "--kind",
         action="append",
         choices=ALL_KINDS,
-        help="of this kind; may be repeated (default: snapshot and save)",
+        help="only of this kind; may be repeated (default: snapshot and save)",
     )
-    parser.add_argument("--author", metavar="NAME", help="with this author")
-    parser.add_argument("--labelled", action="store_true", help="with a label")
+    parser.add_argument("--author", metavar="NAME", help="only by this author")
+    parser.add_argument("--labelled", action="store_true", help="only with a label")
     parser.add_argument(
         "--details",
         action="store_true",
-        help="with authors, labels and origins, at a request or two for each version",
+        help="also show authors, labels and origins, at one or two requests per version",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """List the versions; 0."""
     if args.since and args.until and args.since > args.until:
-        raise CommandError("--since is later than --until, so nothing can be found.", ASKED_WRONGLY)
+        raise CommandError("--since is later than --until, so nothing can match.", ASKED_WRONGLY)
     return with_archive(args, _versions)
 
 
@@ -105,7 +107,7 @@ async def _versions(archive: Archive, args: argparse.Namespace, out: Output) -> 
         detailed = args.details or args.labelled or args.author is not None
         out.say(_rows(args.path, found, detailed=detailed, whole=not out.is_terminal))
     elif not out.as_json:
-        raise DocumentNotFound(f"No version of {args.path} is as asked for; loosen the filters.")
+        raise DocumentNotFound(f"No version of {args.path} matches; loosen the filters.")
     unread = [version.details_error for version in found if version.details_error]
     if unread:
         counted = "1 version" if len(unread) == 1 else f"{len(unread):,} versions"
@@ -164,5 +166,5 @@ def _origin(origin: str, short: dict[str, str], *, whole: bool) -> str:
 
 def _limit(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above zero")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)

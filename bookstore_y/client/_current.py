@@ -78,7 +78,7 @@ def find_server(url: str | None, token: str | None, **options: Any) -> JupyterSe
     raise ServerNotFound(
         " ".join(
             [
-                "No Jupyter server was found that this code could ask; pass its `url` and `token`.",
+                "No Jupyter server was found; pass its `url` and `token`.",
                 *reasons,
             ]
         )
@@ -92,9 +92,7 @@ def current_path(server: JupyterServer) -> str:
     """
     kernel = kernel_id()
     if kernel is None:
-        raise NotebookNotFound(
-            "This code runs in no notebook, so there is none to take by itself; pass its `path`."
-        )
+        raise NotebookNotFound("This code doesn't run in a notebook; pass the `path` of one.")
     paths = _session_paths(server, kernel)
     if len(paths) > 1:
         raise NotebookNotFound(
@@ -104,8 +102,7 @@ def current_path(server: JupyterServer) -> str:
     for path in paths or _started_for(server):
         return path
     raise NotebookNotFound(
-        f"The server at {server.url} knows no notebook that this kernel belongs to; pass its "
-        "`path`."
+        f"The server at {server.url} has no notebook for this kernel; pass its `path`."
     )
 
 

@@ -41,14 +41,14 @@ def address_of(url: str, token: str | None = None) -> Address:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ServerNotFound("The URL of the server is malformed; give it as http://…") from None
+        raise ServerNotFound("The server URL is malformed; write it as http://…") from None
     if parts.scheme == "http+unix":
         raise ServerNotFound(unix_socket("The server"))
     if parts.scheme not in ("http", "https") or not host:
-        raise ServerNotFound("The URL of the server has to begin with http:// or https://.")
+        raise ServerNotFound("The server URL must start with http:// or https://.")
     if "@" in parts.netloc:
         raise ServerNotFound(
-            "The URL of the server has a user name or password in it; give the token as `token`."
+            "The server URL contains a user name or password; pass the token as `token`."
         )
     path = parts.path.rstrip("/")
     tokens = parse_qs(parts.query).get("token", [])
@@ -62,8 +62,8 @@ def address_of(url: str, token: str | None = None) -> Address:
 def unix_socket(name: str) -> str:
     """Why a server on a Unix socket is not asked."""
     return (
-        f"{name} listens on a Unix socket, which this client does not speak; start the server "
-        "with a port, or pass the `url` under which a proxy offers it."
+        f"{name} listens on a Unix socket, which this client doesn't support; start the server "
+        "with a port, or pass the `url` of a proxy in front of it."
     )
 
 
@@ -112,13 +112,13 @@ class JupyterServer:
             )
         except requests.exceptions.SSLError:
             raise ServerUnreachable(
-                f"The certificate of the server at {self.url} is not trusted here; pass its "
-                "authority's file as `verify`."
+                f"The certificate of the server at {self.url} is not trusted; pass the CA file "
+                "as `verify`."
             ) from None
         except OSError as error:  # a `verify` that is no file is one, and so are all of requests'
             raise ServerUnreachable(
                 f"Could not reach the server at {self.url} ({_reason(error, seconds)}); check "
-                "that it runs, and the `url`."
+                "that it runs, and check the `url`."
             ) from None
 
     def ask(self, method: str, call: str, **options: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class JupyterServer:
         """A sentence for an answer that has none of its own."""
         status = response.status_code
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
-            have = "the token does not let in" if self.address.token else "it wants a token"
+            have = "the token is not accepted" if self.address.token else "it needs a token"
             return (
                 f"The server at {self.url} refuses ({status}): {have}. A server with a password "
                 "has a token only if c.IdentityProvider.token or $JUPYTER_TOKEN sets one; pass it "
@@ -152,13 +152,13 @@ class JupyterServer:
             )
         if response.is_redirect:
             return (
-                f"The server at {self.url} sends elsewhere ({status}), as to a login; check the "
-                "`url` and the `token`."
+                f"The server at {self.url} redirects ({status}), for example to a login page; "
+                "check the `url` and the `token`."
             )
         if status == requests.codes.not_found or response.ok:
             return (
-                f"What answers at {self.url} does not offer this call of bookstore_y; check the "
-                "`url`, and that `jupyter server extension list` shows bookstore_y.jupyter there."
+                f"The server at {self.url} doesn't have this bookstore_y call; check the `url`, "
+                "and that `jupyter server extension list` shows bookstore_y.jupyter there."
             )
         return f"The server at {self.url} answered {status} {response.reason}; see its log."
 

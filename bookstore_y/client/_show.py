@@ -36,7 +36,7 @@ class ShownDocument:
                 for number, cell in enumerate(self.content.get("cells", []))
             ]
         if isinstance(self.content, bytes):
-            return [("", [f"[{size(len(self.content))} that are not text]"])]
+            return [("", [f"[{size(len(self.content))}, not text]"])]
         return [("", str(self.content).split("\n"))]
 
     def __repr__(self) -> str:

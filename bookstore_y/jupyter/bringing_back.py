@@ -116,7 +116,7 @@ class BringingBack:
         except (TimeoutError, asyncio.TimeoutError):
             pass
         if self._source is None:
-            raise ConfigurationError("The archive is not open; ask again in a moment.")
+            raise ConfigurationError("The archive is not open yet; try again in a moment.")
         return self._source
 
     async def bring_back(self, path: str) -> Found:
@@ -139,8 +139,8 @@ class BringingBack:
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
         if not done:
             raise BucketUnavailable(
-                f"The archive has not given {path} within {PATIENCE:g} s; it goes on, so ask again "
-                "in a moment."
+                f"The archive did not return {path} within {PATIENCE:g} s; it is still working, "
+                "so try again in a moment."
             )
         return task.result()
 
@@ -178,8 +178,8 @@ class BringingBack:
             if self.listed and not known:
                 return Found.NOTHING  # the bucket has said so before it went away
             raise BucketUnavailable(
-                f"{path} is not on this disk, and the archive, which may hold it, cannot be asked "
-                f"now. {error}"
+                f"{path} is not on this disk, and the archive, which may hold it, can't be "
+                f"reached. {error}"
             ) from error
         if file is not None:
             return await self._fetch(source, path, file)

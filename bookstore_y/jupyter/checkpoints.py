@@ -74,7 +74,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
     """
 
     max_checkpoints = Int(
-        50, min=1, help="Number of checkpoints that are listed at most: the newest."
+        50, min=1, help="Maximum number of checkpoints in a list: the newest ones."
     ).tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -159,7 +159,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         except StopIteration as done:
             return done.value
         work.close()
-        raise RuntimeError("A synchronous contents manager gave something to await.")
+        raise RuntimeError("A synchronous contents manager returned an awaitable.")
 
     async def _ask(self, question: Callable[[Archive], Awaitable[T]]) -> T:
         """Have the bucket asked, in the background. Raises `HTTPError`."""
@@ -271,7 +271,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         await self._settle(path)  # the save before it is the same version
         model = await _read_file(contents_mgr, path)
         if model["type"] == "directory":
-            raise HTTPError(400, f"{path} is a directory, and only files have checkpoints.")
+            raise HTTPError(400, f"{path} is a directory; only files have checkpoints.")
         authors, mimetype = requesting_authors(), mimetype_of(path, model)
 
         async def create(archive: Archive) -> Checkpoint:
@@ -395,7 +395,8 @@ def _model(kind: str, old: FileContent) -> Model:
         return {"type": "notebook", "format": "json", "content": untrusted(notebook)}
     except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
         raise HTTPError(
-            422, f"What that checkpoint holds is no notebook, so it stays as it is: {error}"
+            422,
+            f"The content of that checkpoint is not a notebook, so nothing was restored: {error}",
         ) from error
 
 

@@ -87,8 +87,8 @@ def require_s3_cloning(settings: BookstoreSettings) -> None:
     """Raise `FeatureOff` unless objects may be cloned."""
     if not settings.enable_s3_cloning:
         raise FeatureOff(
-            "Cloning from S3 is turned off on this server; "
-            "c.BookstoreSettings.enable_s3_cloning = True turns it on."
+            "Cloning from S3 is off on this server; set c.BookstoreSettings.enable_s3_cloning "
+            "= True to turn it on."
         )
 
 
@@ -96,17 +96,17 @@ def check_source(settings: BookstoreSettings, bucket: str, key: str) -> None:
     """Raise `BucketNotAllowed` unless objects of that bucket may be cloned, and `InvalidPath` for
     what is the name of no bucket, or no key."""
     if not bucket.strip("/"):
-        raise InvalidPath("The s3_bucket is empty; say which bucket to clone from.")
+        raise InvalidPath("s3_bucket is empty; name the bucket to clone from.")
     if not key.strip("/") or len(key.encode()) > keys.MAX_KEY_BYTES or "\0" in key:
-        raise InvalidPath(f"{key[:80]!r} is no key that S3 has; check the s3_key.")
+        raise InvalidPath(f"{key[:80]!r} is not a valid S3 key; check s3_key.")
     if not settings.may_clone_from(bucket):
         raise BucketNotAllowed(
-            f"Objects of the bucket {bucket!r} may not be cloned here; whoever runs this server "
-            "can add it to c.BookstoreSettings.clone_buckets."
+            f"This server doesn't allow cloning from the bucket {bucket!r}; its administrator "
+            "can add the bucket to c.BookstoreSettings.clone_buckets."
         )
     named = bucket == settings.s3_bucket or bucket in settings.clone_buckets
     if not named and not _BUCKET.fullmatch(bucket):
-        raise InvalidPath(f"{bucket!r} is not the name of a bucket; check the s3_bucket.")
+        raise InvalidPath(f"{bucket!r} is not a bucket name; check s3_bucket.")
 
 
 def basedir(settings: BookstoreSettings) -> Path:
@@ -114,8 +114,8 @@ def basedir(settings: BookstoreSettings) -> Path:
     directory = Path(settings.fs_cloning_basedir)
     if not directory.is_absolute():
         raise FeatureOff(
-            "Cloning from the file system is turned off on this server; an absolute path in "
-            "c.BookstoreSettings.fs_cloning_basedir turns it on."
+            "Cloning from the file system is off on this server; set "
+            "c.BookstoreSettings.fs_cloning_basedir to an absolute path to turn it on."
         )
     return directory
 
@@ -127,10 +127,10 @@ def source_file(settings: BookstoreSettings, relpath: str) -> Path:
     """
     directory = basedir(settings)
     if not relpath:
-        raise InvalidPath("The relpath is empty; give the path of a file to clone.")
+        raise InvalidPath("relpath is empty; give the path of the file to clone.")
     outside = OutsideBasedir(
-        f"There is no file {relpath!r} in the directory that may be cloned from; check the "
-        "relpath, or c.BookstoreSettings.fs_cloning_basedir."
+        f"There is no file {relpath!r} in the directory for cloning; check relpath, or "
+        "c.BookstoreSettings.fs_cloning_basedir."
     )
     try:
         given = directory / relpath
@@ -168,7 +168,7 @@ async def _write(services: Services, target: str, body: Any, *, overwrite: bool)
         reserve(await services.workspace.names(folder, name.partition(".")[0]))
         target = await files.free_path(target)
     elif await files.is_folder(target):
-        raise Conflict(f"There is a directory at {target}; choose another target path.")
+        raise Conflict(f"{target} is a directory; choose another target path.")
     else:  # what is overwritten stays a version
         await services.documents.bring_up_to_date(target)
     model = await files.write(target, body)
@@ -191,8 +191,8 @@ def _body_for(target: str, data: bytes) -> Any:
         notebook = None
     if not isinstance(notebook, dict):
         raise UnusableContent(
-            f"What should be cloned is no notebook, which {target} would have to be; choose a "
-            "target path of another type."
+            f"The source is not a notebook, but {target} must be one; choose a target path of "
+            "another type."
         )
     return untrusted(notebook)
 
@@ -209,10 +209,12 @@ def _read(source: Path, relpath: str, limit: int) -> bytes:
             f"The file {relpath!r} cannot be read by this server ({error.strerror})."
         ) from None
     if not regular:
-        raise OutsideBasedir(f"{relpath!r} is no regular file, and only those can be cloned.")
+        raise OutsideBasedir(
+            f"{relpath!r} is not a regular file, and only regular files can be cloned."
+        )
     if len(data) > limit:
         raise DocumentTooLarge(
-            f"{relpath!r} takes over {limit} bytes; raise c.BookstoreSettings.max_document_size to "
-            "clone it."
+            f"{relpath!r} has more than {limit} bytes; raise "
+            "c.BookstoreSettings.max_document_size to clone it."
         )
     return data

@@ -29,10 +29,10 @@ def archives_nothing(serverapp: ServerApp) -> str | None:
     if _stores(serverapp) or _archives_files(serverapp):
         return None
     return (
-        "Nothing is archived by itself here: set c.YDocExtension.ystore_class = "
+        "Nothing is archived automatically: set c.YDocExtension.ystore_class = "
         '"bookstore_y.S3YStore" for collaborative documents, or '
-        'c.ServerApp.contents_manager_class = "bookstore_y.BookstoreContentsArchiver" for saved '
-        "files."
+        'c.ServerApp.contents_manager_class = "bookstore_y.BookstoreContentsArchiver" for '
+        "saved files."
     )
 
 
@@ -43,15 +43,14 @@ def _why_not_in_use(serverapp: ServerApp) -> str:
     other = next((name for name in OTHERS if _is_enabled(serverapp, name)), None)
     if _collaboration(serverapp) is not None:
         return (
-            "S3YStore is configured, and not in use: collaborative documents go to another store; "
-            'set c.YDocExtension.ystore_class = "bookstore_y.S3YStore".'
+            "S3YStore is configured but not in use: collaborative documents go to another "
+            'store; set c.YDocExtension.ystore_class = "bookstore_y.S3YStore".'
         )
-    instead = f"; {other} is in its place, and knows no ystore_class" if other else ""
+    instead = f"; {other} runs instead and has no ystore_class" if other else ""
     return (
-        f"S3YStore is configured, and not in use: the extension {COLLABORATION} of "
-        f"jupyter-collaboration does not run{instead}. Install jupyter-collaboration and run "
-        f"`jupyter server extension enable {COLLABORATION}`"
-        + (f", and disable {other}." if other else ".")
+        "S3YStore is configured but not in use: jupyter-collaboration's extension "
+        f"{COLLABORATION} does not run{instead}. Install jupyter-collaboration and run `jupyter "
+        f"server extension enable {COLLABORATION}`" + (f", and disable {other}." if other else ".")
     )
 
 

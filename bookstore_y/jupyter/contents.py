@@ -72,8 +72,8 @@ class BookstoreContentsMixin(LoggingConfigurable):
     archive_min_interval = Float(
         0.0,
         min=0.0,
-        help="Seconds between two versions of one saved file, at least; what is saved in between "
-        "waits, and the last of it is archived. It calms autosave.",
+        help="Minimum number of seconds between two versions of a saved file. Saves in between "
+        "wait, and the last one is archived. This limits the versions that autosave makes.",
     ).tag(config=True)
 
     archiver: Archiver | None = None
@@ -91,8 +91,8 @@ class BookstoreContentsMixin(LoggingConfigurable):
         server: Any = self.parent
         if "bookstore_extension" not in server.web_app.settings:
             self._tell(
-                "the server extension of bookstore_y is not loaded; enable it with 'jupyter "
-                "server extension enable bookstore_y.jupyter', and start the server again."
+                "bookstore_y's server extension is not loaded; enable it with 'jupyter server "
+                "extension enable bookstore_y.jupyter' and restart the server."
             )
 
     def _tell(self, why: str) -> None:
@@ -187,14 +187,14 @@ class BookstoreContentsMixin(LoggingConfigurable):
         if is_from_archive():
             return
         if self.archiver is None:
-            self._tell("the server extension of bookstore_y does not run here.")
+            self._tell("bookstore_y's server extension does not run here.")
             return
         body = partial(bytes_of, dict(model))
         save = Save(body, requesting_authors(), save_origin(), mimetype_of(path, model))
         try:
             self.archiver.submit(path, save)
         except RuntimeError as error:  # from a thread that is still saving
-            self.log.error("%s was saved when the server had stopped: %s", path, error)  # noqa: TRY400
+            self.log.error("%s was saved after the server had stopped: %s", path, error)  # noqa: TRY400
 
 
 class BookstoreContentsArchiver(  # type: ignore[misc] # its bases disagree on resolve_path

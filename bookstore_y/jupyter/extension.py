@@ -219,7 +219,7 @@ class BookstoreExtension(ExtensionApp):
         try:
             late = await flush.run(services.settings.shutdown_timeout, others)
         except Exception:  # whatever it is, what is pending is kept below
-            self.log.exception("The flush of the archive failed:")
+            self.log.exception("Flushing the archive failed:")
         await ending
         manager = self._archiving_manager()
         if manager is not None:

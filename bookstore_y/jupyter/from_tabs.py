@@ -142,8 +142,8 @@ class FromTabs:
             await asyncio.wait_for(awaited.brought.wait(), PATIENCE)
         except (TimeoutError, asyncio.TimeoutError):
             raise Conflict(
-                f"{awaited.document.path} is only in a tab that somebody has open, and is not "
-                "here yet; try again in a moment."
+                f"{awaited.document.path} is only in somebody's open tab and has not arrived "
+                "yet; try again in a moment."
             ) from None
 
     def has_nothing(self, store: S3YStore, session: TabSession, update: bytes) -> bool:
@@ -167,8 +167,8 @@ class FromTabs:
         awaited.brought.set()
         self._awaited.pop(awaited.file_id, None)
         self._log.warning(
-            "The document %s was neither in the archive nor on this disk; it is back from a tab "
-            "that has it open.",
+            "The document %s was neither in the archive nor on this disk; an open tab brought "
+            "it back.",
             awaited.document.path,
         )
 
@@ -199,8 +199,9 @@ class FromTabs:
                 self._file_ids().delete(path)
         except Exception as error:  # noqa: BLE001 - a stopping server has more to do
             self._log.warning(
-                "No tab has brought %s, and the empty file that stands for it cannot be removed: "
-                "%r. Delete it, or the tab that has the document cannot bring it any more.",
+                "No tab has brought back %s, and its empty placeholder file can't be removed: "
+                "%r. Delete the file; otherwise the tab that has the document can't bring it "
+                "back.",
                 path,
                 error,
             )

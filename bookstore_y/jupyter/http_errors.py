@@ -71,10 +71,13 @@ def message_of(status: int, details: dict[str, Any]) -> str:
     return responses.get(status, "Unknown error")
 
 
-_FULL = (507, "The disk of the server is full, so the file was not written; make room, and repeat.")
+_FULL = (
+    507,
+    "The server's disk is full, so the file was not written; free some space and try again.",
+)
 _READ_ONLY = (
     503,
-    "The disk of the server is read-only, so the file was not written; ask whoever runs it.",
+    "The server's disk is read-only, so the file was not written; ask the server's administrator.",
 )
 _DISK = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EROFS: _READ_ONLY}
 """What to answer where the disk takes nothing (507: RFC 4918, 11.5)."""

@@ -154,9 +154,9 @@ class LateEditsKeeper:
             task.cancel()
         if left:
             self._log.error(
-                "Edits that came too late to %d documents, whose files were changed by other "
-                "means, are not archived: the bucket did not take them before the server stopped. "
-                "The tabs in which they were typed have them until they are reloaded.",
+                "Late edits to %d documents, whose files another program changed, are not "
+                "archived: the bucket did not accept them before the server stopped. The tabs "
+                "where they were typed keep them until they are reloaded.",
                 len(left),
             )
 
@@ -174,8 +174,8 @@ class LateEditsKeeper:
             except BookstoreError as error:
                 if attempt == 0 or not isinstance(error, BucketError):
                     self._log.error(
-                        "Edits that came too late to %s, whose file was changed by other means, "
-                        "are not archived: %s",
+                        "Late edits to %s, whose file another program changed, are not "
+                        "archived: %s",
                         entry.document.path,
                         error,
                     )
@@ -186,9 +186,8 @@ class LateEditsKeeper:
 
     def _tell(self, path: str, late: Late) -> None:
         message = (
-            f"The file of {path} was changed by other means, and cells that somebody typed into "
-            "are gone. The document does not have what was typed there; version "
-            f"{late.version_id} has it."
+            f"Another program changed the file {path}, and cells that somebody typed into are "
+            f"gone. The document doesn't have the typed text; version {late.version_id} has it."
         )
         self._log.warning("%s", message)
         self._notices.add(path, "late edits", late.version_id, message)

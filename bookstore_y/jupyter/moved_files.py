@@ -107,7 +107,7 @@ class MovedFiles:
         if folder != source and not await self._files.is_folder(folder):
             source, target = folder, moved  # all that was in it has moved
         checkpointer.log.info(
-            "%s is at %s now, as its file id tells; the archive follows.", source, target
+            "According to its file id, %s has moved to %s; the archive follows.", source, target
         )
         await checkpointer.path_changes.rename(source, target)
 

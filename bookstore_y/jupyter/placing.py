@@ -86,7 +86,7 @@ class Placer:
                 if not await self._write(root, path, file.body, time_of(file.version)):
                     return False
             except BookstoreError as error:
-                told = f"{path} is in the archive, but not on this disk. {error}"
+                told = f"{path} is in the archive but not on this disk. {error}"
                 raise NotPlaced(told) from error
             self._contents.emit(data={"action": "save", "path": path})
             return True
@@ -133,7 +133,7 @@ class Placer:
         except (HTTPError, OSError) as error:
             told = getattr(error, "log_message", None) or str(error)
             raise NotPlaced(
-                f"The directory {path} is in the archive, but cannot be made here ({told})."
+                f"The directory {path} is in the archive but can't be created here ({told})."
             ) from error
 
     @property
@@ -153,7 +153,7 @@ class Placer:
                     return
         told = getattr(refusal, "log_message", None) or str(refusal)
         raise NotPlaced(
-            f"{path} is in the archive, but the contents manager does not take it ({told})."
+            f"{path} is in the archive, but the contents manager rejects it ({told})."
         ) from refusal
 
 

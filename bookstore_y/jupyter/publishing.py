@@ -25,7 +25,7 @@ async def publish_version(services: Services, path: str, version_id: str) -> Ver
     archive = services.archive
     version = await archive.find(path, version_id)
     if version.kind == "snapshot" and version.type not in (None, "notebook"):
-        raise UnsupportedDocument(f"Version {version_id} of {path} is no notebook.")
+        raise UnsupportedDocument(f"Version {version_id} of {path} is not a notebook.")
     return await archive.publish(path, version_id)
 
 
@@ -41,8 +41,8 @@ async def publish_live(services: Services, path: str, authors: tuple[str, ...]) 
         return await archive.publish(path, version.version_id)
     if not await services.files.exists(path):
         raise DocumentNotFound(
-            f"There is no file {path} on this server to publish; check the path, or publish one "
-            "of its versions by its id."
+            f"This server has no file {path} to publish; check the path, or publish one of its "
+            "versions by id."
         )
     model = await services.files.read(path, "notebook")
     return await publish_notebook(services, path, model["content"], authors)

@@ -87,7 +87,7 @@ async def _restore_room(
     archive = services.archive
     document = room.document
     if document is None:
-        raise Conflict("The document is just being opened; try again when it is.")
+        raise Conflict("The document is being opened; try again in a moment.")
     old = await archive.find(document.path, version_id)
     if old.kind == "snapshot":
         update = await archive.load(document, version_id)
@@ -119,8 +119,8 @@ def _for_room(document: Document, old: FileContent) -> Any:
         if document.type != "notebook" and old.format != "base64":
             return old.raw().decode()  # a notebook that is open as a text
         raise UnsupportedDocument(
-            f"{document} is open, and what that version holds is no content of its type; close "
-            "it, and restore the file then."
+            f"{document} is open, and the content of that version doesn't fit its type; close "
+            "the document, then restore the file."
         )
     return old.content
 
@@ -183,9 +183,9 @@ async def _check_file(services: Services, document: Document, newest: list[Versi
         return
     if not damaged:
         raise Conflict(
-            f"The file {path} was changed by other means since it was last open, and restoring "
-            "would overwrite that; open it once, so that its content becomes a version, and "
-            "restore then."
+            f"Another program has changed the file {path} since it was last open, and restoring "
+            "would overwrite that change; open the file once to make its content a version, "
+            "then restore."
         )
     await archive.save_file(path, await asyncio.to_thread(_bytes_of, body))
 

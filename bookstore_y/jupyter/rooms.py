@@ -150,7 +150,7 @@ class Rooms:
         rooms = self.of_path(path, type)
         ready = next((room for room in rooms if room.ready), None)
         if rooms and ready is None:
-            raise Conflict(f"{path} is just being opened; try again when it is.")
+            raise Conflict(f"{path} is being opened; try again in a moment.")
         return ready
 
     async def live(self, room: OpenRoom) -> Any:
@@ -187,7 +187,7 @@ class Rooms:
             try:
                 await self._note_unsaved(room)
             except Exception as error:  # noqa: BLE001 - its file may stay behind, the others not
-                self._serverapp.log.warning("A file is not saved at the end: %r", error)
+                self._serverapp.log.warning("A file was not saved at shutdown: %r", error)
         await asyncio.gather(*map(has_read, clients))
         self.capture()
         for client in clients:
@@ -239,8 +239,8 @@ class Rooms:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the archive has the document
             self._serverapp.log.warning(
-                "The file %s was not saved before the server stopped (%s); its document is "
-                "archived, and brings it forward when it is opened again.",
+                "The file %s was not saved before the server stopped (%s). Its document is "
+                "archived, and updates the file when it is opened again.",
                 unsaved.loader.path,
                 repr(error),
             )

@@ -85,13 +85,13 @@ class ServerFiles:
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in _BAD_NAMES:
                 raise InvalidPath(
-                    f"The file system takes no file of the name {path!r} ({cause.strerror}); "
-                    "choose another."
+                    f"The file system rejects the file name {path!r} ({cause.strerror}); choose "
+                    "another."
                 ) from error
             if isinstance(cause, _BAD_CONTENT):
                 raise UnusableContent(
-                    f"The contents manager cannot write {path}, since its content is not that "
-                    "of a notebook."
+                    f"The contents manager can't write {path}, because its content is not a "
+                    "notebook."
                 ) from error
             raise
         return saved
@@ -114,12 +114,12 @@ class ServerFiles:
         for segment in path.split("/"):
             if len(segment.encode()) > MAX_NAME_BYTES:
                 raise InvalidPath(
-                    f"The name {segment[:40]!r}… takes over {MAX_NAME_BYTES} bytes; shorten it."
+                    f"The name {segment[:40]!r}… has more than {MAX_NAME_BYTES} bytes; shorten it."
                 )
             if segment.startswith(".") and not getattr(self._contents, "allow_hidden", False):
                 raise InvalidPath(
-                    f"The path {path!r} is hidden, and this server's contents manager has hidden "
-                    "files turned off (allow_hidden); choose another target path."
+                    f"The path {path!r} is hidden, and this server's contents manager doesn't "
+                    "allow hidden files (allow_hidden); choose another target path."
                 )
 
     async def free_path(self, path: str) -> str:
@@ -155,7 +155,7 @@ def untrusted(notebook: Any) -> dict[str, Any]:
         for cell in _listed(holder, "cells"):
             metadata = cell.get("metadata", {})
             if not isinstance(metadata, dict):
-                raise UnusableContent("A cell's metadata is no JSON object.")
+                raise UnusableContent("A cell's metadata is not a JSON object.")
             metadata.pop("trusted", None)
     return plain
 
@@ -163,7 +163,7 @@ def untrusted(notebook: Any) -> dict[str, Any]:
 def _listed(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = holder.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise UnusableContent(f"The notebook's {name} are no list of JSON objects.")
+        raise UnusableContent(f"The notebook's {name} are not a list of JSON objects.")
     return found
 
 

@@ -90,7 +90,7 @@ class Services:
     def running(self) -> Checkpointer:
         """The checkpointer. Raises `ConfigurationError` when the server is starting."""
         if self.checkpointer is None:
-            raise ConfigurationError("The server is starting; ask again in a moment.")
+            raise ConfigurationError("The server is starting; try again in a moment.")
         return self.checkpointer
 
     @property

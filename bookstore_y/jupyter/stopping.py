@@ -39,7 +39,7 @@ def stop_in_order(serverapp: ServerApp, flushing: Callable[[], bool]) -> Callabl
     def stop(number: int) -> None:
         if flushing():
             name = signal.Signals(number).name
-            app.log.warning("%s: the server stops as soon as its work is archived.", name)
+            app.log.warning("%s: the server will stop as soon as its work is archived.", name)
         else:
             upstream(number, None)
 

@@ -72,8 +72,7 @@ class StoreHost:
         path = self._file_ids().get_path(file_id)
         if path is None:
             raise InvalidPath(
-                f"The file id {file_id!r} stands for no file of this server; open the document "
-                "again by its path."
+                f"This server has no file with id {file_id!r}; open the document again by its path."
             )
         document = Document(path, type)
         await self._moved_files.closed_file(document, file_id)
@@ -154,9 +153,9 @@ class StoreHost:
                 await store.file_is(content.hash_of(stored.content))
             except HTTPError as error:
                 self._serverapp.log.warning(
-                    "The file %s is behind its document, which had edits that were not saved "
-                    "before the server stopped, and it cannot be written (%s). The document has "
-                    "them; save it when the file can be written.",
+                    "The file %s is older than its document, which had edits that were not "
+                    "saved before the server stopped, and the file can't be written (%s). The "
+                    "document has the edits; save it when the file can be written.",
                     document.path,
                     error.log_message or error.reason or error,
                 )
@@ -177,8 +176,8 @@ class StoreHost:
             loader.last_modified = written["last_modified"]
             loaded = await self._files.read(document.path, model["type"], model["format"])
         self._serverapp.log.warning(
-            "The file %s was behind its document, which had edits that were not saved before "
-            "the server stopped; the file has them now.",
+            "The file %s was older than its document, which had edits that were not saved "
+            "before the server stopped. The file has them now.",
             document.path,
         )
         return loaded

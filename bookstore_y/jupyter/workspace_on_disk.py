@@ -258,14 +258,14 @@ class WorkspaceOnDisk:
         self._failed.pop(path, None)
         if written.reason:
             self.log.warning(
-                "The file %s is back from an older version, %s: %s",
+                "The file %s was brought back from an older version, %s: %s",
                 path,
                 written.version_id,
                 written.reason,
             )
         elif self._state != "restoring":
             self.log.warning(
-                "The file %s was not on this disk; it is back, from version %s.",
+                "The file %s was not on this disk; it was brought back from version %s.",
                 path,
                 written.version_id,
             )
@@ -330,7 +330,7 @@ class WorkspaceOnDisk:
         wanted.sort(key=lambda item: item[1].newest.last_modified, reverse=True)
         if wanted:
             self.log.info(
-                "The archive holds %d files that this disk does not; they are written in the "
+                "The archive holds %d files that this disk does not; writing them in the "
                 "background, newest first.",
                 len(wanted),
             )
@@ -369,9 +369,9 @@ class WorkspaceOnDisk:
         if time.monotonic() - self._began > settings.restore_max_seconds:
             self._reason = f"restore_max_seconds ({settings.restore_max_seconds:g}) have passed"
         elif self._spent + file.newest.size > settings.restore_max_bytes:
-            self._reason = f"they are over restore_max_bytes ({settings.restore_max_bytes})"
+            self._reason = f"they exceed restore_max_bytes ({settings.restore_max_bytes})"
         elif self._refusals >= REFUSALS:
-            self._reason = "the disk takes no more files"
+            self._reason = "the disk accepts no more files"
         else:
             return True
         return False
@@ -380,7 +380,7 @@ class WorkspaceOnDisk:
         self._refusals = self._refusals + 1 if isinstance(error, NotPlaced) else 0
         self._failed[path] = str(error) if isinstance(error, BookstoreError) else repr(error)
         if len(self._failed) <= TOLD:
-            self.log.warning("A file is not brought back: %s (%s)", self._failed[path], path)
+            self.log.warning("A file was not brought back: %s (%s)", self._failed[path], path)
 
     def _conclude(self) -> None:
         self._state = "partial" if len(self._absent) else "restored"
@@ -389,7 +389,7 @@ class WorkspaceOnDisk:
         seconds = time.monotonic() - self._began
         if self._restored:
             self.log.info(
-                "%d files (%d bytes) are back from the archive, after %.1f s.",
+                "%d files (%d bytes) were brought back from the archive in %.1f s.",
                 self._restored,
                 self._bytes,
                 seconds,
@@ -397,8 +397,8 @@ class WorkspaceOnDisk:
         rest = len(self._absent) - sum(path in self._absent for path in self._failed)
         if rest > 0:
             self._error = (
-                f"{rest} files are in the archive alone, and are written when they are opened, "
-                f"since {self._reason or 'they were not wanted before'}."
+                f"{rest} files are only in the archive and are written when they are opened, "
+                f"because {self._reason or 'they were not wanted before'}."
             )
             self.log.info("%s", self._error)
 
@@ -433,7 +433,7 @@ async def _within(work: Awaitable[Any], source: Source) -> Any:
         return await asyncio.wait_for(work, LISTING)
     except (TimeoutError, asyncio.TimeoutError):
         raise BucketUnavailable(
-            f"The archive has not listed the directory within {LISTING:g} s; ask again in a moment."
+            f"The archive did not list the directory within {LISTING:g} s; try again in a moment."
         ) from None
     except (BucketError, ConfigurationError) as error:
         source.note(error)

@@ -175,8 +175,8 @@ class BucketSync:
         cp = self._checkpointer
         if any(each.by_file for each in replaced) and entry.facts.version_id:
             cp.log.warning(
-                "The file %s was changed by other means while it was open, and its content is now "
-                "that of the document. What it replaced is version %s of %r.",
+                "Another program changed the file %s while it was open, and the document now "
+                "has the file's content. The replaced content is version %s of %r.",
                 entry.document.path,
                 entry.facts.version_id,
                 cp.archive.key(entry.document),
@@ -308,7 +308,7 @@ class BucketSync:
                 entry.counted(-len(sizes), -sum(sizes))
                 cp.log.error(  # noqa: TRY400 - the sentence is what counts
                     "%d updates of %s cannot be applied and were set aside in the buffer; the "
-                    "others are archived. %s",
+                    "other updates are archived. %s",
                     len(rejected),
                     entry.document,
                     error,
@@ -423,8 +423,8 @@ class BucketSync:
             state = await run_in_thread_if_large(len(base), state_vector, base)
         if len(base) > LARGEST_DOCUMENT:
             raise DocumentTooLarge(
-                f"{entry.document} takes {len(base)} bytes, and one that is open may take "
-                f"{LARGEST_DOCUMENT}; clone a version of it to a file, and split that."
+                f"{entry.document} has {len(base)} bytes, more than the {LARGEST_DOCUMENT} that "
+                "an open document may have; clone a version to a file and split it."
             )
         entry.base_found(snapshot, state, has_rows=bool(held.rows))
         if not entry.has_base:
@@ -503,7 +503,9 @@ class BucketSync:
         try:
             own = await cp.archive.load_snapshot(entry.document, facts.version_id)
         except (VersionNotFound, DocumentNotFound, SnapshotError) as error:  # expired, say
-            cp.log.warning("What the last edits of %s build on is gone. %s", entry.document, error)
+            cp.log.warning(
+                "The version that the last edits of %s build on is gone. %s", entry.document, error
+            )
             return False
         if facts.lineage not in ("", own.facts.lineage):
             return False  # they would double each other
@@ -569,7 +571,7 @@ class BucketSync:
             except SnapshotError as error:
                 if str(error) != str(entry.error):
                     cp.log.warning(
-                        "What others may have written to %s cannot be read. %s",
+                        "Changes that other servers may have made to %s cannot be read. %s",
                         entry.document,
                         error,
                     )

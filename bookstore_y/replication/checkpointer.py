@@ -228,8 +228,8 @@ class Checkpointer:
                 await self.keep()
             except UpdateBufferError as error:
                 self.log.error(  # noqa: TRY400 - the sentence is what counts
-                    "What is not archived is in memory alone, and no recovery file can be written "
-                    "under %s: %s",
+                    "Edits that are not archived are only in memory, and no recovery file can "
+                    "be written in %s: %s",
                     self.recovery.directory,
                     error,
                 )
@@ -316,7 +316,8 @@ class Checkpointer:
 
     def _tell_kept(self, path: Path) -> None:
         self.log.warning(
-            "What is not archived yet is kept in %s, where the next start of a server takes it up.",
+            "Edits that are not archived yet are kept in %s; the next server to start archives "
+            "them.",
             path,
         )
 
@@ -572,10 +573,10 @@ class Checkpointer:
             except Exception as error:
                 unexpected = BookstoreError(
                     f"Archiving {entry.document} failed unexpectedly ({error!r}); its edits are "
-                    "kept, and it is tried again. Please report it."
+                    "kept, and the server retries. Please report this."
                 )
                 if str(unexpected) != str(entry.error):
-                    self.log.exception("An error that should not be:")
+                    self.log.exception("Unexpected error:")
                 self._failed(entry, unexpected)
                 raise unexpected from error
             self._worked(entry)
@@ -705,7 +706,7 @@ class Checkpointer:
     def _buffer_changed(self) -> None:
         """The disk of the buffer refuses to take more: the bucket has to, and at once."""
         self.log.error(
-            "The update buffer goes on in memory; edits are safe when the bucket has them. %s",
+            "The update buffer continues in memory; edits are safe once they are in the bucket. %s",
             self.buffer.refused,
         )
         for entry in self.entries.values():
@@ -877,7 +878,7 @@ def _keep_what_is_open() -> None:
         try:
             checkpointer.keep_at_exit()
         except UpdateBufferError as error:
-            checkpointer.log.error("What is in memory is lost now. %s", error)  # noqa: TRY400
+            checkpointer.log.error("Edits that are only in memory are now lost. %s", error)  # noqa: TRY400
 
 
 _leaving: set[asyncio.Task[None]] = set()

@@ -255,7 +255,7 @@ class FileUploads:
             done = True
             self._refuse(
                 path,
-                BookstoreError(f"{path} has no content that can be archived ({error!r:.200})."),
+                BookstoreError(f"The content of {path} can't be archived ({error!r:.200})."),
             )
         finally:
             if not done and file.waiting is None:
@@ -272,7 +272,7 @@ class FileUploads:
         limit = self._checkpointer.settings.max_document_size
         if len(body) > limit:
             raise DocumentTooLarge(
-                f"{path} takes {len(body)} bytes, over max_document_size ({limit}); raise "
+                f"{path} has {len(body)} bytes, more than max_document_size ({limit}); raise "
                 "c.BookstoreSettings.max_document_size to archive it."
             )
 
@@ -292,7 +292,7 @@ class FileUploads:
     def _failed(self, file: PendingUpload, error: BookstoreError) -> None:
         cp = self._checkpointer
         if type(error) is not type(file.error):
-            cp.log.warning("The save of %s waits to be archived: %s", file.path, error)
+            cp.log.warning("The save of %s is waiting to be archived: %s", file.path, error)
         if file.error is None:
             file.failing_since = time.time()
         file.error = error

@@ -86,7 +86,7 @@ class Health:
 
     def _is_away(self, error: BookstoreError) -> None:
         if type(error) is not type(self.error):
-            self.log.error("Nothing is archived now, edits stay in the buffer. %s", error)
+            self.log.error("Archiving is paused; edits stay in the buffer. %s", error)
         if self.failing_since is None:
             self.failing_since = time.time()
         self.error = error
@@ -106,7 +106,7 @@ class Health:
             self._is_away(error)
             return False
         if self.error is not None:
-            self.log.warning("The archive works again, in %s.", self.where)
+            self.log.warning("Archiving to %s works again.", self.where)
         self.error = self.failing_since = None
         self._recovered()
         self.changed()

@@ -77,13 +77,13 @@ class MemoryLimiter:
         except UpdateBufferError as error:
             self._ceiling = self._relief.buffer().size() + self._limit // 4
             log.error(  # noqa: TRY400 - the sentence is what counts
-                "The update buffer has grown past buffer_limit, and cannot go on in a file, so it "
-                "goes on growing in memory. %s",
+                "The update buffer is larger than buffer_limit and can't continue in a file, "
+                "so it keeps growing in memory. %s",
                 error,
             )
         else:
             log.warning(
-                "The update buffer has grown past buffer_limit; it goes on in %s until the server "
-                "stops.",
+                "The update buffer is larger than buffer_limit; it continues in %s until the "
+                "server stops.",
                 path,
             )

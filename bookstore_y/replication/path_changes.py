@@ -440,7 +440,7 @@ class PathChanges:
             # Who follows for some document's sake must not take it for that document's answer.
             where = self._checkpointer.archive.bucket.where
             changed = BucketError(
-                f"The {where} changed while it followed {change}; it is tried again. {error}"
+                f"The {where} changed while it followed {change}; the server retries. {error}"
             )
             await self._failed(change, changed)
             raise changed from error
@@ -449,11 +449,11 @@ class PathChanges:
             raise
         except Exception as error:
             unexpected = BookstoreError(
-                f"Following {change} failed unexpectedly ({error!r}); it is tried again. Please "
-                "report it."
+                f"Following {change} failed unexpectedly ({error!r}); the server retries. "
+                "Please report this."
             )
             if change.reason != str(unexpected):
-                self._checkpointer.log.exception("An error that should not be:")
+                self._checkpointer.log.exception("Unexpected error:")
             await self._failed(change, unexpected)
             raise unexpected from error
         finally:
@@ -517,9 +517,9 @@ class PathChanges:
             if not change.set_aside:
                 change.set_aside = True
                 cp.log.error(
-                    "The bucket has not followed %s; nothing else waits for it, and it is tried "
-                    "again now and then. `jupyter bookstore moves` lists what was set aside, to "
-                    "be tried at once or dropped. %s",
+                    "The bucket has not followed %s. It was set aside: nothing else waits for "
+                    "it, and the server retries it every few minutes. `jupyter bookstore "
+                    "moves` lists, retries or drops changes that were set aside. %s",
                     change,
                     error,
                 )
@@ -609,8 +609,7 @@ class PathChanges:
             if change.id == number and change.displaced is None:
                 return change
         raise NoSuchChange(
-            f"There is no path change {number} that waits; list those that do with `jupyter "
-            "bookstore moves`."
+            f"There is no waiting path change {number}; `jupyter bookstore moves` lists them."
         )
 
     async def try_again(self, number: int | None = None) -> list[dict[str, Any]]:
@@ -636,22 +635,22 @@ class PathChanges:
         cp = self._checkpointer
         async with change.lock:
             if change not in self._changes:
-                raise NoSuchChange(f"The bucket has followed {change} by now.")
+                raise NoSuchChange(f"The bucket has already followed {change}.")
             for entry in cp.entries.values():
                 renamed = change.target and moved(entry.document.path, change.target, "")
                 if renamed is not None and self.renamed_from(entry) and entry.pending:
                     held = await cp.buffer.read(entry.id)
                     if held.base is None and not entry.live:
                         raise ChangeNeeded(
-                            f"{entry.document} has edits that build on what the bucket has under "
-                            f"its former name, so {change} cannot be dropped; open the document, "
-                            "so that all of it is archived under its new name, and drop it then."
+                            f"{entry.document} has edits that build on versions under its "
+                            f"former name, so {change} can't be dropped yet; open the document "
+                            "to archive all of it under its new name, then drop the change."
                         )
             dropped = change.to_dict(self._blocked_by(change))
             await self._finish(change)
         for entry in change.doomed:
             cp.spawn(cp.drop(entry))
-        cp.log.warning("Dropped %s: the bucket keeps what it has.", change)
+        cp.log.warning("Dropped %s; the bucket stays as it is.", change)
         self.retry()
         return dropped
 

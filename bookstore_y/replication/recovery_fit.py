@@ -28,7 +28,7 @@ class Fit(Enum):
     """What the bucket says of the documents of a file: the first of these that it says of any."""
 
     APART = "it has other histories under their names"
-    SAME = "it has the very versions that they build on"
+    SAME = "it has the versions that they build on"
     ALIKE = "it has their histories"
     ABSENT = "it does not have what they build on"
     NEW = "it has none of them, and they build on nothing"

@@ -153,7 +153,7 @@ class Bucket:
             if max_size is not None and size > max_size:
                 answer["Body"].close()
                 raise DocumentTooLarge(
-                    f"{key!r} in {self.where} takes {size} bytes, over max_document_size "
+                    f"{key!r} in {self.where} has {size} bytes, more than max_document_size "
                     f"({max_size}); raise c.BookstoreSettings.max_document_size to read it."
                 )
             self.unanswered.carries(size)
@@ -218,7 +218,7 @@ class Bucket:
         if missing and version_id is not None:
             raise VersionNotFound(self._has_no(key, version_id))
         if missing:
-            raise DocumentNotFound(f"{key!r} is not in {self.where}, by its listing.")
+            raise DocumentNotFound(f"{key!r} is not in the listing of {self.where}.")
 
     def _cannot_tell(self, key: str, version_id: str | None, denied: AccessDenied) -> str:
         code, said = answer_of(denied)
@@ -230,8 +230,9 @@ class Bucket:
             else "s3:ListBucketVersions on the bucket, and s3:GetObjectVersion"
         )
         return (
-            f"Could not read {key!r} from {self.where}: S3 refused it ({reason}). It answers so "
-            f"about {about}, too, where the bucket may not be listed; allow {wanted}."
+            f"Could not read {key!r} from {self.where}: S3 refused it ({reason}). Without "
+            f"permission to list the bucket, S3 gives the same answer for {about}; allow "
+            f"{wanted}."
         )
 
     async def _is_current(self, key: str) -> bool:
@@ -394,7 +395,7 @@ class Bucket:
                 ),
             )
         except (AccessDenied, CopyNeedsDigest) as error:
-            log.info("Reading and writing %r in place of copying it: %s", source, error)
+            log.info("Reading and writing %r instead of copying it: %s", source, error)
             read = await self.get(source, version_id, max_size=self.settings.max_document_size)
             put = await self.put(target, read.body, metadata, content_type=content_type)
             return Copied(put.version_id, put.etag, version_id)

@@ -200,5 +200,5 @@ def method_of_credentials() -> str | None:
     try:
         found = botocore.session.Session().get_credentials()
     except BotoCoreError as error:
-        raise ConfigurationError(f"The AWS chain cannot be used: {error}.") from error
+        raise ConfigurationError(f"The AWS chain doesn't work: {error}.") from error
     return None if found is None else str(found.method)

@@ -33,7 +33,7 @@ async def honours_conditions(bucket: Bucket) -> bool:
         identity = bucket.settings.identity()
         if identity not in _conditional:
             _conditional[identity] = await _probe(bucket)
-            honours = "honours" if _conditional[identity] else "does not honour"
+            honours = "honors" if _conditional[identity] else "does not honor"
             log.info("The %s %s conditional writes.", bucket.where, honours)
         return _conditional[identity]
 
@@ -67,7 +67,7 @@ async def probe_key(bucket: Bucket) -> AsyncIterator[str]:
             async for version in bucket.listing.versions(key):
                 await bucket.delete(key, version.version_id)
         except AccessDenied as error:  # archiving does without this right
-            log.info("The probe object %r stays: %s", key, error)
+            log.info("The probe object %r could not be removed: %s", key, error)
 
 
 async def _is_refused(bucket: Bucket, key: str, precondition: Precondition) -> bool:

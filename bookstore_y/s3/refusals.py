@@ -54,7 +54,7 @@ def refusal(failed: str, error: ClientError) -> Exception:
     operation = error.operation_name
     if code == "NoSuchBucket":
         return BucketNotFound(
-            f"{failed}: there is no such bucket; create it with versioning on, or set "
+            f"{failed}: there is no such bucket; create it with versioning enabled, or set "
             "c.BookstoreSettings.create_bucket = True."
         )
     if operation == "HeadObject" and status in (400, 403, 404, 405):
@@ -78,21 +78,21 @@ def refusal(failed: str, error: ClientError) -> Exception:
     if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
         return PreconditionFailed(f"{failed}: another version came first.")
     if code == "RequestTimeTooSkewed":
-        return AccessDenied(f"{failed}: this machine's clock is off ({said}); set the clock.")
+        return AccessDenied(f"{failed}: this machine's clock is wrong ({said}); set the clock.")
     if code == "InvalidObjectState":
         return VersionInColdStorage(
-            f"{failed}: it is in cold storage ({reason}); have S3 bring it back with "
-            "`aws s3api restore-object`, which takes hours, and try again then."
+            f"{failed}: it is in cold storage ({reason}); restore it with `aws s3api "
+            "restore-object`, which takes hours, and try again."
         )
     if status == 403 and "object lock" in said.lower():
         return ObjectLocked(
-            f"{failed}: Object Lock protects it ({reason}); it can be removed when its "
-            "retention has ended."
+            f"{failed}: Object Lock protects it ({reason}); remove it after its retention has "
+            "ended."
         )
     if status in (401, 403) or code in _EXPIRED:
         return AccessDenied(
-            f"{failed}: S3 refused it ({reason}); check the credentials, and that their "
-            "policy, the bucket's, and that of its KMS key allow "
+            f"{failed}: S3 refused it ({reason}); check the credentials, and that their policy, "
+            "the bucket's policy and its KMS key's policy allow "
             f"{_RIGHTS.get(operation, 'this')}."
         )
     if operation == "CopyObject" and status == 400 and _DIGEST.search(said):
@@ -105,7 +105,7 @@ def refusal(failed: str, error: ClientError) -> Exception:
         return BucketError(
             f"{failed}: it is in another region ({reason}); set c.BookstoreSettings.s3_region_name."
         )
-    return BucketError(f"{failed} ({reason}); ask whoever runs the bucket.")
+    return BucketError(f"{failed} ({reason}); ask the administrator of the bucket.")
 
 
 _TAGGING = ("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging")

@@ -103,8 +103,8 @@ class Requests:
             ValueError,  # how botocore says that an endpoint is not a URL
         ) as error:
             raise ConfigurationError(
-                f"The settings do not allow to {what} {self.where} ({error}); correct them in "
-                "BookstoreSettings or the AWS profile."
+                f"With these settings, bookstore_y could not {what} {self.where} ({error}); "
+                "correct BookstoreSettings or the AWS profile."
             ) from error
         except ResponseParserError as error:
             raise self.not_s3(what) from error
@@ -123,6 +123,6 @@ class Requests:
     def not_s3(self, what: str) -> BucketError:
         """The error for an answer that is no S3 server's."""
         return BucketError(
-            f"Could not {what} {self.where}: the answer is not S3's; check that the endpoint URL "
-            "is that of an S3 server, and that no proxy answers in its place."
+            f"Could not {what} {self.where}: the response is not from S3; check that the "
+            "endpoint URL is an S3 server's, and that no proxy answers instead."
         )

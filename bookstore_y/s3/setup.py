@@ -30,7 +30,7 @@ async def check(bucket: Bucket) -> None:
     except BucketNotFound:
         if not bucket.settings.create_bucket:
             raise BucketNotFound(
-                f"There is no {bucket.where}; create it with versioning on, or set "
+                f"There is no {bucket.where}; create it with versioning enabled, or set "
                 "c.BookstoreSettings.create_bucket = True."
             ) from None
         await create(bucket)
@@ -40,7 +40,7 @@ async def check(bucket: Bucket) -> None:
     if not bucket.settings.allow_unversioned and not await _keeps_versions(bucket):
         raise VersioningNotEnabled(
             f"Versioning is not enabled on {bucket.where}, so a checkpoint would overwrite the "
-            "one before; enable it, or set c.BookstoreSettings.allow_unversioned = True."
+            "previous one; enable it, or set c.BookstoreSettings.allow_unversioned = True."
         )
 
 

@@ -52,7 +52,7 @@ class Directory:
             self._fold = self._fold or _folding(self.root)
         except OSError as error:
             raise DirectoryUnusable(
-                f"{self.root} cannot be written into ({error.strerror}); name another directory."
+                f"Can't write to {self.root} ({error.strerror}); choose another directory."
             ) from None
 
     def claim(self, path: str) -> None:
@@ -65,11 +65,11 @@ class Directory:
             raise Refused(str(error)) from None
         except UnicodeEncodeError:
             raise Refused(
-                f"{path!r} cannot be a name here: the locale encodes names of files as "
-                f"{sys.getfilesystemencoding()}; run it in a locale of UTF-8, or with PYTHONUTF8=1."
+                f"{path!r} can't be a file name here: the locale encodes file names as "
+                f"{sys.getfilesystemencoding()}; use a UTF-8 locale, or set PYTHONUTF8=1."
             ) from None
         if os.name == "nt" and any(map(_NOT_WINDOWS.fullmatch, path.split("/"))):
-            raise Refused(f"Windows allows no file of the name {path!r}.")
+            raise Refused(f"Windows doesn't allow the file name {path!r}.")
         fold = self._fold or str
         name = fold(path)
         above = [fold(str(parent)) for parent in PurePosixPath(path).parents][:-1]
@@ -79,7 +79,7 @@ class Directory:
         other = self._files.get(name) or self._directories.get(name)
         if other is not None:
             raise Refused(
-                f"{path!r} and {other!r} are one name on this disk; pull it by itself, into "
+                f"{path!r} and {other!r} have the same name on this disk; pull one of them into "
                 "another directory."
             )
         self._files[name] = path
@@ -123,7 +123,7 @@ class Directory:
             told = getattr(error, "strerror", None) or str(error)
             if getattr(error, "errno", None) in _FATAL:
                 raise DirectoryUnusable(
-                    f"{self.root} takes no more files ({told}); make room, and try again."
+                    f"{self.root} accepts no more files ({told}); free some space and try again."
                 ) from None
             raise Refused(f"{path!r} cannot be written ({told}).") from None
 
@@ -170,7 +170,7 @@ class Directory:
 
 
 def _exists(target: Path) -> Refused:
-    return Refused(f"{target} exists and says something else; add --overwrite to replace it.")
+    return Refused(f"{target} exists with different content; add --overwrite to replace it.")
 
 
 def _move(part: Path, target: Path) -> None:

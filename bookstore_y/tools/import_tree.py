@@ -106,7 +106,7 @@ class TreeImport(Importing):
             for entry in entries:
                 path = f"{above}{entry.name}"
                 if entry.name == ".ipynb_checkpoints":
-                    yield Imported(entry.path, path, "left out", reason="checkpoints of Jupyter")
+                    yield Imported(entry.path, path, "left out", reason="Jupyter's checkpoints")
                 elif entry.name.startswith(".") and not self._hidden:
                     yield Imported(entry.path, path, "left out", reason="hidden")
                 elif entry.is_symlink():
@@ -135,7 +135,9 @@ class TreeImport(Importing):
             return source
         told, path, size = str(source.file), source.path, source.size
         if size > self._max_size:
-            reason = f"It has {size} bytes, over the limit of {self._max_size}; raise --max-size."
+            reason = (
+                f"It has {size} bytes, more than the limit of {self._max_size}; raise --max-size."
+            )
             return Imported(told, path, "skipped", size, reason)
         try:
             async with self._budget.spending(size * 2):
@@ -159,12 +161,12 @@ class TreeImport(Importing):
                 when = entry.last_modified.isoformat()
                 if entry.is_delete_marker:
                     return "skipped", (
-                        f"It was deleted in the bucket, on {when}, after it was last changed here; "
-                        "with --force it is there again."
+                        f"It was deleted in the bucket on {when}, after its last change here; "
+                        "--force imports it anyway."
                     )
                 return "skipped", (
-                    f"The bucket has a newer version, of {when}, that says something else; with "
-                    "--force this one is put on top of it."
+                    f"The bucket has a newer version from {when} with different content; "
+                    "--force puts this one on top of it."
                 )
         if self._dry_run:
             return "written", ""

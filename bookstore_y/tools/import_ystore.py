@@ -86,11 +86,14 @@ class YStoreImport(Importing):
             path = self._paths.get(file_id)
             if path is None:
                 return (
-                    f"The file of id {file_id!r} is not known; name the server's "
+                    f"The file with id {file_id!r} is unknown; name the server's "
                     "file_id_manager.db and its root directory, or map the id to a path."
                 )
             if kind not in room_types():
-                return f"No installed package knows documents of type {kind!r}; install it."
+                return (
+                    f"No installed package supports documents of type {kind!r}; install the "
+                    "one that does."
+                )
             return Document(path, kind)
         except InvalidPath as error:
             return str(error)
@@ -126,8 +129,8 @@ class YStoreImport(Importing):
         when = current.last_modified.isoformat()
         if not self._force:
             return "skipped", (
-                f"The bucket has another history of {document}, of {when}, and they cannot be "
-                "merged; with --force this one becomes a version of its own."
+                f"The bucket has another history of {document} from {when} that can't be merged "
+                "with this one; --force imports this one as a separate version."
             )
         if await self._was_imported(archive.key(document), facts.write_id):
             return "same", ""
@@ -168,8 +171,8 @@ class YStoreImport(Importing):
             return ""
         when = newest.last_modified.isoformat()
         return (
-            f"The bucket has a newer version of {path}, of {when}, that says something else; with "
-            "--force this one is put on top of it."
+            f"The bucket has a newer version of {path} from {when} with different content; "
+            "--force puts this one on top of it."
         )
 
     async def _was_imported(self, key: str, write_id: str) -> bool:
@@ -210,20 +213,20 @@ def _squashed(history: StoredHistory, document: Document) -> _Found | str:
         updates = [one for index, one in enumerate(updates) if index not in spoilt]
         update = squash(updates)
     total = len(history.updates) + history.unreadable
-    hint = "" if has_brotli() else " If it is QYStore's, install the package brotli."
+    hint = "" if has_brotli() else " If it is from QYStore, install the package brotli."
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     doc.apply_update(update)
     if doc.get_state() == b"\x00":
         if bad:
             return f"None of its {total} updates can be read.{hint}"
         if update != EMPTY_UPDATE:
-            return "Its updates build on others that the database has not."
+            return "Its updates build on updates that are not in the database."
         return ""
     incomplete = ""
     if bad:
-        incomplete = f"{bad} of its {total} updates cannot be read and are left out.{hint}"
+        incomplete = f"{bad} of its {total} updates cannot be read and are skipped.{hint}"
     elif missing(update, doc.get_state())[:1] != b"\x00":
-        incomplete = "Some of its updates build on others that the database has not."
+        incomplete = "Some of its updates build on updates that are not in the database."
     digest = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in updates))
     return _Found(
         update,

@@ -114,8 +114,9 @@ class Pruning:
         settings = archive.settings
         if settings.workspace_prefix == settings.published_prefix:
             raise ConfigurationError(
-                "The workspace and what is published have one prefix, so pruning could not spare "
-                "what is published; set c.BookstoreSettings.published_prefix to another."
+                "The workspace and published prefixes are the same, so prune can't keep "
+                "published versions; set c.BookstoreSettings.published_prefix to another "
+                "prefix."
             )
         self._bucket = archive.bucket
         self._limit = settings.max_threads
@@ -216,8 +217,8 @@ class Pruning:
             return False
         except AccessDenied as error:
             raise AccessDenied(
-                f"Nothing is removed whose labels cannot be read. {error} The right it takes is "
-                "s3:GetObjectVersionTagging."
+                f"Versions whose labels can't be read are not removed. {error} Reading labels "
+                "needs s3:GetObjectVersionTagging."
             ) from error
 
     # -- removing ------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class Pruning:
                 done.put_nowait(Removed(key, entry))
                 return True
             if entry.version_id not in ids:
-                done.put_nowait(Removed(key, entry, "It is to stay by now.", spared=True))
+                done.put_nowait(Removed(key, entry, "The policy keeps it now.", spared=True))
                 return False
             async with slots:
                 removed = await self._remove(key, entry)
@@ -291,7 +292,7 @@ class Pruning:
     async def _remove(self, key: Key, entry: ObjectVersion) -> Removed:
         try:
             if not entry.is_delete_marker and await self._is_labelled(entry):
-                return Removed(key, entry, "It has been labelled by now.", spared=True)
+                return Removed(key, entry, "Somebody has labelled it since.", spared=True)
             await self._bucket.delete(entry.key, entry.version_id)
         except BookstoreError as error:
             self._note(error)

@@ -138,7 +138,7 @@ class Pulling:
         there = self._directory.has(path)
         if there and not self._overwrite:
             where = self._directory.root / path
-            reason = f"{where} exists and says something else; add --overwrite to replace it."
+            reason = f"{where} exists with different content; add --overwrite to replace it."
             return "refused", len(body), reason
         if not self._dry_run:
             try:
@@ -168,4 +168,4 @@ def _first(reasons: list[str], instead: Version | None = None) -> str:
         return reasons[0] if reasons else ""
     kind = "snapshot" if _is_snapshot(instead) else "save"
     when = instead.last_modified.isoformat()
-    return f"{reasons[0]} What is written is the {kind} of {when} in its place."
+    return f"{reasons[0]} The {kind} from {when} is written instead."

@@ -112,10 +112,9 @@ async def recover(
         seen = await _seen(archive, salvaged)
         if not (other_bucket or _is_of(archive, path, recovery_dir, seen.fit)):
             raise OtherBucket(
-                f"{path} was not left by a server of {archive.bucket.where} and its prefix "
-                f"{archive.settings.workspace_prefix!r}, and of its documents the bucket says: "
-                f"{seen.fit.value}. Nothing was archived; say so if it is to go there "
-                "(--other-bucket)."
+                f"{path} was not left by a server that uses {archive.bucket.where} and prefix "
+                f"{archive.settings.workspace_prefix!r}. About its documents, the bucket says: "
+                f"{seen.fit.value}. Nothing was archived; add --other-bucket to archive it here."
             )
         result = await _archived(archive, salvaged, seen)
         done = result.is_well and not keep
@@ -151,8 +150,8 @@ async def _archived(archive: Archive, salvaged: Salvaged, seen: Recovered) -> Re
         if fit in (Fit.ABSENT, Fit.APART) and held.facts.version_id and not held.is_whole:
             salvaged.leave_out(held)
             reason = (
-                f"the edits build on version {held.facts.version_id}, which neither the file nor "
-                "the bucket has; archive them where it is"
+                f"the edits build on version {held.facts.version_id}, which is neither in the "
+                "file nor in the bucket; archive them in the bucket that has it"
             )
             documents.append(_document(held, "failed", reason=reason))
     with tempfile.TemporaryDirectory() as directory:
@@ -233,7 +232,7 @@ async def drop_path_change(path: Path, number: int) -> dict[str, Any]:
             if change.id == number:
                 await buffer.remove_move(number)
                 return change.to_dict()
-        raise NoSuchChange(f"{path} holds no path change {number}.")
+        raise NoSuchChange(f"{path} has no path change {number}.")
     finally:
         buffer.close()
 

@@ -52,7 +52,8 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None or (match[2] is None and int(match[1]) != 0):
         raise ValueError(
-            f"{text!r} is no duration; write a number and s, min, h, d, w, mo or y, or 'forever'."
+            f"{text!r} is not a duration; write a number followed by s, min, h, d, w, mo or y, "
+            "or 'forever'."
         )
     try:
         return int(match[1]) * _UNITS[match[2] or "s"]

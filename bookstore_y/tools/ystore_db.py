@@ -62,14 +62,13 @@ def is_database(path: Path) -> bool:
             begins = file.read(len(_MAGIC))
     except OSError as error:
         raise UnusableDatabase(
-            f"{path} cannot be read ({error.strerror}); see that you may read it."
+            f"{path} cannot be read ({error.strerror}); check its permissions."
         ) from None
     if begins != _MAGIC and path.suffix.lower() in _SUFFIXES:
-        what = "is empty" if not begins else "does not begin as one does"
+        what = "is empty" if not begins else "does not start like one"
         raise UnusableDatabase(
-            f"{path} is called as SQLite's databases are, and is none: it {what}. Copy it once "
-            "more from where it was written; to archive it as a file whatever it holds, add "
-            "--as-file."
+            f"{path} is named like an SQLite database but is not one: it {what}. Copy it again "
+            "from its source, or add --as-file to archive it as a file."
         )
     return begins == _MAGIC
 
@@ -92,8 +91,8 @@ class YStoreDatabase:
             self._has_checkpoints = bool(_columns(db, "ycheckpoints"))
             if not {"path", "yupdate"} <= (columns := _columns(db, "yupdates")):
                 raise UnusableDatabase(
-                    f"{path} is no YStore's database: it has no table 'yupdates' of updates by "
-                    "path; name another file."
+                    f"{path} is not a YStore database: it has no table 'yupdates'; name another "
+                    "file."
                 )
             self._time = "timestamp" if "timestamp" in columns else "rowid"
 
@@ -151,8 +150,8 @@ def paths_of_file_ids(database: Path, root: Path) -> dict[str, str]:
     with _opened(database) as db:
         if not {"id", "path"} <= _columns(db, "Files"):
             raise UnusableDatabase(
-                f"{database} is no database of file ids: it has no table 'Files'; name the "
-                "file_id_manager.db of the server."
+                f"{database} is not a file id database: it has no table 'Files'; name the "
+                "server's file_id_manager.db."
             )
         rows = db.execute("SELECT id, path FROM Files").fetchall()
     found = {}
@@ -182,8 +181,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
     except sqlite3.Error as error:
         raise UnusableDatabase(
-            f"The database {path} cannot be read ({error}); stop the server that uses it, and see "
-            "that the file is whole and that you may read it."
+            f"The database {path} cannot be read ({error}); stop the server that uses it, and "
+            "check that the file is complete and readable."
         ) from error
 
 

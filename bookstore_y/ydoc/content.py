@@ -29,7 +29,7 @@ def read(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
     and for a document whose content is none of its type.
     """
     wrapped = _wrap(type, doc)
-    with _telling(f"The document holds no content of the type {type!r}", "restore an earlier one"):
+    with _telling(f"The document holds no content of type {type!r}", "restore an earlier one"):
         said = wrapped.get()
     return bytes(said) if isinstance(said, bytearray) else said
 
@@ -109,8 +109,7 @@ def of_update(type: str | None, update: bytes) -> Any:
     said = read(type, doc)
     if isinstance(said, dict) and said.get("nbformat") == 0:
         raise UnsupportedDocument(
-            "The document holds no notebook, although it is stored as one; restore an earlier "
-            "version."
+            "The document is stored as a notebook but holds none; restore an earlier version."
         )
     return said
 
@@ -210,8 +209,8 @@ def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
     """A document that says `content`, with a history of its own. Raises like `read`."""
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     wrapped = _wrap(type, doc)
-    what = f"A document of type {type!r} cannot say this content"
-    with _telling(what, "clone the version to a file, and mend it there"):
+    what = f"A document of type {type!r} cannot hold this content"
+    with _telling(what, "clone the version to a file and fix it there"):
         wrapped.set(content)
     return doc
 
@@ -223,8 +222,8 @@ def _wrap(type: str | None, doc: pycrdt.Doc[Any]) -> Any:
         known = YFile
     if known is None:
         raise UnsupportedDocument(
-            f"A document of type {type!r} has no jupyter_ydoc class that knows its content; "
-            f"install the package that defines it, or use one of {sorted(ydocs)}."
+            f"There is no jupyter_ydoc class for documents of type {type!r}; install the "
+            f"package that defines it, or use one of {sorted(ydocs)}."
         )
     return known(doc)
 

@@ -48,7 +48,7 @@ def opened(frame: bytes, max_size: int, max_growth: int | None = None) -> tuple[
         return update, check(update)
     except zstandard.ZstdError as error:
         raise CorruptSnapshot(
-            f"The object is not one whole zstd frame ({error}); restore an earlier version."
+            f"The object is not one complete zstd frame ({error}); restore an earlier version."
         ) from None
     except CorruptSnapshot as error:
         raise CorruptSnapshot(f"{error} Restore an earlier version.") from None
@@ -66,13 +66,14 @@ class _Limit:
         """Raise `DocumentTooLarge` for more bytes than that."""
         if size > self._max_size:
             raise DocumentTooLarge(
-                f"The snapshot decompresses to {size} bytes or more, over max_document_size "
-                f"({self._max_size}); raise c.BookstoreSettings.max_document_size to read it."
+                f"The snapshot decompresses to at least {size} bytes, more than "
+                f"max_document_size ({self._max_size}); raise "
+                "c.BookstoreSettings.max_document_size to read it."
             )
         if size > self._grown:
             raise DocumentTooLarge(
-                f"The snapshot has {self._stored} bytes and would decompress to {size} or more, "
-                "which no notebook does that a person made; ask whoever wrote it for another."
+                f"The snapshot has {self._stored} bytes and would decompress to at least "
+                f"{size}, which is implausible for a real notebook; restore an earlier version."
             )
 
 

@@ -183,7 +183,7 @@ def _first_to_spoil(older: list[bytes], updates: Sequence[bytes], indices: list[
     return indices[low]
 
 
-_UNREADABLE = "The updates make no document that can be read again; they were kept as they are."
+_UNREADABLE = "The updates don't merge into a readable document; they were kept unchanged."
 
 
 def _encode(doc: pycrdt.Doc[Any], updates: Sequence[bytes]) -> tuple[bytes, bool]:

@@ -70,8 +70,8 @@ def _names_too_many(data: bytes) -> bool:
 def more_than_an_update() -> CorruptSnapshot:
     """The error for data that goes on behind an update."""
     return CorruptSnapshot(
-        "The data goes on behind the end of a Yjs v1 update, as what was filled with zeros does; "
-        "it was kept as it is and not applied."
+        "The data continues past the end of a Yjs v1 update, as data padded with zeros does; "
+        "it was kept unchanged and not applied."
     )
 
 
@@ -119,7 +119,7 @@ def is_panic(error: BaseException | None) -> bool:
 def not_an_update(error: object) -> CorruptSnapshot:
     """The error for data that cannot be read as an update."""
     return CorruptSnapshot(
-        f"The data is not a Yjs v1 update ({error}); it was kept as it is and not applied."
+        f"The data is not a Yjs v1 update ({error}); it was kept unchanged and not applied."
     )
 
 

@@ -20,7 +20,7 @@ _TROUBLE = re.compile(
 )
 
 OUTAGE = (
-    "Nothing is archived now, edits stay in the buffer",
+    "Archiving is paused; edits stay in the buffer",
     r" is not archived: ",
     " stays in the buffer: ",
 )

@@ -10,7 +10,7 @@ from .read_back import BucketReader, compare
 from .scenario import Result
 from .workers import Reports
 
-_APART = r"Two histories of .* met"
+_APART = r"has two histories in .* that cannot be merged"
 
 
 async def judge(

@@ -131,7 +131,7 @@ def test_a_text_is_compared_line_by_line(jupyter_bookstore: Commands, save: Save
     second = save("a.py", b"same\nnew\n").version_id
     assert "  same\n- old\n+ new\n" in jupyter_bookstore.ok("diff", "a.py", first)
     assert "- new\n+ old\n" in jupyter_bookstore.ok("diff", "a.py", second, first)
-    assert "They say the same." in jupyter_bookstore.ok("diff", "a.py", second)
+    assert "They are the same." in jupyter_bookstore.ok("diff", "a.py", second)
 
 
 def test_a_restored_version_is_the_newest_and_none_is_lost(

@@ -121,4 +121,4 @@ def test_a_command_without_a_configuration_takes_no_setting(
 ) -> None:
     ran = jupyter_bookstore(*command, "--BookstoreSettings.s3_bucket=notebooks")
     assert ran.code == 2
-    assert "It takes no --BookstoreSettings.s3_bucket." in ran.err
+    assert "It doesn't take --BookstoreSettings.s3_bucket." in ran.err

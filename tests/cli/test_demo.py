@@ -408,7 +408,7 @@ def test_why_jupyterlab_does_not_start_is_said(start: Callable[..., Demo], tmp_p
         (["--directory", "/does/not/exist"], "/does/not/exist is not a directory"),
         (["--s3-endpoint-url", "http://127.0.0.1:1"], "add --s3-bucket"),
         (["--s3-secret-access-key", "the-secret"], "add --s3-bucket"),
-        (["--s3-bucket", "b", "--s3-secret-access-key", "the-secret"], "one half"),
+        (["--s3-bucket", "b", "--s3-secret-access-key", "the-secret"], "Only half"),
     ],
 )
 def test_what_is_asked_wrongly(

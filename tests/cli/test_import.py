@@ -302,9 +302,9 @@ def test_an_update_whose_beginning_is_missing(bookstore: Bookstore, tmp_path: Pa
     database = write_store(tmp_path / "db", (f".file:{ID}.y", room.updates[2:]))
     told = imported(bookstore, database)
     assert told["outcome"] == "failed"
-    assert "build on others" in told["reason"]
+    assert "build on updates that are not" in told["reason"]
     database = write_store(tmp_path / "part", (f".file:{ID}.y", [room.updates[0], room.updates[2]]))
-    assert "build on others" in imported(bookstore, database)["reason"]
+    assert "build on updates that are not" in imported(bookstore, database)["reason"]
     assert said(bookstore, "a.txt") == "text"
 
 

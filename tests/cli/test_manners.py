@@ -140,7 +140,7 @@ class TestExitCodes:
         assert ran.err.startswith("usage: jupyter bookstore versions ")
         *_, told = ran.err.splitlines()
         assert told.startswith("jupyter bookstore versions: ")
-        assert "'0' is no whole number" in told
+        assert "'0' is not a whole number" in told
         # After -- nothing is an option.
         assert jupyter_bookstore("versions", "b.txt", "--", "--json").err.startswith("usage:")
 
@@ -258,7 +258,7 @@ class TestOutputThatCannotBeWritten:
     def test_a_closed_stdin_answers_no_question(self) -> None:
         code, err = redirected("<&-", "prune")
         assert code == 2
-        assert "nobody to ask" in err
+        assert "nobody can confirm" in err
 
 
 def redirected(where: str, *argv: str) -> tuple[int, str]:

@@ -94,7 +94,7 @@ def test_recover_without_a_file_lists_those_that_servers_left(
 ) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     base = tmp_path / "data" / "bookstore_y"
-    assert f"There is no recovery file below {base}" in jupyter_bookstore.ok("recover")
+    assert f"There is no recovery file in {base}" in jupyter_bookstore.ok("recover")
     left = base / "notebooks-0123" / "recovery-01234567-0123456789ab.db"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"")

@@ -104,7 +104,7 @@ def test_a_file_that_a_server_has_open_is_left_alone(
     assert "has followed all" in jupyter_bookstore.ok("moves")
     ran = jupyter_bookstore("moves", "--file", str(left))
     assert ran.code == 1
-    assert "in use" in ran.err
+    assert "Another process uses" in ran.err
     buffer.close()
     with closing(sqlite3.connect(left)) as db:
         assert db.execute("SELECT count(*) FROM moves").fetchone() == (1,)

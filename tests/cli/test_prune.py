@@ -192,7 +192,7 @@ def test_a_person_is_asked(
     monkeypatch.setattr(sys, "stdin", person)
     ran = bookstore("prune", *ONLY_WHAT_MUST_STAY)
     # stdout may be a file, which asks nobody.
-    assert ran.err.startswith("Remove 1 version for good? [y/N] ")
+    assert ran.err.startswith("Permanently remove 1 version? [y/N] ")
     assert "[y/N]" not in ran.out
     assert ran.code == (0 if left == 1 else 1)
     assert len(texts(bookstore, "a.txt")) == left

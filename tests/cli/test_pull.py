@@ -288,7 +288,7 @@ def test_a_damaged_snapshot_is_named_and_its_save_comes_in_its_place(
     assert said.code == 1
     files = {file["path"]: file for file in said.document["files"]}
     assert files["both.txt"]["outcome"] == "written"
-    assert "not one whole zstd frame" in files["both.txt"]["reason"]
+    assert "not one complete zstd frame" in files["both.txt"]["reason"]
     assert files["alone.txt"]["outcome"] == "failed"
     assert "type" in files["untyped"]["reason"]
     assert tree(tmp_path) == {"both.txt": "the save", "good.txt": "good"}
@@ -346,7 +346,7 @@ def test_a_directory_that_cannot_be_one(bookstore: Bookstore, tmp_path: Path) ->
     bookstore.save("a.txt", "a")
     (tmp_path / "file").write_text("")
     assert bookstore("pull", "/", tmp_path / "file").code == 2
-    assert "cannot be written into" in bookstore("pull", "/", tmp_path / "file/below").err
+    assert "Can't write to" in bookstore("pull", "/", tmp_path / "file/below").err
 
 
 def test_an_endpoint_that_is_away_is_not_asked_for_every_file(

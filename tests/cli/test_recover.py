@@ -151,7 +151,7 @@ def test_a_file_that_a_server_lives_on_is_refused(bookstore: Bookstore, leave: L
         server.execute("BEGIN EXCLUSIVE")
         refused = bookstore("recover", file)
         assert refused.code != 0
-        assert "in use" in refused.err
+        assert "Another process uses" in refused.err
 
 
 def test_what_is_no_recovery_file_is_refused(bookstore: Bookstore, tmp_path: Path) -> None:

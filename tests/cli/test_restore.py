@@ -163,7 +163,7 @@ def test_what_is_restored_already_makes_no_version(
     last = save("a.txt", b"first").version_id
     for version_id in (first, last):
         ran = jupyter_bookstore("restore", "a.txt", version_id)
-        assert "says already" in ran.out
+        assert "already has the content" in ran.out
         assert ran.err == ""  # nothing is warned of
         assert not jupyter_bookstore.json("restore", "a.txt", version_id)["changed"]
     assert len(jupyter_bookstore.versions("a.txt")) == 3
@@ -173,11 +173,11 @@ def test_what_a_server_has_already_it_did_not_do(
     jupyter_bookstore: Commands, server: JupyterStub, save: Save
 ) -> None:
     first = save("a.txt", b"first").version_id
-    assert "did it" in jupyter_bookstore.ok("restore", "a.txt", first)
+    assert "restored it" in jupyter_bookstore.ok("restore", "a.txt", first)
     server.changes = False
     said = jupyter_bookstore.ok("restore", "a.txt", first)
-    assert "says already" in said
-    assert "did it" not in said
+    assert "already has the content" in said
+    assert "restored it" not in said
 
 
 class Histories:

@@ -271,7 +271,7 @@ class TestOtherServers:
         self, server: JupyterProcess, here: None
     ) -> None:
         client = BookstoreClient(url=server.url, token="not-the-token")
-        with pytest.raises(RequestRefused, match="does not let in") as refused:
+        with pytest.raises(RequestRefused, match="is not accepted") as refused:
             await asyncio.to_thread(client.versions, PATH)
         assert "not-the-token" not in f"{refused.value!r} {client!r}"
 
@@ -306,9 +306,9 @@ class TestWhatCannotBeAsked:
     @pytest.mark.parametrize(
         ("url", "says"),
         [
-            ("127.0.0.1:8888", "begin with http://"),
-            ("ftp://127.0.0.1/", "begin with http://"),
-            ("http://", "begin with http://"),
+            ("127.0.0.1:8888", "start with http://"),
+            ("ftp://127.0.0.1/", "start with http://"),
+            ("http://", "start with http://"),
             ("http://[::1", "malformed"),
             ("http://127.0.0.1:port/", "malformed"),
             ("http://ada:secret@127.0.0.1:8888/", "user name or password"),
@@ -352,7 +352,7 @@ class TestWhatCannotBeAsked:
     def test_a_login_page(self, in_kernel: Callable[[str], None], stranger: str) -> None:
         in_kernel(str(uuid.uuid4()))
         client = BookstoreClient(url=stranger, token="secret")
-        with pytest.raises(RequestRefused, match="sends elsewhere"):
+        with pytest.raises(RequestRefused, match="redirects"):
             client.versions()
 
     @pytest.mark.parametrize("path", ["", "/", "../up.ipynb", "a/../b.ipynb", "a//b", "nul\0"])

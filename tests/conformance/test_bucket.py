@@ -215,7 +215,7 @@ async def test_a_setting_that_cannot_be_right_is_a_mistake_in_the_configuration(
     configure: Configure, mistake: dict[str, str]
 ) -> None:
     async with Bucket(configure(**mistake)) as bucket:
-        with pytest.raises(ConfigurationError, match="correct them"):
+        with pytest.raises(ConfigurationError, match="correct BookstoreSettings"):
             await setup.check(bucket)
 
 

@@ -76,7 +76,7 @@ async def check_that_all_is_there(
             assert doubled(client.marks()) == {}
         assert sources(ann.content()) == sources(newcomer.content())
     await eventually(lambda: marks_in_file(disk) == marks, within=30, what="the file")
-    assert "changed by other means" not in server.log_text()
+    assert "Another program changed the file" not in server.log_text()
 
 
 @kinds

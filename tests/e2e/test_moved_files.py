@@ -69,7 +69,7 @@ async def _is_one_document(
     await eventually(lambda: last in _saved(server.disk, path), within=20, what="the save")
     await _archived(server, path, last)
     assert len({client.cell_text(0) for client in clients}) == 1
-    assert "changed by other means" not in server.log_text()
+    assert "Another program changed the file" not in server.log_text()
 
 
 @pytest.mark.parametrize("moved", ["a file", "a folder"])

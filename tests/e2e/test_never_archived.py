@@ -132,7 +132,7 @@ async def test_two_tabs_bring_back_a_document_that_nobody_else_has(
             assert len(cy.texts()) == cells
             await _until_saved(disk, path, marks)
             assert await _versions(server, path)
-            assert "it is back from a tab" in server.log_text()
+            assert "an open tab brought it back" in server.log_text()
             await server.sigterm()
         await all_leave([ada, ben, cy])
 

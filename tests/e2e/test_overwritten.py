@@ -138,7 +138,7 @@ async def _texts_of_versions(server: JupyterProcess, reader: S3Reader, path: str
 
 def _replaced(server: JupyterProcess) -> list[str]:
     """The versions that the log names as what a file replaced."""
-    said = r"changed by other means while it was open.* What it replaced is version (\S+) of"
+    said = r"changed the file .* while it was open.* The replaced content is version (\S+) of"
     return re.findall(said, server.log_text())
 
 

@@ -110,7 +110,7 @@ class TestStartUp:
             error = await eventually(said, within=30, what=f"{says!r} in GET /api/bookstore")
             assert "set " in error or "check " in error
             log = server.log_text().splitlines()
-            assert len([line for line in log if "Nothing is archived now" in line]) == 1, log
+            assert len([line for line in log if "Archiving is paused" in line]) == 1, log
             assert moto_server.secret_key not in server.log_text()
 
     async def test_refuses_a_bucket_without_versioning(
@@ -406,7 +406,7 @@ class TestRestoring:
         with pytest.raises(httpx.HTTPStatusError) as refused:
             await bookstore.restore(PATH, first["version_id"])
         assert refused.value.response.status_code == httpx.codes.CONFLICT
-        assert "by other means" in refused.value.response.json()["message"]
+        assert "Another program" in refused.value.response.json()["message"]
         assert "by other means" in disk.file(PATH).read_text()
 
 

@@ -44,7 +44,7 @@ def test_authors_have_names_of_their_own() -> None:
     [
         ("INFO x: fine", False),
         ("ERROR x: of no kind that is expected", True),
-        ("ERROR x: Nothing is archived now, edits stay in the buffer. Down.", False),
+        ("ERROR x: Archiving is paused; edits stay in the buffer. Down.", False),
         ("ERROR asyncio: Task exception was never retrieved", True),
         ("INFO x: fine\nTraceback (most recent call last):\n  File", True),
         ("INFO x: fine\nRuntimeWarning: coroutine 'f' was never awaited", True),

@@ -43,7 +43,7 @@ async def test_a_second_server_on_one_file_takes_a_file_of_its_own(
     path = tmp_path / "buffer.db"
     async with server(path) as first, server(path) as second:
         assert second.buffer.path == f"{path}-2"
-        assert "in use by another process" in caplog.text
+        assert "Another process uses the update buffer" in caplog.text
         for archive, name in ((first, "one"), (second, "two")):
             entry = await archive.open(Document(name), QUIET)
             type_into(archive, entry, Typist().type(name))

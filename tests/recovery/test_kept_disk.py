@@ -62,5 +62,5 @@ async def test_the_state_is_told_once_each_time_it_changes(
         await archive.flush(15)
 
     assert states == [("retrying", True), ("ok", False)]
-    assert caplog.text.count("Nothing is archived now") == 1
+    assert caplog.text.count("Archiving is paused") == 1
     assert caplog.text.count("works again") == 1

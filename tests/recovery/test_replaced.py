@@ -94,8 +94,8 @@ async def test_the_log_names_the_version_that_a_file_replaced(
         replaced = entry.facts.version_id
         type_into(archive, entry, typist.type("and what came after"))
         await archive.checkpoint(entry)
-    (said,) = [record.message for record in caplog.records if "other means" in record.message]
-    assert f"What it replaced is version {replaced} of" in said
+    (said,) = [record.message for record in caplog.records if "Another program" in record.message]
+    assert f"The replaced content is version {replaced} of" in said
 
 
 def test_what_is_not_known_of_replaced_states_is_ignored() -> None:

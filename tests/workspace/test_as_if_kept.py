@@ -143,7 +143,7 @@ def test_saving_over_it_replaces_it_and_keeps_it_in_its_history(place: Place) ->
     assert place.person.save("over/notes.txt", "of today").status_code in (200, 201)
     assert place.disk.file("over/notes.txt").read_text() == "of today"
     log = place.person.server.process.log_text()
-    assert "over/notes.txt is being written although the archive held a file of that name" in log
+    assert "Writing over/notes.txt, although the archive has a file with that name" in log
 
 
 async def test_what_is_saved_over_it_becomes_the_newest_version(place: Place) -> None:

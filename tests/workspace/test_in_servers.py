@@ -72,7 +72,7 @@ async def test_a_notebook_is_opened_typed_in_and_opened_again_on_disk_after_disk
             await all_connect([ada], server)
             await ada.wait_for_marks(marks)
             assert not round_ or await BookstoreAPI(server).versions(path) == versions
-            assert "was changed by other means" not in server.log_text()
+            assert "Another program changed the file" not in server.log_text()
             marks |= {ada.mark() for _ in range(5)}
 
             async def archived(server: JupyterProcess = server) -> bool:

@@ -32,13 +32,13 @@ class Fields:
     def __init__(self, body: bytes, *, limit: int = SMALL) -> None:
         """Raises `HTTPError`: 413 over `limit` bytes, 400 for what is not a JSON object."""
         if len(body) > limit:
-            raise HTTPError(413, f"The body has {len(body)} bytes; {limit} are taken at most.")
+            raise HTTPError(413, f"The body has {len(body)} bytes; the maximum is {limit}.")
         try:
             value = _parse(body)
         except _NotJSON as error:
             raise HTTPError(400, f"The body {error}; send a JSON object.") from None
         if not isinstance(value, dict):
-            raise HTTPError(400, "The body is JSON, but no object; send a JSON object.")
+            raise HTTPError(400, "The body is JSON, but not an object; send a JSON object.")
         self._fields: dict[str, Any] = value
 
     def __contains__(self, name: str) -> bool:
@@ -57,7 +57,7 @@ class Fields:
         """A string that must be given."""
         value = self.text(name)
         if value is None:
-            raise HTTPError(400, f'Send a JSON object with a string "{name}" that is not empty.')
+            raise HTTPError(400, f'Send a JSON object with a non-empty string "{name}".')
         return value
 
     def flag(self, name: str) -> bool:
@@ -89,7 +89,7 @@ class Query:
         """A value that must be given."""
         value = self.text(name)
         if value is None:
-            raise HTTPError(400, f"Give {name} in the query, and not an empty one.")
+            raise HTTPError(400, f"Give a non-empty {name} in the query.")
         return value
 
     def limit(self) -> int:

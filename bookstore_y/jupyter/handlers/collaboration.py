@@ -125,7 +125,7 @@ def _room_handler(theirs: Any) -> type[WebSocketHandler]:
             code it does so only if it never had the document, and else tries again at once.
             """
             if self._opens and self.comes_back and "initialization_error" in str(reason):
-                refuse = partial(super().close, TRY_AGAIN, "The document cannot be opened yet.")
+                refuse = partial(super().close, TRY_AGAIN, "The document can't be opened yet.")
                 asyncio.get_running_loop().call_later(PAUSE, refuse)
             else:
                 super().close(code, reason)
@@ -133,7 +133,7 @@ def _room_handler(theirs: Any) -> type[WebSocketHandler]:
         async def on_message(self, message: Any) -> None:
             gives_all = bytes(message[:2]) == _ALL_IT_HAS
             if gives_all and self._has_nothing(bytes(message[2:])):
-                self.close(TRY_AGAIN, "The document is not in this tab, either.")
+                self.close(TRY_AGAIN, "The document is not in this tab either.")
                 return
             await super().on_message(message)
             if gives_all and self.outdated:

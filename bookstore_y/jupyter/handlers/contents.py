@@ -159,7 +159,7 @@ class _OfContents(_OfWorkspace, ContentsHandler):
                 raise
             # Nobody knows which names are taken, but none is like this one, nor is that of
             # anybody else who asks in the same second.
-            self.log.warning("Which names the archive holds is not known. %s", error)
+            self.log.warning("The names in the archive are not known. %s", error)
             now = datetime.now(timezone.utc).strftime("-%Y%m%dT%H%M%SZ")
             self._now = f"{now}-{secrets.token_hex(3)}"
 
@@ -193,8 +193,8 @@ class _OfContents(_OfWorkspace, ContentsHandler):
         try:
             if await self._workspace.bring_back(path) is Found.FILE:
                 self.log.warning(
-                    "%s is being written although the archive held a file of that name, which was "
-                    "not on this disk; what it held stays in its history.",
+                    "Writing %s, although the archive has a file with that name that was not "
+                    "on this disk; its content stays in its history.",
                     path,
                 )
             elif "/" in path:
@@ -202,8 +202,8 @@ class _OfContents(_OfWorkspace, ContentsHandler):
         except BookstoreError as error:
             # Saving never waits for the archive, which keeps what it has.
             self.log.warning(
-                "%s is being written, though it is not known what the archive holds of it; that "
-                "stays in its history. %s",
+                "Writing %s without knowing its content in the archive; that content stays in "
+                "its history. %s",
                 path,
                 error,
             )
@@ -221,7 +221,7 @@ class _OfContents(_OfWorkspace, ContentsHandler):
         if await self._workspace.holds(target):
             raise web.HTTPError(
                 409,
-                f"The archive holds {target}, which is not on this disk; open it, or choose "
+                f"The archive has {target}, which is not on this disk; open it, or choose "
                 "another name.",
             )
         await self._hold()

@@ -55,5 +55,5 @@ def _number(fields: Fields, *, required: bool) -> int | None:
     if value is None and not required:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
-        raise HTTPError(400, '"id" must be the number that a listing gives a path change.')
+        raise HTTPError(400, '"id" must be the number of a path change in the list.')
     return value

@@ -32,7 +32,7 @@ class PublishHandler(BookstoreHandler):
         _require_publishing(settings)
         name = path_of(path)
         if not name:
-            raise HTTPError(400, "The path is empty; say where to publish the notebook.")
+            raise HTTPError(400, "The path is empty; give the path to publish the notebook under.")
         key = file_key(settings.published_prefix, name)
         version = await self._publish(name)
         self.answer({"s3_path": s3_path(settings.s3_bucket, key), "versionID": version.version_id})
@@ -40,7 +40,7 @@ class PublishHandler(BookstoreHandler):
     async def _publish(self, path: str) -> Version:
         fields = Fields(self.request.body, limit=self.services.settings.max_document_size)
         if fields.value("type") != "notebook":
-            raise HTTPError(415, 'Only notebooks are published; "type" must be "notebook".')
+            raise HTTPError(415, 'Only notebooks can be published; "type" must be "notebook".')
         version_id, live = fields.text("version_id"), fields.flag("live")
         if sum((version_id is not None, live, "content" in fields)) > 1:
             raise HTTPError(400, 'Send only one of "content", "version_id" and "live".')
@@ -50,7 +50,7 @@ class PublishHandler(BookstoreHandler):
             return await publishing.publish_live(self.services, path, authors_of(self))
         notebook = fields.value("content")
         if not notebook or not isinstance(notebook, dict):
-            raise HTTPError(422, 'The "content" is empty, or no notebook.')
+            raise HTTPError(422, '"content" is empty or not a notebook.')
         await asyncio.to_thread(_validate, notebook)
         return await publishing.publish_notebook(self.services, path, notebook, authors_of(self))
 
@@ -131,8 +131,8 @@ def _require_publishing(settings: BookstoreSettings) -> None:
     """Raise `FeatureOff` unless notebooks may be published."""
     if not settings.published_prefix:
         raise FeatureOff(
-            "Publishing is turned off on this server; a prefix in "
-            "c.BookstoreSettings.published_prefix turns it on."
+            "Publishing is off on this server; set c.BookstoreSettings.published_prefix to "
+            "turn it on."
         )
 
 
@@ -141,9 +141,11 @@ def _validate(notebook: dict[str, object]) -> None:
     try:
         validate(notebook)
     except ValidationError as error:
-        raise HTTPError(422, f"The content is no valid notebook: {_first_line(error)}.") from None
+        raise HTTPError(
+            422, f"The content is not a valid notebook: {_first_line(error)}."
+        ) from None
     except Exception:  # noqa: BLE001 - it trusts the content's own numbers, and asserts the rest
-        raise HTTPError(422, "The content is no valid notebook.") from None
+        raise HTTPError(422, "The content is not a valid notebook.") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -159,5 +161,5 @@ def _start(after: str | None) -> int:
     if after is None:
         return 0
     if not (after.isascii() and after.isdecimal() and len(after) < 10):
-        raise InvalidToken("That is not what a page gave to go on with; list from the beginning.")
+        raise InvalidToken("This is not the `next` of a page; list from the beginning.")
     return int(after)

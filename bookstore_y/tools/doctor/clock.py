@@ -26,7 +26,7 @@ def check_clock(skew: timedelta) -> Finding:
         "clock",
         "failed" if off >= SKEW_LIMIT else "warning",
         message,
-        "Set the clock (NTP); S3 refuses requests that are 15 minutes off.",
+        "Set the clock (NTP); S3 refuses requests that are off by 15 minutes.",
     )
 
 

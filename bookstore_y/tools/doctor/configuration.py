@@ -19,10 +19,10 @@ def check_settings(settings: BookstoreSettings, unknown: Sequence[str]) -> Itera
         yield Finding(
             "settings",
             "warning",
-            f"BookstoreSettings.{name} is set, and there is no such setting.",
+            f"BookstoreSettings.{name} is set, but there is no such setting.",
             f"Did you mean {close[0]}?"
             if close
-            else "Correct its name; the configuration page lists all of them.",
+            else "Correct its name; docs/configuration.md lists all settings.",
         )
     try:
         name = settings.require_bucket()
@@ -35,8 +35,8 @@ def check_settings(settings: BookstoreSettings, unknown: Sequence[str]) -> Itera
         yield Finding(
             "settings",
             "warning",
-            f"The workspace prefix {workspace!r} and the published prefix {published!r} overlap, "
-            "so what is published is taken for work, or the other way round.",
+            f"The workspace prefix {workspace!r} and the published prefix {published!r} "
+            "overlap, so published files and work can't be told apart.",
             "Set c.BookstoreSettings.workspace_prefix and published_prefix to separate prefixes.",
         )
     url = urlsplit(settings.s3_endpoint_url)
@@ -44,7 +44,8 @@ def check_settings(settings: BookstoreSettings, unknown: Sequence[str]) -> Itera
         yield Finding(
             "settings",
             "warning",
-            f"The endpoint {settings.endpoint} is plain HTTP: whoever is on the way reads along.",
+            f"The endpoint {settings.endpoint} uses plain HTTP, so others on the network can "
+            "read the traffic.",
             "Use its https:// URL.",
         )
     if settings.allow_unversioned:
@@ -52,13 +53,13 @@ def check_settings(settings: BookstoreSettings, unknown: Sequence[str]) -> Itera
             "settings",
             "warning",
             "c.BookstoreSettings.allow_unversioned is on.",
-            "Turn it off, so that a bucket without versions is refused.",
+            "Turn it off to refuse a bucket without versioning.",
         )
     yield Finding(
         "settings",
         "ok",
-        f"Bucket {name!r} at {settings.endpoint}; work under {workspace!r}, published under "
-        f"{published!r}.",
+        f"Bucket {name!r} at {settings.endpoint}; workspace prefix {workspace!r}, published "
+        f"prefix {published!r}.",
     )
 
 
@@ -79,9 +80,9 @@ def check_credentials(settings: BookstoreSettings) -> Finding:
         return Finding(
             "credentials",
             "failed",
-            "There are no credentials: none in BookstoreSettings, none in the AWS chain.",
-            "Set s3_access_key_id and s3_secret_access_key of BookstoreSettings, AWS_PROFILE, or "
-            "run where there is a role.",
+            "There are no credentials in BookstoreSettings or in the AWS chain.",
+            "Set s3_access_key_id and s3_secret_access_key of BookstoreSettings, set "
+            "AWS_PROFILE, or run with a role.",
         )
     return Finding("credentials", "ok", f"From the AWS chain ({method}).")
 

@@ -50,7 +50,7 @@ async def check_documents(bucket: Bucket, settings: BookstoreSettings) -> list[F
         return [Finding("documents", "ok", "There is no document to read yet.")]
     rest = "" if listed < LISTED and read == len(found) else f" among the first {listed} files"
     which = f"The {read} newest current snapshots{rest}" if read > 1 else "The current snapshot"
-    return [Finding("documents", "ok", f"{which} can be read. Older versions were not looked at.")]
+    return [Finding("documents", "ok", f"{which} can be read. Older versions were not checked.")]
 
 
 def _damage(version: Version, error: SnapshotError) -> Finding:
@@ -58,8 +58,8 @@ def _damage(version: Version, error: SnapshotError) -> Finding:
     return Finding(
         "documents",
         "failed",
-        f"{version.path} does not open, its current snapshot {version.version_id!r} being damaged: "
-        f"{message}.",
-        f"See its earlier versions with `jupyter bookstore versions {version.path}`, and restore "
-        f"one with `jupyter bookstore restore {version.path} VERSION`.",
+        f"{version.path} does not open because its current snapshot {version.version_id!r} is "
+        f"damaged: {message}.",
+        f"List its versions with `jupyter bookstore versions {version.path}`, and restore one "
+        f"with `jupyter bookstore restore {version.path} VERSION`.",
     )

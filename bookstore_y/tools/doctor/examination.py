@@ -79,14 +79,14 @@ class _Examination:
         skew: timedelta | None = None
         try:
             skew = await setup.clock_skew(bucket)
-            found = Finding("bucket", "ok", f"There is a {bucket.where}, and it answers.")
+            found = Finding("bucket", "ok", f"The {bucket.where} exists and responds.")
         except BucketNotFound:
             init = f"`jupyter bookstore init --bucket {self._settings.s3_bucket}`"
-            remedy = f"Make it with {init}, or correct c.BookstoreSettings.s3_bucket."
+            remedy = f"Create it with {init}, or correct c.BookstoreSettings.s3_bucket."
             if self._settings.create_bucket:
                 remedy = (
-                    "The first server makes it, since c.BookstoreSettings.create_bucket is on; "
-                    f"{init} makes it now, so that the rest can be checked."
+                    "The first server creates it, because c.BookstoreSettings.create_bucket is "
+                    f"on; {init} creates it now, so the other checks can run."
                 )
             found = Finding("bucket", "failed", f"There is no {bucket.where}.", remedy)
         except AccessDenied as error:
@@ -96,9 +96,9 @@ class _Examination:
                 found = Finding(
                     "bucket",
                     "warning",
-                    f"HEAD of the {bucket.where} is refused, though its versions can be listed. "
-                    "It works; what is not there takes one more request to find out.",
-                    "Allow s3:ListBucket on the bucket to spare that.",
+                    f"HEAD of the {bucket.where} is refused, but its versions can be listed. "
+                    "The archive works; each missing key costs one more request.",
+                    "Allow s3:ListBucket on the bucket to avoid that.",
                 )
             except BookstoreError as why:
                 found = failed("bucket", why)
@@ -113,15 +113,15 @@ class _Examination:
             return Finding(
                 "versioning",
                 "warning" if self._settings.allow_unversioned else "failed",
-                f"Versioning is not enabled on {self._bucket.where}: every checkpoint overwrites "
-                "the one before.",
+                f"Versioning is not enabled on {self._bucket.where}: every checkpoint "
+                "overwrites the previous one.",
                 f"Enable it with `jupyter bookstore init --bucket {self._settings.s3_bucket}`.",
             )
         except AccessDenied:
             return Finding(
                 "versioning",
                 "failed",
-                "The bucket does not let these credentials see whether it keeps versions.",
+                "These credentials can't see whether the bucket keeps versions.",
                 "Allow s3:GetBucketVersioning on the bucket.",
             )
         except BookstoreError as error:
@@ -138,14 +138,15 @@ class _Examination:
                 Finding(
                     "lifecycle",
                     "warning",
-                    "The bucket does not let these credentials see its lifecycle rules; one of "
-                    "them may remove versions.",
-                    "Allow s3:GetLifecycleConfiguration on the bucket, or look at the rules.",
+                    "These credentials can't see the bucket's lifecycle rules; a rule may "
+                    "remove versions.",
+                    "Allow s3:GetLifecycleConfiguration on the bucket, or check the rules "
+                    "yourself.",
                 )
             ]
         except BookstoreError as error:
             return [failed("lifecycle", error)]
         prefixes = (self._settings.workspace_prefix, self._settings.published_prefix)
         found = list(hazards(rules, prefixes))
-        how_many = "no rule" if not rules else "no rule that removes what is archived"
+        how_many = "no rule" if not rules else "no rule that removes archived data"
         return found or [Finding("lifecycle", "ok", f"The bucket has {how_many}.")]

@@ -28,18 +28,18 @@ def hazards(rules: Iterable[dict[str, Any]], prefixes: Sequence[str]) -> Iterato
                 "failed",
                 f"{name} expires current versions after {when}: documents that nobody edits "
                 "disappear.",
-                "Remove its Expiration; expire noncurrent versions at most.",
+                "Remove its Expiration; expire only noncurrent versions.",
             )
         noncurrent = rule.get("NoncurrentVersionExpiration", {})
         if "NoncurrentDays" in noncurrent:
             keeps = noncurrent.get("NewerNoncurrentVersions")
-            spared = f", but for the {keeps} newest" if keeps else ""
+            spared = f", except the {keeps} newest" if keeps else ""
             yield Finding(
                 "lifecycle",
                 "warning",
                 f"{name} removes versions {noncurrent['NoncurrentDays']} days after they were "
                 f"replaced{spared}.",
-                "Nothing, if that is meant: older versions cannot be restored.",
+                "Nothing, if that is intended: removed versions can't be restored.",
             )
         cold = {"GLACIER", "DEEP_ARCHIVE"}
         moves = [*rule.get("Transitions", []), *rule.get("NoncurrentVersionTransitions", [])]
@@ -48,5 +48,5 @@ def hazards(rules: Iterable[dict[str, Any]], prefixes: Sequence[str]) -> Iterato
                 "lifecycle",
                 "warning",
                 f"{name} moves versions to a storage class that cannot be read at once.",
-                "Choose one with instant retrieval (GLACIER_IR, STANDARD_IA).",
+                "Choose a class with instant retrieval (GLACIER_IR, STANDARD_IA).",
             )

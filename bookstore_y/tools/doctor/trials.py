@@ -88,15 +88,15 @@ class Trials:
             "s3:PutObjectVersionTagging",
             lambda: bucket.set_tags(work.key, work.version_ids[0], {"label": "doctor"}),
             work,
-            optional="Versions cannot be labelled.",
+            optional="Versions can't be labelled.",
         )
         yield await self._may(
             "read labels",
             "s3:GetObjectVersionTagging",
             lambda: bucket.tags(work.key, work.version_ids[0]),
             work,
-            optional="Labels are neither shown nor given, and `prune` removes nothing, as it could "
-            "not spare what is labelled.",
+            optional="Labels can't be shown or set, and `prune` removes nothing because it "
+            "can't tell which versions are labelled.",
         )
         yield await self._may(
             "publish",
@@ -112,7 +112,7 @@ class Trials:
             yield Finding(
                 "right to delete",
                 "skipped",
-                "Not tried, since its delete marker could not be found again without listing.",
+                "Not tested, because its delete marker can't be found again without listing.",
             )
 
     async def _may(
@@ -127,7 +127,7 @@ class Trials:
         """Whether a call is allowed; `optional` says what is lacking without it."""
         check = f"right to {what}"
         if needs is not None and not needs.version_ids:
-            return Finding(check, "skipped", "Not tried, since nothing could be written.")
+            return Finding(check, "skipped", "Not tested, because nothing could be written.")
         began = time.perf_counter()
         try:
             await call()
@@ -136,8 +136,8 @@ class Trials:
                 return Finding(
                     check,
                     "failed",
-                    "What was just written is not found.",
-                    "Use an S3 server that shows a write to the reads after it.",
+                    "An object that was just written is not found.",
+                    "Use an S3 server with read-after-write consistency.",
                 )
         except AccessDenied as error:
             return Finding(
@@ -164,7 +164,7 @@ class Trials:
         stored = await self._bucket.get(self._work.key, version_id)
         if stored.body != _BODY or stored.metadata.get("origin") != "doctor":
             raise BucketError(
-                "What comes back is not what was written; check that no proxy changes it."
+                "The content read differs from the content written; check that no proxy changes it."
             )
 
     async def _copy(self, probe: _Probe) -> None:
@@ -180,13 +180,13 @@ class Trials:
         try:
             written = await bucket.put(key, _BODY, {}, digest=base64.b64encode(wrong).decode())
         except BucketError:
-            return Finding("checksums", "ok", "A body that changes on the way is refused.")
+            return Finding("checksums", "ok", "The server refuses a body that changes in transit.")
         self._work.version_ids.append(written.version_id)
         return Finding(
             "checksums",
             "ok",
-            "The server does not check what it is sent. Every version carries a checksum of its "
-            "own, so one that was damaged on the way is noticed when it is read.",
+            "The server doesn't check what it receives. Every version has its own checksum, so "
+            "damage in transit is detected when the version is read.",
         )
 
     async def _conditions(self) -> Finding:
@@ -204,17 +204,17 @@ class Trials:
             return Finding(
                 check,
                 "failed",
-                "c.BookstoreSettings.conditional_writes is on, and the bucket does not honour "
+                "c.BookstoreSettings.conditional_writes is on, but the bucket doesn't honor "
                 "If-Match and If-None-Match.",
-                "Leave the setting away; the archive then lists versions after each write.",
+                "Remove the setting; the archive then lists versions after each write.",
             )
         if not honoured:
             return Finding(
                 check,
                 "ok",
-                "Not honoured; the archive lists the versions after each write, and merges.",
+                "Not honored; the archive lists the versions after each write, and merges.",
             )
-        return Finding(check, "ok", "If-Match and If-None-Match are honoured.")
+        return Finding(check, "ok", "If-Match and If-None-Match are honored.")
 
     async def _refuses(self, precondition: Precondition) -> bool:
         try:
@@ -247,7 +247,7 @@ class Trials:
         if not left:
             return None
         if isinstance(why[0], ObjectLocked):
-            fix = "Remove these versions when their retention has ended; they do no harm."
+            fix = "Remove these versions after their retention has ended; they do no harm."
         else:
             fix = (
                 "Remove these versions; to have `prune` and this check remove them, allow "
@@ -256,7 +256,8 @@ class Trials:
         return Finding(
             "cleaning up",
             "warning",
-            f"What this check wrote could not be removed: {', '.join(map(repr, left))}. {why[0]}",
+            f"Objects that this check wrote could not be removed: {', '.join(map(repr, left))}. "
+            f"{why[0]}",
             fix,
         )
 
@@ -272,7 +273,7 @@ class Trials:
             "latency",
             "warning",
             message,
-            "Use a bucket in the region of this server; opening a document waits for it.",
+            "Use a bucket in this server's region; every document that opens waits for it.",
         )
 
 
