@@ -1,4 +1,4 @@
-"""Archive Jupyter documents, collaborative ones above all, in a versioned S3 bucket."""
+"""Archive Jupyter documents in a versioned S3 bucket."""
 
 from __future__ import annotations
 

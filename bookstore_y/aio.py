@@ -1,4 +1,4 @@
-"""Doing one thing to many items, some at a time; things to their end, or aside; and where."""
+"""asyncio helpers: bounded concurrency, shielding, and work in threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stored document and its file, where they differ without anybody having changed the file."""
+"""How a stored document and its file can differ although nobody changed the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jupyter-server serves at /metrics about the archive, through prometheus_client."""
+"""The archive's metrics at jupyter-server's /metrics, through prometheus_client."""
 
 from __future__ import annotations
 

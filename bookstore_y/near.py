@@ -1,4 +1,4 @@
-"""Names that are near to one that there is not."""
+"""Suggestions for a mistyped name."""
 
 from __future__ import annotations
 

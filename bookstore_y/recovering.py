@@ -1,4 +1,4 @@
-"""The documented place of `tools.recovering`, for programs."""
+"""The public name of `tools.recovering`."""
 
 from .tools.recovering import look, recover
 

@@ -1,4 +1,4 @@
-"""Values that are used, and never shown."""
+"""Settings whose values are never shown."""
 
 from __future__ import annotations
 

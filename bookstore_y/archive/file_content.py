@@ -1,4 +1,4 @@
-"""What one version says, as a file: a notebook, a text, or bytes."""
+"""A version's content as a file: a notebook, text, or bytes."""
 
 from __future__ import annotations
 

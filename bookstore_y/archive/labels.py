@@ -1,4 +1,4 @@
-"""Labels of versions: a name that a person gives, kept as an object tag.
+"""Labels of versions, stored as object tags.
 
 Tags can be changed without making a version, and lifecycle rules can spare what has one.
 """

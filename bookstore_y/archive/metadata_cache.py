@@ -1,4 +1,4 @@
-"""What only a version's metadata and tags know: its origin, authors, parent and label."""
+"""A cache of versions' metadata and tags: origin, authors, parent and label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing what is finished, and fetching what is to be cloned."""
+"""Publishing files, and reading objects to clone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following renames in the bucket, in steps that can be refused, cut off and taken up again.
+"""Following renames in the bucket, in steps that can be refused, interrupted and resumed.
 
 First the version that was current goes on under the new key, then the old key gets a delete
 marker. In between, and for as long as the second step is refused, others may write to both keys:

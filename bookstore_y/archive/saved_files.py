@@ -1,4 +1,4 @@
-"""Saved files: the bytes of each save, as a version under the file's own path."""
+"""Saved files: each save's bytes, as a version under the file's own path."""
 
 from __future__ import annotations
 

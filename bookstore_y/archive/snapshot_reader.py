@@ -1,4 +1,4 @@
-"""Reading snapshots from the bucket, so that nothing damaged on the way is believed."""
+"""Reading snapshots from the bucket, and detecting damage in transit."""
 
 from __future__ import annotations
 

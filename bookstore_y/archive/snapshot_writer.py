@@ -1,4 +1,4 @@
-"""Saving snapshots, so that two writers lose nothing of each other's.
+"""Writing snapshots without losing another writer's work.
 
 Where the bucket honours conditional writes, a PUT carries the ETag of the version it builds on; a
 refusal means that another came first, which is read, merged and built upon. Where it does not, the

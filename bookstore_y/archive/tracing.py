@@ -1,4 +1,4 @@
-"""Tracing: what a document of some moment is called now.
+"""Tracing: the current name of an earlier document.
 
 The bucket keeps what is needed to tell: the versions and delete markers of a key, and, for each
 document that was renamed, a small record of where it went.

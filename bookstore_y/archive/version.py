@@ -1,4 +1,4 @@
-"""What is known about a version: its place in the bucket, and its user metadata."""
+"""A version: its place in the bucket, and its user metadata."""
 
 from __future__ import annotations
 

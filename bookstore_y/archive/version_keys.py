@@ -1,4 +1,4 @@
-"""VersionKeys: the keys at which one file has versions, and how they are found."""
+"""VersionKeys: the keys that hold a file's versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workspace: every file that the bucket holds under a prefix, now or as it was at a moment.
+"""The workspace: every file under a prefix in the bucket, now or at an earlier time.
 
 S3 lists versions by key, so one pass over a listing tells all of it: a request a thousand versions,
 however many files there are.

@@ -1,4 +1,4 @@
-"""Taking in all that another buffer's database holds."""
+"""Copying another buffer's database into this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update buffer: every update that may not be in the bucket yet, in SQLite. Knows no S3.
+"""The update buffer: every update that may not be in the bucket yet, in SQLite.
 
 One buffer serves all documents of a process. Updates carry sequence numbers that only grow, so
 "persisted up to n" says exactly which rows a PUT held, whatever arrived while it ran.

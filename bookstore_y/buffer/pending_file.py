@@ -1,4 +1,4 @@
-"""PendingFile: keeps what a file was saved from, where the buffer itself is in memory.
+"""PendingFile: keeps on disk the updates that a saved file was made from.
 
 Jupyter saves a document's file while its newest updates may be in memory alone. If the process is
 killed then and the disk stays, the file would be newer than anything that is stored; it would win

@@ -1,4 +1,4 @@
-"""What the buffer keeps: updates, what is known of their documents, and path changes."""
+"""The buffer's records: updates, documents and path changes."""
 
 from __future__ import annotations
 

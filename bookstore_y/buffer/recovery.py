@@ -1,4 +1,4 @@
-"""Recovery: the buffer files that outlive a process, and who takes them up again.
+"""Recovery: buffer files that outlive a process, and the server that adopts them.
 
 Per bucket and prefix there is a directory of them, whatever the endpoint: a fail-over to another
 changes nothing of what they hold. A server whose buffer is in memory writes one when it stops with

@@ -1,4 +1,4 @@
-"""Salvage: what a recovery file holds, read as far as it can be read."""
+"""Salvage: reading as much of a recovery file as possible."""
 
 from __future__ import annotations
 

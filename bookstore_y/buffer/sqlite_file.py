@@ -1,4 +1,4 @@
-"""Buffer files: opening one for this process alone, and setting aside what cannot be used.
+"""Buffer files: opening one exclusively, and setting aside unusable ones.
 
 SQLite in WAL mode with `synchronous=FULL`: a commit is on disk when it returns. The file is
 locked as long as its connection is open, so two processes never write to one.

@@ -1,4 +1,4 @@
-"""The thread that writes a buffer's file: group commit, and what to do when the disk refuses.
+"""The thread that writes a buffer's file, with group commit and disk errors.
 
 Rows that are appended while one commit is under way go into the next one together: one fsync for
 many updates. When the disk takes no more, the thread copies the buffer into memory and goes on

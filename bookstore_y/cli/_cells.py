@@ -1,4 +1,4 @@
-"""Notebooks, texts and what changed in them, for a terminal."""
+"""Notebooks, text and their changes, for a terminal."""
 
 from __future__ import annotations
 

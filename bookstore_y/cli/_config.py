@@ -1,4 +1,4 @@
-"""The configuration of the commands, which is the server's: the same files in the same places.
+"""The commands' configuration: the same files as the server's.
 
 `jupyter server` reads `jupyter_config`, then `jupyter_server_config`, as `.py` and `.json` from
 every directory of `jupyter --paths`. Each extension adds a file of its own, over which the

@@ -1,4 +1,4 @@
-"""The consoles that a command prints on."""
+"""The consoles that a command prints to."""
 
 from __future__ import annotations
 

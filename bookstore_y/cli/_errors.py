@@ -1,4 +1,4 @@
-"""CommandError: why a command cannot go on; and the exit code that each error means."""
+"""CommandError, and the exit code for each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lifecycle rules of ours, beside those that the bucket has."""
+"""Our lifecycle rules, next to those of the bucket."""
 
 from __future__ import annotations
 

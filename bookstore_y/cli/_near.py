@@ -1,4 +1,4 @@
-"""The path that a mistyped one was meant to be."""
+"""Suggestions for a mistyped path."""
 
 from __future__ import annotations
 

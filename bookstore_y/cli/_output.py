@@ -1,4 +1,4 @@
-"""Output: what a command says, to a person or, with `--json`, to a program."""
+"""Output: what a command prints, for people or, with `--json`, for programs."""
 
 from __future__ import annotations
 

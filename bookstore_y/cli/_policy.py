@@ -1,4 +1,4 @@
-"""The least that an IAM policy has to allow for the archive to work."""
+"""The minimal IAM policy for the archive."""
 
 from __future__ import annotations
 

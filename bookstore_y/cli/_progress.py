@@ -1,4 +1,4 @@
-"""A progress bar with rates, for work that takes its time."""
+"""A progress bar with rates."""
 
 from __future__ import annotations
 

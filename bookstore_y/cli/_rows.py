@@ -1,4 +1,4 @@
-"""Rows: what a command lists, as a table or, where that has no room, as a block for each."""
+"""Rows: a command's list, as a table or, in narrow terminals, as one block per row."""
 
 from __future__ import annotations
 

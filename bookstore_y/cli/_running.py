@@ -1,4 +1,4 @@
-"""Running what a command does with the archive: configured, opened, and closed in the end."""
+"""Running a command with a configured archive, opened and closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running Jupyter servers of this user that archive into the same bucket."""
+"""This user's running Jupyter servers that archive to the same bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals: the wish to stop (Ctrl-C, SIGTERM, a closed terminal) as something to wait for."""
+"""Signals: waiting for Ctrl-C, SIGTERM or a closed terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from a bucket as it may be shown in a terminal: sizes, and names that may hold anything."""
+"""Text that is safe to show in a terminal: sizes, and names with any characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments as people write them: ISO 8601, a date, `2h` ago, `yesterday 14:00`; shown local."""
+"""Times as people write them: ISO 8601, a date, `2h` ago, `yesterday 14:00`."""
 
 from __future__ import annotations
 

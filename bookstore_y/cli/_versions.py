@@ -1,4 +1,4 @@
-"""Naming a version on the command line: an id, the beginning of one, a moment, or `latest`."""
+"""Naming a version on the command line: an id, its beginning, a time, or `latest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore clone`: a file of one's own from what is in the bucket."""
+"""`jupyter bookstore clone`: copy an object of the bucket to a file."""
 
 from __future__ import annotations
 

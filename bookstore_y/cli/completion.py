@@ -1,4 +1,4 @@
-"""`jupyter bookstore completion`: what a shell needs to complete the commands."""
+"""`jupyter bookstore completion`: a shell's completion script."""
 
 from __future__ import annotations
 

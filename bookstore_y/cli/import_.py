@@ -1,4 +1,4 @@
-"""`jupyter bookstore import`: another store's documents, or a tree of files, into the archive."""
+"""`jupyter bookstore import`: import another store's documents, or a tree of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore init`: a versioned bucket, and the policy that its users need."""
+"""`jupyter bookstore init`: create a versioned bucket, and print the policy its users need."""
 
 from __future__ import annotations
 

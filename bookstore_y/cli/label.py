@@ -1,4 +1,4 @@
-"""`jupyter bookstore label` and `unlabel`: the names that people give to versions."""
+"""`jupyter bookstore label` and `unlabel`: name versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore ls`: the files that the archive holds."""
+"""`jupyter bookstore ls`: list the files in the archive."""
 
 from __future__ import annotations
 

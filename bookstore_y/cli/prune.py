@@ -1,4 +1,4 @@
-"""`jupyter bookstore prune`: removing the versions that a retention policy does not keep."""
+"""`jupyter bookstore prune`: remove versions that a retention policy doesn't keep."""
 
 from __future__ import annotations
 

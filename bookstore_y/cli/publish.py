@@ -1,4 +1,4 @@
-"""`jupyter bookstore publish`: let others have a version."""
+"""`jupyter bookstore publish`: share a version with others."""
 
 from __future__ import annotations
 

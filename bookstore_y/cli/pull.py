@@ -1,4 +1,4 @@
-"""`jupyter bookstore pull`: files of the archive, as they are or were, into a directory."""
+"""`jupyter bookstore pull`: write files of the archive, as they are or were, to a directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore restore`: have an old version back."""
+"""`jupyter bookstore restore`: restore an old version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore show`: what one version says."""
+"""`jupyter bookstore show`: show a version's content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore stress`: RTC under load, and proof that nothing was lost."""
+"""`jupyter bookstore stress`: load-test RTC, and check that nothing was lost."""
 
 from __future__ import annotations
 

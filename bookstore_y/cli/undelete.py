@@ -1,4 +1,4 @@
-"""`jupyter bookstore undelete`: take a deletion back."""
+"""`jupyter bookstore undelete`: bring back a deleted file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jupyter bookstore versions`: the history of one file."""
+"""`jupyter bookstore versions`: list the versions of a file."""
 
 from __future__ import annotations
 

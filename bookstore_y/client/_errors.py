@@ -1,4 +1,4 @@
-"""What can keep the client from its answer."""
+"""The client's errors."""
 
 from __future__ import annotations
 

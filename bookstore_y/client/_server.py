@@ -1,4 +1,4 @@
-"""JupyterServer: requests to one server, as somebody who holds its token."""
+"""JupyterServer: requests to one server with its token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ShownDocument: what a version says, for a person to read in a notebook cell."""
+"""ShownDocument: a version's content, displayed in a notebook cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words and figures as a person reads them, in plain text and in HTML."""
+"""Words and figures for people, in plain text and HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Absent files: those that the archive holds and this server's disk does not."""
+"""Absent files: in the archive but not on this server's disk."""
 
 from __future__ import annotations
 

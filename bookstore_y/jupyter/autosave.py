@@ -1,4 +1,4 @@
-"""Autosave: a room writes its file after edits, and leaves it alone where there were none."""
+"""Autosave: a room saves its file only after edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event loop in a daemon thread, for those who cannot await.
+"""An event loop in a daemon thread, for synchronous callers.
 
 A synchronous contents manager is called from the server's event loop, and blocks it; what it
 asks of the bucket has to run in another.

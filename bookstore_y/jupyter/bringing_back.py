@@ -1,4 +1,4 @@
-"""Bringing back: having a file on this server's disk that the archive holds and the disk lost."""
+"""Bringing back files that the disk lost and the archive holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a document says now: in its room, in its file, or else in its newest version."""
+"""A document's current content: from its room, its file, or its newest version."""
 
 from __future__ import annotations
 

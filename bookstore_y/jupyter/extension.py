@@ -1,4 +1,4 @@
-"""The server extension: starts the archive with the server, and flushes it before the end."""
+"""The server extension: starts the archive with the server, and flushes it at the end."""
 
 from __future__ import annotations
 

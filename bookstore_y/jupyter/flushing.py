@@ -1,4 +1,4 @@
-"""Flushing: a stopping server makes safe what it has, the most valuable first.
+"""Flushing: how a stopping server saves its work, the most valuable first.
 
 It may be killed at any moment: KubeSpawner gives 1 s by default. So the updates that only this
 process has go first: to the bucket, one request a document and as many at once as there may be,

@@ -1,4 +1,4 @@
-"""Documents that only open tabs have: their disk was lost before their first version.
+"""Documents that only open tabs have, because their disk was lost before the first version.
 
 A tab that comes back says where its document belongs. If the archive and this disk know nothing
 of that path, the room starts empty, and what the tab holds becomes the document. To build it from

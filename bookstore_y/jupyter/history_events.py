@@ -1,4 +1,4 @@
-"""Jupyter events that tell all windows of a server what somebody did with a version."""
+"""Jupyter events that tell all open windows what somebody did with a version."""
 
 from __future__ import annotations
 

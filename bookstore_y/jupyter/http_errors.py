@@ -1,4 +1,4 @@
-"""The HTTP errors that say what went wrong."""
+"""HTTP errors that say what went wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late edits: what people typed into cells that a reset to the file has deleted meanwhile.
+"""Late edits: typed into cells that a reset to the file had deleted.
 
 They were away when it happened, or their keystrokes were on the way. Yjs drops what is inserted
 into something that is deleted: it is in the messages of their clients, and nowhere else.

@@ -1,4 +1,4 @@
-"""Files that have another path although nobody announced a rename.
+"""Files that moved without an announced rename.
 
 With `LocalFileIdManager` of jupyter_server_fileid a file keeps its id when a program moves it, as
 `mv` does, and a room goes on with its file under the new path. What the archive has goes along.

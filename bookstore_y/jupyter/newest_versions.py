@@ -1,4 +1,4 @@
-"""The newest versions of the documents that pages ask about, remembered for some seconds."""
+"""A short-lived cache of documents' newest versions, for pages that ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices: what people are to know of their documents, in the panel and as Jupyter events."""
+"""Notices to people about their documents, in the panel and as Jupyter events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that something else changes while their rooms are open.
+"""Files that another program changes while their rooms are open.
 
 That is a program on disk, another client's save, or a jupytext pair.
 

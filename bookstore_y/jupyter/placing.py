@@ -1,4 +1,4 @@
-"""Placing files: writing what the archive holds to where the server has nothing.
+"""Placing files: writing archived files where the server has none.
 
 What is there is never overwritten. Where jupyter_server's own contents manager keeps plain files,
 they are made exclusively and get the times of their versions; any other contents manager is asked

@@ -1,4 +1,4 @@
-"""Publishing: what is in a room, in a version or in a request goes where all may read it."""
+"""Publishing the content of a room, a version or a request."""
 
 from __future__ import annotations
 

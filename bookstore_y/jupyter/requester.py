@@ -1,4 +1,4 @@
-"""Who makes the request that is being answered."""
+"""The user who makes the current request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restoring: make a document and its file say again what an old version says."""
+"""Restoring an old version of a document and its file."""
 
 from __future__ import annotations
 

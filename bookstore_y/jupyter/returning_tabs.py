@@ -1,4 +1,4 @@
-"""The room of a tab that comes back to a server which does not know its file id.
+"""The room for a returning tab whose file id the server doesn't know.
 
 Every fresh disk gives files ids of its own, and a tab goes on asking for the room of the id that
 it was told, `<format>:<type>:<file id>`. It is led to the one room that the file has here, so that

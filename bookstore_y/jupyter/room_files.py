@@ -1,4 +1,4 @@
-"""The files of open rooms, and what a room has to know when somebody writes its file."""
+"""The files of open rooms, and what a room must know when somebody writes its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the content of a file that is being saved comes from."""
+"""The origin of a file's content while it is saved."""
 
 from __future__ import annotations
 

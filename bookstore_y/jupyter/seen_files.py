@@ -1,4 +1,4 @@
-"""Seen files: which files of the archive this disk has had.
+"""Seen files: the archive's files that this disk has had.
 
 What the disk has had, and has no longer, was removed from it: with `rm` in a terminal, by `git
 checkout`, or moved. It is not to come back by itself. A disk that is lost loses this record, too.

@@ -1,4 +1,4 @@
-"""The parts of the server extension, in the one object that gives handlers access to them."""
+"""The server extension's parts, as one object for its handlers."""
 
 from __future__ import annotations
 

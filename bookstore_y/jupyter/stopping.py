@@ -1,4 +1,4 @@
-"""Stopping: what ends a server has it stop in order, so that it is flushed first."""
+"""Stopping: every way to end a server flushes it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tab says when it comes back to a server that has never heard of it.
+"""What a returning tab tells a server that doesn't know it.
 
 jupyter_server_ydoc gives each client the id of the server's process as its session, and the client
 says it again whenever it connects (docprovider's yprovider.ts). A list of such ids, on the disk,

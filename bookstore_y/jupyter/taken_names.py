@@ -1,4 +1,4 @@
-"""Names that are taken by files of the archive which are not on the disk.
+"""Names taken by archived files that are not on the disk.
 
 A contents manager chooses the name of a new file by asking itself what exists. While a name is
 being chosen, what the archive holds exists, too.

@@ -1,4 +1,4 @@
-"""The workspace on an empty disk: what the archive holds is there when a person looks.
+"""The workspace on an empty disk: archived files appear and open.
 
 A starting server lists the workspace once. What the archive holds and the disk does not is shown
 in the file browser from then on, and written to the disk in the background.

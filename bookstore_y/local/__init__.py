@@ -1,1 +1,1 @@
-"""Processes on this machine: those that the demo and the stress runs start, and end."""
+"""Processes on this machine that the demo and the stress runs start and stop."""

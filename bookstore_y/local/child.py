@@ -1,4 +1,4 @@
-"""Child: a process of ours that outlives neither us nor the terminal's Ctrl-C order."""
+"""Child: a process that ends with its parent, in order after Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded S3: moto's server with one versioned bucket, in a process of its own.
+"""The embedded S3 server: moto with one versioned bucket, in a separate process.
 
     python -m bookstore_y.local.embedded_s3 BUCKET ANNOUNCEMENT BODIES
 

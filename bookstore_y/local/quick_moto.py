@@ -1,4 +1,4 @@
-"""moto's S3 over HTTP, without what makes it slow, and grow."""
+"""moto's S3 over HTTP, without its slowness and its memory growth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a bound; never sleeping for luck."""
+"""Waiting for a condition, with a time limit."""
 
 from __future__ import annotations
 

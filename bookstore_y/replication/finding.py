@@ -1,4 +1,4 @@
-"""Finding the current version of a document, also while the bucket has not followed its renames."""
+"""Finding a document's current version, even before the bucket has followed its renames."""
 
 from __future__ import annotations
 

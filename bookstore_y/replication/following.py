@@ -1,4 +1,4 @@
-"""Following: brings the bucket to where a rename or a deletion has left the files, key by key.
+"""Following: applies a rename or deletion to the bucket, key by key.
 
 What one key refuses does not keep the change from being followed at the others, and a change that
 is tried again goes on with what is left.

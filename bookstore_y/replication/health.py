@@ -1,4 +1,4 @@
-"""Health: whether the bucket can be used, as far as is known, and who is told when that changes."""
+"""Health: whether the bucket is usable, and who learns of changes."""
 
 from __future__ import annotations
 

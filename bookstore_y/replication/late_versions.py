@@ -1,4 +1,4 @@
-"""Versions of what people typed into cells that a reset to the file had deleted meanwhile.
+"""Versions of edits to cells that a reset to the file had deleted.
 
 The document goes on without it, since the file was changed by other means and wins. What it was
 before, with what was typed into that, becomes a version beside: current for the moment between two

@@ -1,4 +1,4 @@
-"""Live documents: the `Doc`s that stores of this process have handed out."""
+"""Live documents: the `Doc`s that this process's stores have handed out."""
 
 from __future__ import annotations
 

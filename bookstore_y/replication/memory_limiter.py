@@ -1,4 +1,4 @@
-"""MemoryLimiter: keeps a buffer that is in memory below its limit, however long an outage lasts.
+"""MemoryLimiter: keeps a buffer in memory below its limit, even in a long outage.
 
 First what nobody has open and is archived goes; then each document's pending updates are squashed
 into one, largest first; what is too much even then goes on in a file.

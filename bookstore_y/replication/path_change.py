@@ -1,4 +1,4 @@
-"""Path changes: what is known of a rename or a deletion that the bucket has yet to follow.
+"""A path change: a rename or deletion that the bucket has not followed yet.
 
 A change is of the versions that were current when it was first tried, its parts. Whatever is
 written under its names later is somebody else's: no change that is tried again takes that along.

@@ -1,4 +1,4 @@
-"""Fitting: whether a recovery file that is not known to be of this bucket belongs to it.
+"""Whether a recovery file belongs to this bucket.
 
 After a fail-over the bucket is at another endpoint, and may have another name. What was pending is
 then in a file that is named after the former one. The documents in it tell whether this bucket goes

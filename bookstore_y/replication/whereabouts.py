@@ -1,4 +1,4 @@
-"""Where things are in the bucket while it has not followed all changes of their paths.
+"""Where documents are in the bucket before it has followed all path changes.
 
 Pure functions of the changes that it has not followed, in the order in which they happened.
 """

@@ -1,4 +1,4 @@
-"""The S3 client: one for equal settings in an event loop, renewed with the credentials."""
+"""The S3 client: equal settings in an event loop share one, and it renews its credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listings of a bucket: of versions and delete markers, and of current objects."""
+"""Listings of a bucket: versions and delete markers, and current objects."""
 
 from __future__ import annotations
 

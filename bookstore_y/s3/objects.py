@@ -1,4 +1,4 @@
-"""What S3 says of objects: one read, one listed, one written."""
+"""S3's answers about objects that were read, listed or written."""
 
 from __future__ import annotations
 

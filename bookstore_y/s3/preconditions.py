@@ -1,4 +1,4 @@
-"""Preconditions of a write: what has to be current at a key for it to be done."""
+"""Preconditions of a write: what must be current at its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding out what a bucket does with writes, by an object that is removed again."""
+"""Probe objects that show which writes a bucket supports."""
 
 from __future__ import annotations
 

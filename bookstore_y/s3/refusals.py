@@ -1,4 +1,4 @@
-"""What S3's refusals mean: the error that each of its codes becomes."""
+"""S3's error codes, and the exception for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to one bucket: each is made through the client that equal settings share."""
+"""Requests to one bucket, through the shared client."""
 
 from __future__ import annotations
 

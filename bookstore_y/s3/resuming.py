@@ -1,4 +1,4 @@
-"""Going on with the listing of one key from where it was left, also where a server cannot."""
+"""Resuming the listing of one key, even on servers that can't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setting a bucket up for archiving: versioning, lifecycle rules, and whether all is well."""
+"""Setting up a bucket for archiving: creation, versioning and lifecycle rules."""
 
 from __future__ import annotations
 

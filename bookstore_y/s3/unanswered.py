@@ -1,4 +1,4 @@
-"""Unanswered: the requests that a bucket has not answered for longer than a request takes."""
+"""Unanswered: requests that a bucket should have answered by now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A directory that files from a bucket are written into, whatever their names are.
+"""A directory to write files from a bucket to, whatever their names are.
 
 Names come from keys that anybody may have written: nothing is written outside the directory,
 through a symbolic link, or over what is there already unless that is asked for.

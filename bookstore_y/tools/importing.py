@@ -1,4 +1,4 @@
-"""What imports have in common: what they tell, and when they give up.
+"""What all imports share: their results and their limits.
 
 Nothing in the bucket that is newer, or of another history, is put aside by an import unless that is
 asked for. What has been imported is recognized, so that an import can be run again, and goes on

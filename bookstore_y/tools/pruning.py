@@ -1,4 +1,4 @@
-"""Pruning: removing the versions that a retention policy does not keep, for good.
+"""Pruning: permanently removing versions that a retention policy doesn't keep.
 
 What stays whatever the policy says is what something else is built on: current versions, labelled
 ones, and both ends of a rename, over which a file's history goes on at its former key. Published

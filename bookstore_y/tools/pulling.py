@@ -1,4 +1,4 @@
-"""Pulling: writing files of the archive into a directory."""
+"""Pulling: writing files of the archive to a directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One buffer file, taken up by hand: what it holds, and its path changes."""
+"""Recovering one buffer file by hand: its content and its path changes."""
 
 from __future__ import annotations
 

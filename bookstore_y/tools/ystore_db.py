@@ -1,4 +1,4 @@
-"""Databases of other stores: pycrdt's SQLiteYStore and QYStore. They are read, and never changed.
+"""Databases of other stores, read-only: pycrdt's SQLiteYStore and QYStore.
 
 Both have a table `yupdates` (path, yupdate, metadata, timestamp), and most have `ycheckpoints`
 (path, checkpoint, timestamp), where a checkpoint is the document squashed. What is stored may be

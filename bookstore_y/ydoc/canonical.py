@@ -1,4 +1,4 @@
-"""The canonical form of what a document says, and its hash.
+"""The canonical form of a document's content, and its hash.
 
 Two contents have one canonical form when they save to the same file, apart from what loading a
 file invents, and what saving it strips. docs/architecture.md ("The content hash") describes the

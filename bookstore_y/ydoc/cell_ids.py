@@ -1,4 +1,4 @@
-"""The ids of cells that come from a notebook without ids: those of the cells that they are."""
+"""Ids for the cells of a notebook without ids, taken from matching cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server gives the cells of a notebook that it opens: trust, and one id each."""
+"""What a server adds to the cells of a notebook that it opens: trust and ids."""
 
 from __future__ import annotations
 

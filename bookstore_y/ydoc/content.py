@@ -1,4 +1,4 @@
-"""What a document says, apart from how it came to say it, through jupyter_ydoc."""
+"""A document's content, without its history, through jupyter_ydoc."""
 
 from __future__ import annotations
 

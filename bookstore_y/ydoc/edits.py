@@ -1,4 +1,4 @@
-"""Edits: what people change in a document, told from what its room notes in it.
+"""Telling people's edits from a room's own notes in a document.
 
 A room keeps its own state in the document: that it is saved, its path, who may run the outputs,
 which cell is running. None of that is in the file, and none of it is worth a version.

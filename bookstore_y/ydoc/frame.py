@@ -1,4 +1,4 @@
-"""The zstd frame that a snapshot is archived in, whoever wrote it."""
+"""The zstd frame of a snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers in a notebook that jupyter_ydoc 4.2 (`ynotebook.py`, `utils.cast_all`) cannot hold.
+"""Numbers in notebooks that jupyter_ydoc 4.2 (`ynotebook.py`, `utils.cast_all`) can't hold.
 
 JSON as Python writes it has numbers that Yjs or jupyter_ydoc have not:
 

@@ -1,4 +1,4 @@
-"""Make a document that people are in say something else, and touch nothing that stays the same.
+"""Rewriting an open document, changing only what differs.
 
 A shared type that is deleted and made anew takes the cursors in it to its beginning, and loses
 what others are typing into it at that moment. So what the content's own class would build is

@@ -1,4 +1,4 @@
-"""Squashing the updates of a document into one, which is what a snapshot holds.
+"""Squashing a document's updates into a snapshot.
 
 An *update* is one binary Yjs v1 update; a *snapshot* is one squashed update that holds a whole
 document. These are pure functions that touch no `Doc` of the caller's, so they can run in any

@@ -1,4 +1,4 @@
-"""The few edits that make one text another: lines first, then words in the lines that differ."""
+"""Minimal edits from one text to another: by lines, then by words in changed lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST calls, and the pages that they are used from; described in docs/openapi.yaml."""
+"""The REST calls and their pages; docs/openapi.yaml describes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request says: the fields of its JSON object, and the arguments of its query."""
+"""A request's arguments: the fields of its JSON object, and its query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the REST calls have in common: who may call them, and how they answer what went wrong."""
+"""What all REST calls share: authorization and error responses."""
 
 from __future__ import annotations
 

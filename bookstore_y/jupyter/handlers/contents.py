@@ -1,4 +1,4 @@
-"""Requests for files, which find what the archive holds although the disk has lost it.
+"""Requests for files, which also find files that the disk has lost.
 
 The handlers that serve files are those of jupyter_server and of other extensions. Each is
 replaced by a subclass of its own, at its place in the routing table, so that all else about it

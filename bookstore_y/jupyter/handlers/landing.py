@@ -1,4 +1,4 @@
-"""The pages that a link to a notebook leads to: they say what would be cloned, and clone it."""
+"""The pages behind links to notebooks, which show and clone them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renames and deletions that the bucket has not followed: listed, tried again, dropped."""
+"""Renames and deletions that the bucket has not followed: list, retry, drop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharing notebooks: publishing them, listing what is published, and cloning it."""
+"""Sharing notebooks: publish, list and clone."""
 
 from __future__ import annotations
 

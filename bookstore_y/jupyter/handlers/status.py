@@ -1,4 +1,4 @@
-"""What the server says of itself, and of its REST calls."""
+"""The server's status, and the description of its REST calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The versions of a document: listed, read, compared, labelled and restored."""
+"""The versions of a document: list, read, compare, label and restore."""
 
 from __future__ import annotations
 

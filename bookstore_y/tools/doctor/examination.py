@@ -1,4 +1,4 @@
-"""The examination: whether a bucket can do what the archive asks of it, one finding at a time.
+"""The examination: whether a bucket supports what the archive needs.
 
 It prints nothing. It writes one small object under each prefix and removes it again; what it
 cannot remove it names.

@@ -1,4 +1,4 @@
-"""What a check has found, and what to do about it."""
+"""Findings of a check, and what to do about them."""
 
 from __future__ import annotations
 

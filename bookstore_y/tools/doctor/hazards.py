@@ -1,4 +1,4 @@
-"""What lifecycle rules do to objects that a user may not expect."""
+"""Lifecycle rules with effects that users may not expect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bucket allows, tried on an object of ours: one verb after the other."""
+"""Testing each permission on a probe object."""
 
 from __future__ import annotations
 
