@@ -6,42 +6,29 @@ a pycrdt document belongs to the thread that made it.
 
 from __future__ import annotations
 
-import json
 import random
 import socket
 import struct
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
-from urllib.parse import quote, urlencode
 
 import gevent  # type: ignore[import-untyped]
 import requests
 from gevent.event import Event  # type: ignore[import-untyped]
 from gevent.queue import Empty, Queue  # type: ignore[import-untyped]
 from jupyter_ydoc import YNotebook
-from pycrdt import (
-    Awareness,
-    Decoder,
-    TransactionEvent,
-    YMessageType,
-    YSyncMessageType,
-    create_awareness_message,
-    create_sync_message,
-    create_update_message,
-    handle_sync_message,
-    read_message,
-)
+from pycrdt import YSyncMessageType
 from websocket import ABNF, WebSocket, WebSocketException, create_connection
 
 from . import marks
 from .address import Address
 from .author import Author
+from .room import Room
+from .session import Session
 
 T = TypeVar("T")
 
-_RAW = 2
-"""jupyter_server_ydoc's third kind of message, JSON."""
 _BAD_SESSION = 1003
 _PATIENCE = 30.0
 """Seconds that a request, a connection or a first synchronization may take."""
@@ -83,8 +70,7 @@ class Client:
         self.name = name
         self.document = document
         """Path of the notebook on the server."""
-        self.conflicts = 0
-        """How often a server could not apply what this client sent."""
+        self._conflicts = 0
         self.refusals = 0
         """How often a server did not accept the session that this client came with."""
         self._address = address
@@ -93,7 +79,7 @@ class Client:
         self._wanted = Event()
         self._synced = Event()
         self._answered = Event()
-        self._session: dict[str, str] | None = None
+        self._session: Session | None = None
         self._http = requests.Session()
         self._http.trust_env = False  # a server under test is not behind this machine's proxy
         self._http.headers["Authorization"] = f"token {address.token}"
@@ -101,7 +87,6 @@ class Client:
         self._outbox = Queue()
         """Messages for the server, as bytes."""
         self._connected_at = 0.0
-        self._applying = False
         self._open_tab()
         self.author = Author(name, self.notebook, chance, lambda: self.connected)
         self._life = gevent.spawn(self._live)
@@ -112,6 +97,11 @@ class Client:
     def connected(self) -> bool:
         """Whether it is in the room, and had from the server what that had."""
         return self._socket is not None and self._synced.is_set()
+
+    @property
+    def conflicts(self) -> int:
+        """How often a server could not apply what this client sent."""
+        return self._conflicts + self._room.conflicts
 
     @property
     def joined(self) -> bool:
@@ -151,19 +141,19 @@ class Client:
         Returns False, and stays, when it does not say so.
         """
         self._answered.clear()
-        self._outbox.put(create_sync_message(self.notebook.ydoc))
+        self._room.ask()
         if not self.connected or not self._answered.wait(_PATIENCE) or not self.connected:
             return False
         self.leave()
         self._session = None
+        self._conflicts = self.conflicts
         self._open_tab()
         self.author.notebook = self.notebook
         return True
 
     def point(self) -> None:
         """Tell the others where the cursor is, as happens with each edit and each click."""
-        self._awareness.set_local_state_field("cursor", {"at": self._chance.randrange(1000)})
-        self._say_awareness()
+        self._room.show(cursor={"at": self._chance.randrange(1000)})
 
     def end(self) -> None:
         """Leave, and never come back."""
@@ -174,10 +164,8 @@ class Client:
 
     def _open_tab(self) -> None:
         self.notebook = YNotebook()
-        doc = self.notebook.ydoc
-        self._awareness = Awareness(doc)
-        self._awareness.set_local_state({"user": {"name": self.name, "username": self.name}})
-        self._subscription = doc.observe(self._on_transaction)
+        user = {"user": {"name": self.name, "username": self.name}}
+        self._room = Room(self.notebook.ydoc, self._say, user=user)
 
     def _live(self) -> None:
         while True:
@@ -202,8 +190,7 @@ class Client:
         began = time.monotonic()
         websocket = self._timed("connection", self._connect)
         self._socket, self._outbox = websocket, Queue()
-        self._say_awareness()
-        self._outbox.put(create_sync_message(self.notebook.ydoc))
+        self._room.greet()
         sending = gevent.spawn(self._send, websocket, self._outbox)
         try:
             websocket.settimeout(_PATIENCE)
@@ -216,23 +203,19 @@ class Client:
             sending.kill()
             _cut(websocket)
 
-    def _request_session(self) -> dict[str, str]:
+    def _request_session(self) -> Session:
         response = self._http.put(
-            f"{self._address.url}/api/collaboration/session/{quote(self.document)}",
+            f"{self._address.url}{Session.path(self.document)}",
             json={"format": "json", "type": "notebook"},
             timeout=_PATIENCE,
         )
         response.raise_for_status()
-        answer: dict[str, str] = response.json()
-        return answer
+        return Session.of(response.json())
 
     def _connect(self) -> WebSocket:
         assert self._session is not None  # noqa: S101 - asked for just before
-        base = self._address.url.replace("http", "ws", 1)
-        room = quote(f"json:notebook:{self._session['fileId']}", safe=":")
-        query = urlencode({"sessionId": self._session["sessionId"]})
         return create_connection(
-            f"{base}/api/collaboration/room/{room}?{query}",
+            self._session.websocket_url(self._address.url),
             timeout=_PATIENCE,
             header=[f"Authorization: token {self._address.token}"],
             http_no_proxy=["*"],
@@ -256,11 +239,9 @@ class Client:
         try:
             while True:
                 try:
-                    message = outbox.get(timeout=_AWARENESS_INTERVAL)
+                    websocket.send_binary(outbox.get(timeout=_AWARENESS_INTERVAL))
                 except Empty:
-                    self._awareness.set_local_state(self._awareness.get_local_state())
-                    message = self._awareness_message()
-                websocket.send_binary(message)
+                    self._room.show()
         except (OSError, WebSocketException):
             _cut(websocket)  # whoever receives hears of it
 
@@ -271,44 +252,21 @@ class Client:
             raise Closed(code, message[2:].decode(errors="replace"))
         if opcode != ABNF.OPCODE_BINARY or not message:
             return
-        if message[0] == YMessageType.SYNC:
-            self._on_sync(message[1:])
-        elif message[0] == YMessageType.AWARENESS:
-            self._awareness.apply_awareness_update(read_message(message[1:]), "server")
-        elif message[0] == _RAW:
-            said = json.loads(Decoder(message[1:]).read_var_string())
-            self.conflicts += said.get("type") == "conflict"
-
-    def _on_sync(self, message: bytes) -> None:
         now = time.time()
-        self._applying = True
-        try:
-            reply = handle_sync_message(message, self.notebook.ydoc)
-        finally:
-            self._applying = False
-        if reply is not None:
-            self._outbox.put(reply)
-        if message[0] == YSyncMessageType.SYNC_STEP2:
+        kind = self._room.receive(message)
+        if kind == YSyncMessageType.SYNC_STEP2:
             if not self._synced.is_set():
                 self._connected_at = now
                 self._synced.set()
             self._answered.set()
-        elif message[0] == YSyncMessageType.SYNC_UPDATE:
-            for arrival in marks.arrivals(message):
+        elif kind == YSyncMessageType.SYNC_UPDATE:
+            for arrival in marks.arrivals(message[1:]):
                 live = not arrival.offline and arrival.made > self._connected_at
                 self._meter.arrived(now - arrival.made, live=live)
 
-    def _on_transaction(self, event: TransactionEvent) -> None:
-        if not self._applying and self._socket is not None:
-            self._outbox.put(create_update_message(event.update))
-
-    def _say_awareness(self) -> None:
+    def _say(self, message: bytes) -> None:
         if self._socket is not None:
-            self._outbox.put(self._awareness_message())
-
-    def _awareness_message(self) -> bytes:
-        mine = [self._awareness.client_id]
-        return create_awareness_message(self._awareness.encode_awareness_update(mine))
+            self._outbox.put(message)
 
 
 def _cut(websocket: WebSocket) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ..local.child import Child
 from ..local.ports import free_port
 from .address import Address
+from .session import Session
 
 GRACE = 30.0
 """Seconds that a server has to end after a SIGTERM."""
@@ -113,10 +114,10 @@ def put(address: Address, path: str, body: Any, within: float = 30.0) -> int:
 def session(address: Address, path: str, within: float = 30.0) -> str:
     """The file id of the notebook at a path, as collaboration knows it. Raises `OSError`."""
     asked = {"format": "json", "type": "notebook"}
-    status, body = _request(address, "PUT", f"/api/collaboration/session/{path}", asked, within)
+    status, body = _request(address, "PUT", Session.path(path), asked, within)
     if status not in (http.client.OK, http.client.CREATED):
         raise OSError(f"{address.url} answered with status {status} to a session request")
-    return str(json.loads(body)["fileId"])
+    return Session.of(json.loads(body)).file_id
 
 
 def _request(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,31 +13,18 @@ from typing import Any
 from anyio import fail_after
 from jupyter_ydoc import YNotebook, ydocs
 from jupyter_ydoc.ybasedoc import YBaseDoc
-from pycrdt import (
-    Awareness,
-    Decoder,
-    Doc,
-    Encoder,
-    Map,
-    Text,
-    TransactionEvent,
-    YMessageType,
-    YSyncMessageType,
-    create_awareness_message,
-    create_sync_message,
-    create_update_message,
-    handle_sync_message,
-)
+from pycrdt import Decoder, Doc, Encoder, Map, Text, TransactionEvent, YSyncMessageType
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bookstore_y.jupyter.tab_sessions import TabSession, server_session_of
+from bookstore_y.stress.room import RAW, Room
+from bookstore_y.stress.session import Session
 
 from .marks import find_marks, mark_text
-from .session import Server, Session, request_session
+from .session import Server, request_session
 
 _UNKNOWN_SESSION = 1003
-_RAW_MESSAGE = 2
 
 
 class SessionRefused(ConnectionError):
@@ -68,8 +54,6 @@ class RTCClient:
         """Every mark this client has made, in order."""
         self.refusals: list[str] = []
         """Why servers refused the sessions this client came with, in order."""
-        self.conflicts = 0
-        """How often a server said that it could not apply what this client sent."""
         self.close_code: int | None = None
         self.close_reason = ""
 
@@ -83,9 +67,7 @@ class RTCClient:
         self._closed = asyncio.Event()
         self._closed.set()
         self._changed = asyncio.Event()
-        self._applying = False
-        self._awareness = Awareness(self.doc) if awareness is not None else None
-        self._awareness_state = awareness
+        self._room = Room(self.doc, self._say, user=awareness)
         self._subscription = self.doc.observe(self._on_transaction)
 
     # --- the connection ---
@@ -94,6 +76,11 @@ class RTCClient:
     def client_id(self) -> int:
         """The id under which this client's edits stand in the document's history."""
         return self.doc.client_id
+
+    @property
+    def conflicts(self) -> int:
+        """How often a server said that it could not apply what this client sent."""
+        return self._room.conflicts
 
     @property
     def connected(self) -> bool:
@@ -159,7 +146,7 @@ class RTCClient:
     def request_save(self) -> None:
         """Ask the server to save the file now, as the save button does."""
         message = Encoder()
-        message.write_var_uint(_RAW_MESSAGE)
+        message.write_var_uint(RAW)
         message.write_var_string("save")
         message.write_var_uint(1)
         self._outbox.put_nowait(message.to_bytes())
@@ -276,7 +263,7 @@ class RTCClient:
             raise RuntimeError(f"{self.name} is connected already")
         try:
             socket = await connect(
-                session.websocket_url(server),
+                session.websocket_url(server.url),
                 additional_headers={"Authorization": f"token {server.token}"},
                 max_size=None,
                 ping_interval=None,
@@ -290,6 +277,7 @@ class RTCClient:
         self._synced.clear()
         self._closed.clear()
         self.close_code, self.close_reason = None, ""
+        self._room.greet()
         self._tasks = [
             asyncio.create_task(self._receive(socket)),
             asyncio.create_task(self._send(socket)),
@@ -321,8 +309,11 @@ class RTCClient:
     async def _receive(self, socket: ClientConnection) -> None:
         try:
             async for message in socket:
-                if isinstance(message, bytes):
-                    self._on_message(message)
+                if isinstance(message, bytes) and (
+                    self._room.receive(message) == YSyncMessageType.SYNC_STEP2
+                ):
+                    self._synced.set()
+                    self._announce_change()
         except ConnectionClosed:
             pass
         finally:
@@ -333,9 +324,6 @@ class RTCClient:
 
     async def _send(self, socket: ClientConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
-            if self._awareness is not None:
-                await socket.send(self._awareness_message(self._awareness))
-            await socket.send(create_sync_message(self.doc))
             while True:
                 await socket.send(await self._outbox.get())
 
@@ -346,36 +334,13 @@ class RTCClient:
         self._tasks = []
         self._socket = None
 
-    def _on_message(self, message: bytes) -> None:
-        kind = message[0]
-        if kind == YMessageType.SYNC:
-            self._on_sync(message[1:])
-        elif kind == _RAW_MESSAGE:
-            decoder = Decoder(message[1:])
-            if json.loads(decoder.read_var_string()).get("type") == "conflict":
-                self.conflicts += 1
-
-    def _on_sync(self, message: bytes) -> None:
-        self._applying = True
-        try:
-            reply = handle_sync_message(message, self.doc)
-        finally:
-            self._applying = False
-        if reply is not None:
-            self._outbox.put_nowait(reply)
-        if message[0] == YSyncMessageType.SYNC_STEP2:
-            self._synced.set()
-            self._announce_change()
+    def _say(self, message: bytes) -> None:
+        if self.connected:
+            self._outbox.put_nowait(message)
 
     def _on_transaction(self, event: TransactionEvent) -> None:
-        if not self._applying and self.connected:
-            self._outbox.put_nowait(create_update_message(event.update))
         self._announce_change()
 
     def _announce_change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def _awareness_message(self, awareness: Awareness) -> bytes:
-        awareness.set_local_state(self._awareness_state)
-        return create_awareness_message(awareness.encode_awareness_update([self.client_id]))

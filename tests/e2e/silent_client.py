@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from harness.jupyter.session import Server, Session, request_session
+from bookstore_y.stress.session import Session
+from harness.jupyter.session import Server, request_session
 
 
 @asynccontextmanager
@@ -19,7 +20,7 @@ async def silent_client(
     """Have a websocket open in the room of the notebook at `path` from which nobody reads; with a
     `session` that the client was given before, or a new one."""
     session = session or await request_session(server, path, "json", "notebook")
-    address = urlsplit(session.websocket_url(server))
+    address = urlsplit(session.websocket_url(server.url))
     key = base64.b64encode(secrets.token_bytes(16)).decode()
     request = [
         f"GET {address.path}?{address.query} HTTP/1.1",

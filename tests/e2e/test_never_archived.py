@@ -13,6 +13,7 @@ import pytest
 
 from bookstore_y.jupyter.tab_sessions import TabSession
 from bookstore_y.local.waiting import eventually
+from bookstore_y.stress.session import Session
 from harness.jupyter.bookstore_api import BookstoreAPI
 from harness.jupyter.disk import Disk
 from harness.jupyter.marks import doubled, find_marks
@@ -20,7 +21,6 @@ from harness.jupyter.notebooks import peek_notebook, sample_notebook, sources
 from harness.jupyter.people import all_agree, all_connect, all_leave
 from harness.jupyter.process import JupyterProcess
 from harness.jupyter.rtc_client import RTCClient
-from harness.jupyter.session import Session
 from harness.jupyter.stores import Config, s3_store
 from harness.servers import S3Server
 
@@ -347,7 +347,7 @@ def _as_if_of(session: Session, path: str, file_id: str) -> Session:
 
 async def _asking(server: JupyterProcess, session: Session) -> int:
     """The answer to a websocket's request."""
-    address = session.websocket_url(server).replace("ws:", "http:", 1)
+    address = session.websocket_url(server.url).replace("ws:", "http:", 1)
     async with server.http() as http:
         return (await http.get(address, headers=_UPGRADE)).status_code
 
@@ -360,7 +360,7 @@ async def test_a_page_of_another_site_is_led_to_no_path(
         await _made_and_lost(new_disk(), config, [ada])
         disk = new_disk()
         async with JupyterProcess(disk, usual) as server:
-            address = ada.session.websocket_url(server).replace("ws:", "http:", 1)
+            address = ada.session.websocket_url(server.url).replace("ws:", "http:", 1)
             async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
                 await browser.get(f"{server.url}/api/me", params={"token": server.token})
                 answer = await browser.get(
