@@ -67,8 +67,8 @@ def test_another_file_can_be_named(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1\nc.BookstoreSettings.s3_bucket = bukket", "line 2 cannot be used: NameError"),
-        ("\n\nif:", "line 3 cannot be used: SyntaxError"),
+        ("x = 1\nc.BookstoreSettings.s3_bucket = bukket", "line 2 can't be read: NameError"),
+        ("\n\nif:", "line 3 can't be read: SyntaxError"),
         ("import sys; sys.exit('enough')", "SystemExit: enough"),
         ("c.BookstoreSettings.max_threads = 'many'", "max_threads"),
     ],

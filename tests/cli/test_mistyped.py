@@ -79,7 +79,7 @@ def test_what_became_of_a_label_is_said(jupyter_bookstore: Commands) -> None:
     label, unlabel = ("label", "notes.txt", "latest"), ("unlabel", "notes.txt", "latest")
     assert "had no label." in jupyter_bookstore.ok(*unlabel)
     assert "has the label 'one'." in jupyter_bookstore.ok(*label, "one")
-    assert "has the label 'two' in place of 'one'." in jupyter_bookstore.ok(*label, "two")
+    assert "has the label 'two', replacing 'one'." in jupyter_bookstore.ok(*label, "two")
     assert "no longer has the label 'two'." in jupyter_bookstore.ok(*unlabel)
     missing = jupyter_bookstore(*label)
     assert missing.code == 2

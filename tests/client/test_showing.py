@@ -128,7 +128,7 @@ class TestContent:
 
     @pytest.mark.parametrize(
         ("content", "says"),
-        [("one\n<b>two</b>", "<b>two</b>"), (b"\x00\x01", "2 B that are not text"), ("", "tides")],
+        [("one\n<b>two</b>", "<b>two</b>"), (b"\x00\x01", "2 B, not text"), ("", "tides")],
     )
     def test_of_files_is_their_text(self, content: str | bytes, says: str) -> None:
         shown = ShownDocument(_version(), content)
