@@ -12,7 +12,7 @@ from traitlets.config import Config
 
 from bookstore_y import S3YStore
 from bookstore_y.local.waiting import eventually
-from bookstore_y.replication import bucket_sync
+from bookstore_y.replication import checkpoint
 from bookstore_y.replication.document_view import Base
 from bookstore_y.ydoc import squash
 
@@ -32,7 +32,7 @@ class Squashing:
             self.count += 1
             return advance(*args)
 
-        monkeypatch.setattr(bucket_sync, "squash_buffered", counted)
+        monkeypatch.setattr(checkpoint, "squash_buffered", counted)
 
 
 @pytest.fixture

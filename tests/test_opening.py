@@ -396,7 +396,7 @@ async def test_a_document_that_the_buffer_cannot_hold_is_named(
     here: Config, elsewhere: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await archived(elsewhere, "word " * 1000)
-    monkeypatch.setattr("bookstore_y.replication.bucket_sync.LARGEST_DOCUMENT", 1000)
+    monkeypatch.setattr("bookstore_y.replication.load.LARGEST_DOCUMENT", 1000)
     async with S3YStore(PATH, config=here) as store:
         with pytest.raises(DocumentTooLarge, match=r"notes\.txt has \d+ bytes"):
             await opened(store)

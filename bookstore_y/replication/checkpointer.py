@@ -42,14 +42,17 @@ from ..errors import (
 from ..keys import Document
 from ..settings import BookstoreSettings
 from . import health, recovery_fit
-from .bucket_sync import BucketSync, Loading, is_whole
+from .checkpoint import CheckpointWriter
 from .document import DocumentState
 from .document_view import Base, Name, Trouble
 from .health import Health
+from .housekeeping import condense_pending
+from .load import Loader, Loading, is_whole
 from .memory_limiter import MemoryLimiter, Relief
 from .path_changes import PathChanges
 from .schedule import Due, Policy, Surroundings, next_due
 from .scheduler import Scheduler
+from .shared import Shared
 
 State = dict[str, Any]
 
@@ -75,14 +78,22 @@ class Checkpointer:
         self.health = Health(self.archive.check, self.spawn, self._bucket_is_back)
         self.health.changed = self.changed
         self.path_changes = PathChanges(self)
-        self.sync = BucketSync(self)
+        self._shared = Shared(settings, self.archive, self.health, self.spawn, self.changed)
+        self.loader = Loader(self._shared, lambda: self.path_changes, self.append)
+        self._writer = CheckpointWriter(
+            self._shared,
+            lambda: self.path_changes,
+            self.loader,
+            lambda entry: self.authors_of(entry),
+            self.release,
+        )
         self._memory = MemoryLimiter(
             options.limit,
             Relief(
                 buffer=lambda: self.buffer,
                 documents=lambda: self.entries.values(),
                 drop=self.drop,
-                condense=self.sync.condense,
+                condense=lambda entry: condense_pending(self.buffer, entry),
                 move_to_file=self._move_to_file,
                 spawn=self.spawn,
                 log=lambda: self.log,
@@ -98,17 +109,13 @@ class Checkpointer:
         self.authors_of: Callable[[DocumentState], Iterable[str]] = lambda entry: ()
         self.on_state: Callable[[State], None] = lambda state: None
         """Called with `status()` whenever its `status` or `buffer` has changed."""
-        self.last_checkpoint: float | None = None
-        """Seconds since the epoch."""
         self.entries: dict[Document, DocumentState] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._users = 0
         self._stack: AsyncExitStack | None = None
         self._entering = asyncio.Lock()
-        self._buffer: Buffer | None = None
         self._policy = Policy()
         self._closing = False
-        self.pending_file = PendingFile()
         self._journal_failed = False
         self._last_notes = PendingFile()
         self._told = ("ok", "")
@@ -116,11 +123,11 @@ class Checkpointer:
     @property
     def log(self) -> logging.Logger | logging.LoggerAdapter[Any]:
         """Where this and all that belongs to it tells what happens."""
-        return self._log
+        return self._shared.log
 
     @log.setter
     def log(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-        self._log = self.health.log = self.recovery.log = log
+        self._shared.log = self.health.log = self.recovery.log = log
 
     @classmethod
     def shared(
@@ -137,9 +144,7 @@ class Checkpointer:
     @property
     def buffer(self) -> Buffer:
         """The buffer, which is open as long as the checkpointer is."""
-        if self._buffer is None:
-            raise RuntimeError("The checkpointer is not open; use it inside `async with`.")
-        return self._buffer
+        return self._shared.buffer
 
     async def __aenter__(self) -> Checkpointer:
         """Raises `UpdateBufferError` when the buffer cannot be opened."""
@@ -152,9 +157,9 @@ class Checkpointer:
                         unanswered = self.archive.bucket.unanswered
                         unanswered.listeners.add(self.changed)
                         stack.callback(unanswered.listeners.discard, self.changed)
-                        if self._buffer is None:
-                            self._buffer = await self._open_buffer()
-                            self._buffer.on_change = self._buffer_changed
+                        if self._shared.open_buffer is None:
+                            self._shared.open_buffer = await self._open_buffer()
+                            self.buffer.on_change = self._buffer_changed
                             _open.add(self)
                             self._recover()
                         self._closing = False
@@ -218,10 +223,10 @@ class Checkpointer:
         if stack is not None:
             await stack.aclose()
         self.scheduler.forget_running()
-        if self._buffer is None:
+        if self._shared.open_buffer is None:
             return
         archived = not self._unarchived()
-        if not archived and not self._buffer.durable:
+        if not archived and not self.buffer.durable:
             if self._users:
                 return  # somebody came while this waited, and goes on with it as it is
             try:
@@ -236,9 +241,9 @@ class Checkpointer:
                 return  # the buffer is the only place; whoever opens it next finds it as it is
         self.entries.clear()
         self.path_changes = PathChanges(self)
-        buffer, self._buffer = self._buffer, None
+        buffer, self._shared.open_buffer = self.buffer, None
         _open.discard(self)
-        self.pending_file.close()
+        self._shared.pending_file.close()
         self._last_notes.close()
         await asyncio.to_thread(self.recovery.close, buffer, archived=archived)
         if self._users == 0:
@@ -311,8 +316,8 @@ class Checkpointer:
 
     def keep_at_exit(self) -> None:
         """Like `keep`, in a process that ends without having left what it entered."""
-        if self._buffer is not None and not self._buffer.durable and self._unarchived():
-            self._tell_kept(self.recovery.keep(self._buffer))
+        if self._shared.open_buffer is not None and not self.buffer.durable and self._unarchived():
+            self._tell_kept(self.recovery.keep(self.buffer))
 
     def _tell_kept(self, path: Path) -> None:
         self.log.warning(
@@ -418,7 +423,7 @@ class Checkpointer:
             if entry.synced and not held.empty:
                 return held
             try:
-                held, loading = await self.sync.find(entry, held)
+                held, loading = await self.loader.find(entry, held)
             except (BucketError, ConfigurationError):
                 held = await self.buffer.read(entry.id)
                 if not is_whole(entry, held):
@@ -525,10 +530,10 @@ class Checkpointer:
         crash together with it, so what is in memory goes to the journal first."""
         if self.buffer.durable or not entry.pending:
             return
-        rows = self.buffer.pending_after(entry.id, self.pending_file.noted(entry.id))
+        rows = self.buffer.pending_after(entry.id, self._shared.pending_file.noted(entry.id))
         try:
             path = self.recovery.new_file()
-            self.pending_file.note(path, entry.id, entry.document, entry.facts, rows)
+            self._shared.pending_file.note(path, entry.id, entry.document, entry.facts, rows)
         except UpdateBufferError as error:
             if not self._journal_failed:
                 self.log.warning("A crash right after a save may double edits. %s", error)
@@ -566,7 +571,7 @@ class Checkpointer:
         """
         async with entry.lock:
             try:
-                saved = await self.sync.checkpoint(entry, replaced=replaced)
+                saved = await self._writer.checkpoint(entry, replaced=replaced)
             except BookstoreError as error:
                 self._failed(entry, error)
                 raise
@@ -585,7 +590,7 @@ class Checkpointer:
 
     async def write(self, entry: DocumentState) -> None:
         """Checkpoint under the name that a document had before what is being followed now."""
-        await self.sync.checkpoint(entry, follow=False)
+        await self._writer.checkpoint(entry, follow=False)
 
     def release(self) -> None:
         """What earlier processes left can go when all of it is in the bucket."""
@@ -607,7 +612,7 @@ class Checkpointer:
             if due.what == "checkpoint":  # now, whenever else it would be due
                 await self.checkpoint(entry)
             elif due.at <= self._now():
-                await (self._evict(entry) if due.what == "evict" else self.sync.look(entry))
+                await (self._evict(entry) if due.what == "evict" else self.loader.pull(entry))
         except UpdateBufferError as error:
             self.log.error("%s", error)  # noqa: TRY400 - the sentence is what counts
         except BookstoreError:
@@ -717,20 +722,20 @@ class Checkpointer:
         """Have the buffer go on in a file, so that a crash leaves all of it."""
         path = self.recovery.new_file()
         await self.buffer.move_to_file(path)
-        self.pending_file.close()
+        self._shared.pending_file.close()
         self.changed()
         return Path(path)
 
     def moved(self, entry: DocumentState) -> None:
         """A document has another name now, or none."""
-        saved = self.pending_file.noted(entry.id)
-        self.pending_file.forget(entry.id)
+        saved = self._shared.pending_file.noted(entry.id)
+        self._shared.pending_file.forget(entry.id)
         if saved and not entry.deleted:
             self.about_to_save(entry)
 
     def changed(self) -> None:
         """Tell whoever wants to know if the state has changed."""
-        if self._buffer is None:
+        if self._shared.open_buffer is None:
             return
         state = self.status()
         now = (state["status"], state["buffer"])
@@ -789,7 +794,7 @@ class Checkpointer:
             "waiting_path_changes": self.path_changes.count,
             "set_aside_path_changes": self.path_changes.set_aside,
             **{name: value for name, value in saves.items() if name != "failing_since"},
-            "last_checkpoint": self.last_checkpoint,
+            "last_checkpoint": self._writer.last_written,
             "buffer": self._where_buffered(),
             "buffer_bytes": self.buffer.size(),
         }
@@ -803,7 +808,7 @@ class Checkpointer:
         Returns what could not be flushed, by name, with the reason.
         """
         deadline = self._now() + timeout
-        self.sync.use_all_threads()
+        self._writer.use_all_threads()
 
         async def settle(entry: DocumentState) -> None:
             while entry.pending and entry.name is not Name.DISPLACED:

@@ -88,7 +88,7 @@ class DocumentState(RecordedDocument):
        be waiting for the change.
     3. `writing`: base, version, ETag, lineage, `live_baseline`, which rows count as persisted, and
        the task. Never held while waiting for a path change or for `lock`.
-    4. The slots for squashing and for PUTs (`BucketSync`): memory and connections.
+    4. The slots for squashing and for PUTs (`CheckpointWriter`): memory and connections.
 
     `put_ends` is no lock: a path change waits for it, and who owns it waits for the bucket alone.
 

@@ -128,5 +128,5 @@ async def _put_again(
                 raise
             await asyncio.sleep(2**attempt / 4)
         else:
-            checkpointer.sync.take_merged(entry, again.merged)
+            checkpointer.loader.take_merged(entry, again.merged)
             return again

@@ -123,7 +123,7 @@ async def test_what_others_brought_back_is_the_parent_of_the_next_version(server
         brought_back = await elsewhere.checkpoint(theirs)
         assert brought_back is not None
         entry.live_attached(Live(typist.doc, lambda: True))
-        await archive.sync.look(entry)
+        await archive.loader.pull(entry)
         assert not entry.facts.deleted
         assert entry.base is Base.BUFFERED
 
