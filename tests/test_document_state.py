@@ -55,6 +55,16 @@ async def test_an_eviction_leaves_nothing_that_could_be_written_alone() -> None:
     assert broken_invariants(entry) == []
 
 
+def test_a_deleted_document_that_others_brought_back_is_deleted_no_more() -> None:
+    entry = archived()
+    entry.base_loaded("v1", "e1")
+    entry.deletion_followed()
+    assert (entry.facts.deleted, entry.facts.etag) == (True, "")
+    entry.base_loaded("v2", "e2", 1.0)
+    assert not entry.facts.deleted
+    assert broken_invariants(entry) == []
+
+
 async def test_an_eviction_that_fails_changes_nothing() -> None:
     entry = archived()
     facts = entry.facts
