@@ -15,7 +15,7 @@ from .schedule import Policy
 
 async def condense_pending(buffer: Buffer, entry: DocumentState) -> None:
     """Squash what the buffer holds of a document: what is pending, and what is not."""
-    async with entry.lock:
+    async with entry.lock, entry.writing:
         held = await buffer.read(entry.id)
         pending = held.pending
         if not pending or entry.checkpoint_through is not None:
@@ -29,6 +29,8 @@ async def condense_pending(buffer: Buffer, entry: DocumentState) -> None:
         await buffer.vacuum()
         size = sum(map(len, data))
         entry.counted(1 - len(pending), len(update) - size)
+        if known:
+            entry.base_folded(entry.state_vector)
 
 
 async def fold(buffer: Buffer, entry: DocumentState) -> None:
@@ -48,6 +50,7 @@ async def fold(buffer: Buffer, entry: DocumentState) -> None:
 
 
 def are_too_many(count: int, size: int, policy: Policy) -> bool:
+    """Whether so many updates of so many bytes are beyond the history window."""
     return count > policy.history_updates or size > policy.history_bytes
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from bookstore_y.keys import Document
 from bookstore_y.replication.document_view import Base
+from bookstore_y.replication.housekeeping import condense_pending
 from bookstore_y.replication.live import Live
 
 from ..support import Reader, Typist
@@ -133,3 +134,20 @@ async def test_what_others_brought_back_is_the_parent_of_the_next_version(server
         version = await archive.archive.version(NOTES, written.version_id)
         assert version.parent == brought_back.version_id
         entry.live_detached(entry.live[0])
+
+
+async def test_what_was_squashed_for_want_of_memory_is_known_to_be_a_base(
+    server: Server, reader: Reader
+) -> None:
+    typist = Typist()
+    async with server() as archive:
+        entry = await archive.open(NOTES, QUIET)
+        type_into(archive, entry, typist.type("one"))
+        await archive.checkpoint(entry)
+        type_into(archive, entry, typist.type(" two"), typist.type(" three"))
+        await condense_pending(archive.buffer, entry)
+        held = await archive.buffer.read(entry.id)
+        assert (entry.has_base, entry.pending) == (held.base is not None, len(held.pending))
+        assert entry.has_base
+        await archive.checkpoint(entry)
+        assert await reader.text(NOTES) == "one two three"
