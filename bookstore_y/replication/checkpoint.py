@@ -160,8 +160,8 @@ class CheckpointWriter:
     def _tell_replaced(self, entry: DocumentState, replaced: list[Replaced]) -> None:
         if any(each.by_file for each in replaced) and entry.facts.version_id:
             self._shared.log.warning(
-                "The file %s was changed by other means while it was open, and its content is now "
-                "that of the document. What it replaced is version %s of %r.",
+                "Another program changed the file %s while it was open, and the document now "
+                "has the file's content. The replaced content is version %s of %r.",
                 entry.document.path,
                 entry.facts.version_id,
                 self._shared.archive.key(entry.document),
@@ -252,7 +252,7 @@ class CheckpointWriter:
                 entry.counted(-len(sizes), -sum(sizes))
                 self._shared.log.error(  # noqa: TRY400 - the sentence is what counts
                     "%d updates of %s cannot be applied and were set aside in the buffer; the "
-                    "others are archived. %s",
+                    "other updates are archived. %s",
                     len(rejected),
                     entry.document,
                     error,

@@ -131,8 +131,8 @@ class Loader:
             state = await run_in_thread_if_large(len(base), state_vector, base)
         if len(base) > LARGEST_DOCUMENT:
             raise DocumentTooLarge(
-                f"{entry.document} takes {len(base)} bytes, and one that is open may take "
-                f"{LARGEST_DOCUMENT}; clone a version of it to a file, and split that."
+                f"{entry.document} has {len(base)} bytes, more than the {LARGEST_DOCUMENT} that "
+                "an open document may have; clone a version to a file and split it."
             )
         entry.base_found(snapshot, state, has_rows=bool(held.rows))
         if not entry.has_base:
@@ -212,7 +212,7 @@ class Loader:
             own = await self._shared.archive.load_snapshot(entry.document, facts.version_id)
         except (VersionNotFound, DocumentNotFound, SnapshotError) as error:  # expired, say
             self._shared.log.warning(
-                "What the last edits of %s build on is gone. %s", entry.document, error
+                "The version that the last edits of %s build on is gone. %s", entry.document, error
             )
             return False
         if facts.lineage not in ("", own.facts.lineage):
@@ -276,7 +276,7 @@ class Loader:
             except SnapshotError as error:
                 if str(error) != str(entry.error):
                     self._shared.log.warning(
-                        "What others may have written to %s cannot be read. %s",
+                        "Changes that other servers may have made to %s cannot be read. %s",
                         entry.document,
                         error,
                     )
