@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import metrics
 from ..errors import (
+    AccessDenied,
     BookstoreError,
     BucketError,
     BucketNotFound,
@@ -25,6 +26,12 @@ RETRY_CAP = 30.0
 
 BUCKET_WIDE = (BucketUnavailable, BucketNotFound, VersioningNotEnabled, ConfigurationError)
 """What keeps everything from the bucket. Any other refusal may be one key's."""
+
+
+def count(error: BookstoreError) -> None:
+    """Count a request that failed. Every refusal counts as `AccessDenied`, whatever it was of."""
+    kind = AccessDenied if isinstance(error, AccessDenied) else type(error)
+    metrics.S3_ERRORS.labels(kind.__name__).inc()
 
 
 def pause(attempts: int, first: float = 0.5) -> float:
@@ -77,7 +84,7 @@ class Health:
         the bucket's fault is no news here; a refusal may be one key's, so the bucket is asked."""
         if not isinstance(error, (BucketError, ConfigurationError)):
             return
-        metrics.S3_ERRORS.labels(type(error).__name__).inc()
+        count(error)
         if not isinstance(error, BUCKET_WIDE):
             if self.error is None and self._watch is None and not self._closed:
                 self._watch = self._spawn(self._ask_once())

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import move_on_after
 
-from .. import metrics
 from ..errors import (
     AccessDenied,
     BookstoreError,
@@ -37,7 +36,7 @@ from .document import DocumentState
 from .document_view import Name
 from .file_uploads import FileUploads
 from .following import Following
-from .health import BUCKET_WIDE, pause
+from .health import BUCKET_WIDE, count, pause
 from .path_change import (
     Part,
     PathChange,
@@ -533,7 +532,7 @@ class PathChanges:
     async def _works(self, error: BookstoreError) -> bool:
         """Whether the bucket can be used, so that the error is about the change alone."""
         health = self._checkpointer.health
-        metrics.S3_ERRORS.labels(type(error).__name__).inc()
+        count(error)
         if isinstance(error, BUCKET_WIDE) and not isinstance(error, BucketUnavailable):
             health.note(error)
             return False
