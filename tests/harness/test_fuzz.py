@@ -42,7 +42,7 @@ def test_some_runs(name: str, tmp_path: Path) -> None:
     options = ["--runs", str(RUNS.get(name, MOST)), "--seed", str(SEED), "--found", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "harness.fuzz", name, *options],
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         errors="replace",

@@ -38,7 +38,7 @@ on_one_store = pytest.mark.s3_only("moto")
 
 NewDisk = Callable[[], Disk]
 
-_SERVER_DOCUMENTS = Path(__file__).parents[1] / "servers" / "server_documents.sh"
+_SERVER_DOCUMENTS = Path(__file__).parents[2] / "harness" / "servers" / "server_documents.sh"
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_a_layer_is_run_alone(stress: Stress) -> None:
 def test_a_run_that_takes_too_long_is_ended(stress: Stress) -> None:
     ran = stress("--users", 2, "--duration", 600, "--within", 12)
     assert ran.returncode == 1
-    assert "came to no verdict: Time is up after 12 s." in ran.stderr
+    assert "has no verdict: Time is up after 12 s." in ran.stderr
     assert "kept in" in ran.stderr
 
 
@@ -170,8 +170,8 @@ def test_json_is_the_whole_result(stress: Stress) -> None:
         (["--faults", "fire"], "there is no fault 'fire'; there are kill, stop, outage"),
         (["--scenario", "killed", "--server", "http://127.0.0.1:9"], "--server names one"),
         (["--users", "0"], "0 is less than 1"),
-        (["--results", "nowhere/results.json"], "'nowhere/results.json' cannot be written"),
-        (["--html", "."], "'.' cannot be written"),
+        (["--results", "nowhere/results.json"], "'nowhere/results.json' can't be written"),
+        (["--html", "."], "'.' can't be written"),
         (["--layer", "pycrdt", "--results", "layers.json"], "--results is for scenarios"),
     ],
 )

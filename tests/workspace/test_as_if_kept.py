@@ -180,7 +180,7 @@ def test_nothing_is_renamed_onto_it(place: Place) -> None:
     place.archive(target__kept_txt=b"kept", target__a_txt=b"a")
     answer = place.person.ask("PATCH", "target/a.txt", json={"path": "target/kept.txt"})
     assert answer.status_code == 409
-    assert "The archive holds target/kept.txt" in answer.json()["message"]
+    assert "The archive has target/kept.txt" in answer.json()["message"]
     assert place.person.text("target/kept.txt") == "kept"
 
 
