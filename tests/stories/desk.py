@@ -88,9 +88,8 @@ class Desk:
         for text in texts:
             await expect(self.cells.filter(has_text=text)).to_have_count(1, timeout=SEEN)
             # Once in all of the notebook: JupyterLab may be drawing the cell again just now.
-            once = re.compile(
-                rf"^(?!.*{re.escape(text)}.*{re.escape(text)}).*{re.escape(text)}", re.DOTALL
-            )
+            found = re.escape(text)
+            once = re.compile(rf"^(?!.*{found}.*{found}).*{found}", re.DOTALL)
             await expect(self.notebook).to_have_text(once, timeout=SEEN, use_inner_text=True)
 
     async def shoot(self, file: Path) -> None:
