@@ -541,7 +541,7 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         saved = await checkpointer.checkpoint(entry)
         if saved is None:
             return None
-        return await checkpointer.archive.version(entry.document, saved.version_id)
+        return await checkpointer.archive.snapshots.version(entry.document, saved.version_id)
 
     async def change(self, how: Callable[[], None], origin: str) -> tuple[Version, bool]:
         """Change the live document, and write what it then holds as a version of that `origin`.
@@ -594,7 +594,8 @@ class S3YStore(LoggingConfigurable, BaseYStore, metaclass=_Meta):
         entry.origin, entry.deleted = origin, False
         saved = await checkpointer.checkpoint(entry)
         version_id = entry.facts.version_id
-        return await checkpointer.archive.version(entry.document, version_id), saved is not None
+        version = await checkpointer.archive.snapshots.version(entry.document, version_id)
+        return version, saved is not None
 
     async def undeleted(self) -> None:
         """The document's deletion was taken back: what was typed since goes on top of it."""

@@ -15,6 +15,7 @@ from traitlets.config import Config
 
 from bookstore_y import BookstoreSettings, S3YStore
 from bookstore_y.archive.archive import Archive
+from bookstore_y.archive.renaming import Renaming
 from bookstore_y.buffer.database import Buffer
 from bookstore_y.errors import VersionNotFound
 from bookstore_y.keys import Document
@@ -239,7 +240,7 @@ async def test_what_a_writer_that_was_cut_off_did_not_merge_is_merged_by_who_ope
         one.type(" two")
         await archive.save(Document(PATH), one.doc.get_update(), facts.renewed())
         other.type(" three")
-        await archive._saving._put(KEY, other.doc.get_update(), facts.renewed())
+        await archive.writer._put(KEY, other.doc.get_update(), facts.renewed())
     assert "two" not in await reader.text(PATH)
     other.receive(one.doc.get_update())
     async with S3YStore(PATH, config=config) as store:
@@ -262,7 +263,7 @@ async def test_a_rename_that_meets_what_is_gone_is_no_answer_about_a_document(
     async with S3YStore("moved.txt", config=elsewhere) as store:
         await store.write(Typist().type("moved"))
     with monkeypatch.context() as patch:
-        patch.setattr(Archive, "take_over", pruned)
+        patch.setattr(Renaming, "document", pruned)
         await server.path_changes.rename("moved.txt", "renamed.txt")
         async with S3YStore(PATH, config=config) as store:
             assert str(await opened(store)) == "one"

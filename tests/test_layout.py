@@ -31,7 +31,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TO_SPLIT = frozenset(
     {
-        "archive/archive.py",
         "replication/bucket_sync.py",
         "replication/checkpointer.py",
         "replication/path_changes.py",

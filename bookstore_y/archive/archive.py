@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -13,7 +13,6 @@ from ..aio import require_asyncio
 from ..errors import DocumentNotFound, VersionNotFound
 from ..keys import Document
 from ..s3.bucket import Bucket
-from ..s3.objects import Copied, ObjectVersion
 from ..settings import BookstoreSettings
 from . import file_content, labels
 from .diff import Diff, diff_of
@@ -21,13 +20,14 @@ from .file_content import FileContent
 from .history import Filter, History, Page
 from .metadata_cache import MetadataCache
 from .publishing import Publishing
-from .renaming import Renaming, TakenOver
+from .renaming import Renaming
 from .restoring import Restoring
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter
+from .snapshots import Snapshots
 from .tracing import Tracing
-from .version import Snapshot, Version, VersionMetadata, WriteResult, version_of
+from .version import Snapshot, Version, VersionMetadata, WriteResult
 from .version_keys import KINDS, VersionKeys
 from .workspace import ArchivedFile, Workspace
 
@@ -48,20 +48,24 @@ class Archive:
     string means whichever the bucket holds (the one written last, if there are several).
     Besides what is named, every method raises `InvalidPath` for a path that cannot be a key,
     `ConfigurationError` when no bucket is set, and a `BucketError` when it cannot be used.
+
+    Its parts have what servers need besides: `snapshots`, `saves`, `writer`, `renaming`, `tracing`
+    and `publishing`.
     """
 
     def __init__(self, settings: BookstoreSettings | None = None) -> None:
         self.settings = settings or BookstoreSettings()
         self.bucket = Bucket(self.settings)
         self._reading = SnapshotReader(self.bucket, self.settings)
-        self._saving = SnapshotWriter(self.bucket, self.settings, self._reading)
-        self._files = Files(self.bucket, self.settings, self._saving)
-        self._tracing = Tracing(self.bucket, self.settings)
+        self.writer = SnapshotWriter(self.bucket, self.settings, self._reading)
+        self.saves = Files(self.bucket, self.settings, self.writer)
+        self.tracing = Tracing(self.bucket, self.settings)
         self._details = MetadataCache(self.bucket)
-        self._renaming = Renaming(
-            self.bucket, self.settings, self._reading, self._saving, self._files
+        self.renaming = Renaming(
+            self.bucket, self.settings, self._reading, self.writer, self.saves, self.tracing
         )
         self._places = VersionKeys(self.bucket, self.settings)
+        self.snapshots = Snapshots(self.bucket, self.settings, self._reading, self._places)
         self._history = History(self.bucket, self._places, self._details)
         self._restoring = Restoring(
             self.bucket,
@@ -69,10 +73,10 @@ class Archive:
             self._history,
             self._details,
             self._reading,
-            self._saving,
-            self._files,
+            self.writer,
+            self.saves,
         )
-        self._publishing = Publishing(self.bucket, self.settings, self._files, self._reading)
+        self.publishing = Publishing(self.bucket, self.settings, self.saves, self._reading)
 
     async def __aenter__(self) -> Archive:
         """Raises `RuntimeError` in an event loop that is not asyncio's."""
@@ -85,11 +89,11 @@ class Archive:
 
     async def check(self) -> None:
         """See that the bucket can be archived into. Raises like `setup.check`."""
-        await self._saving.check()
+        await self.writer.check()
 
     async def _created(self) -> None:
         # Reading asks nothing of the bucket but that it exists.
-        if self.settings.create_bucket and not self._saving.checked:
+        if self.settings.create_bucket and not self.writer.checked:
             await self.check()
 
     def key(self, document: Document) -> str:
@@ -134,20 +138,6 @@ class Archive:
             f"{document} has no version {version_id!r}; list its versions and take one of them."
         )
 
-    async def unmerged(self, document: Document, snapshot: Snapshot) -> list[bytes]:
-        """Updates that the current version lacks; see `SnapshotWriter.unmerged`."""
-        return await self._saving.unmerged(document, snapshot)
-
-    async def is_current(self, document: Document, version_id: str) -> bool:
-        """Whether a version is the current one. Raises `DocumentNotFound` when there is none."""
-        return (await self.bucket.head(self.key(document))).version_id == version_id
-
-    async def lineage(self, document: Document, version_id: str | None = None) -> str:
-        """The lineage of a version, or of the current one, by its metadata alone; empty if that
-        does not say. Raises `DocumentNotFound` and `VersionNotFound`."""
-        stored = await self.bucket.head(self.key(document), version_id)
-        return VersionMetadata.from_metadata(stored.metadata).lineage
-
     async def versions(self, path: str | Document, *, details: bool = False) -> list[Version]:
         """All snapshots of a document, newest first, with those from before it was renamed.
 
@@ -165,21 +155,18 @@ class Archive:
             if after is None:
                 break
         if not found:
-            raise self._no_version(path)
+            raise DocumentNotFound(
+                f"The {self.bucket.where} holds no version of {path}; check the path "
+                "and the workspace prefix."
+            )
         return found
-
-    def _no_version(self, path: str | Document) -> DocumentNotFound:
-        return DocumentNotFound(
-            f"The {self.bucket.where} holds no version of {path}; check the path "
-            "and the workspace prefix."
-        )
 
     async def resolve(self, path: str | Document, version_id: str | None = None) -> Document:
         """The document that `path` means, among those of its file that the bucket holds: the
         one with that version, or the one written last."""
         if isinstance(path, Document):
             return path
-        newest = await self._newest(path)
+        newest = await self.snapshots.newest(path)
         if version_id is not None:
             with contextlib.suppress(VersionNotFound):
                 found = await self.find(path, version_id)
@@ -189,11 +176,6 @@ class Archive:
         if not alive:
             return next(iter(newest), Document(path))
         return max(alive, key=lambda document: alive[document].last_modified)
-
-    async def _newest(self, path: str) -> dict[Document, ObjectVersion]:
-        """The documents of a file, and the newest version or delete marker of each."""
-        found = await self._places.of(path, ("snapshot",), 2)
-        return {Document(path, each.place.type): each.entries[0] for each in found}
 
     # -- history -------------------------------------------------------------------------------
 
@@ -251,7 +233,7 @@ class Archive:
         if version.kind == "snapshot":
             snapshot = await self._reading.read(version.key, version.version_id)
             return await asyncio.to_thread(file_content.of_update, version, snapshot.update)
-        stored = await self._files.read(version.key, version.version_id)
+        stored = await self.saves.read(version.key, version.version_id)
         return await asyncio.to_thread(file_content.of_file, version, stored.body)
 
     async def diff(self, path: str | Document, before: str, after: str | None = None) -> Diff:
@@ -263,18 +245,12 @@ class Archive:
     async def label(self, path: str | Document, version_id: str, label: str) -> Version:
         """Give a version a label, in place of any that it has. Raises `InvalidLabel` and
         `VersionNotFound`."""
-        return await self._tag(path, version_id, {labels.TAG: labels.to_tag(label)})
+        tag = {labels.TAG: labels.to_tag(label)}
+        return await labels.replace_label(self.bucket, await self.find(path, version_id), tag)
 
     async def unlabel(self, path: str | Document, version_id: str) -> Version:
         """Take a version's label away. Raises `VersionNotFound`."""
-        return await self._tag(path, version_id, {})
-
-    async def _tag(self, path: str | Document, version_id: str, label: dict[str, str]) -> Version:
-        version = await self.find(path, version_id)
-        tags = await self.bucket.tags(version.key, version_id)
-        others = {name: value for name, value in tags.items() if name != labels.TAG}
-        await self.bucket.set_tags(version.key, version_id, {**others, **label})
-        return replace(version, label=labels.from_tags(label))
+        return await labels.replace_label(self.bucket, await self.find(path, version_id), {})
 
     # -- saved and published files -------------------------------------------------------------
 
@@ -289,30 +265,17 @@ class Archive:
         anew: bool = False,
     ) -> Version | None:
         """Write the bytes of a saved file as a version; see `Files.save`."""
-        return await self._files.save(
+        return await self.saves.save(
             path, raw, authors=authors, origin=origin, content_type=content_type, anew=anew
         )
 
-    async def rename_file(self, source: str, target: str) -> Copied | None:
-        """Follow the rename of a saved file: its current version goes on under the new key, and
-        the old key gets a delete marker. None when the bucket holds no such file."""
-        taken = await self.take_over_file(source, target) if source != target else None
-        if taken is None:
-            return None
-        await self.bucket.delete(self.file_key(source))
-        return taken.copied
-
     async def delete_file(self, path: str) -> None:
         """Put a delete marker on a saved file. All of its versions stay."""
-        await self._files.delete(path)
+        await self.saves.delete(path)
 
     async def files_under(self, path: str) -> list[str]:
         """The saved files at a path, or in the directory there, that the bucket holds now."""
-        return [name for name, _ in await self._files.under(path)]
-
-    async def saves_under(self, path: str) -> list[tuple[str, ObjectVersion]]:
-        """The same, each with its current version."""
-        return await self._files.under(path)
+        return [name for name, _ in await self.saves.under(path)]
 
     async def files(
         self, path: str = "", *, at: datetime | None = None, published: bool = False
@@ -341,24 +304,13 @@ class Archive:
         Returns the published version; the one that is there, if it is the same already.
         """
         name = path.path if isinstance(path, Document) else path
-        return await self._publishing.publish(await self.read(path, version_id), name)
-
-    async def publish_content(
-        self,
-        path: str,
-        raw: bytes,
-        *,
-        authors: Iterable[str] = (),
-        content_type: str = "application/x-ipynb+json",
-    ) -> Version:
-        """Publish the bytes of a file."""
-        return await self._publishing.file(path, raw, content_type, authors)
+        return await self.publishing.publish(await self.read(path, version_id), name)
 
     async def fetch(
         self, key: str, *, bucket: str | None = None, version_id: str | None = None
     ) -> FileContent:
         """The content of an object to be cloned; see `Publishing.fetch`."""
-        return await self._publishing.fetch(key, bucket, version_id)
+        return await self.publishing.fetch(key, bucket, version_id)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -372,7 +324,7 @@ class Archive:
         instead_of: str = "",
     ) -> WriteResult:
         """Write `update` as the document's new version; see `SnapshotWriter.save`."""
-        return await self._saving.save(
+        return await self.writer.save(
             document, update, facts, parent_etag=parent_etag, instead_of=instead_of
         )
 
@@ -391,102 +343,12 @@ class Archive:
 
     async def undelete(self, path: str) -> list[Version]:
         """Bring a deleted file back; see `Restoring.undelete`."""
-        await self._writable()
+        await self.writer.ensure_checked()
         return await self._restoring.undelete(path)
-
-    async def version(self, document: Document, version_id: str) -> Version:
-        """What the bucket knows of the version just written. Raises `VersionNotFound`."""
-        stored = await self.bucket.head(self.key(document), version_id)
-        return version_of(stored, document.path, document.type, is_latest=True)
-
-    async def _writable(self) -> None:
-        if not self._saving.checked:
-            await self.check()
-
-    async def rename(self, source: Document, target: Document) -> Copied | None:
-        """Follow the rename of a document: its current version goes on under the new key, and
-        the old key gets a delete marker. None when the bucket holds no such document.
-
-        A record of where it went lets `whereabouts` find it. Another document that was under
-        the new key gets a delete marker, too; its versions stay. If another server was faster,
-        its version under the new key stays current.
-        """
-        taken = await self.take_over(source, target) if source != target else None
-        if taken is None:
-            return None
-        await self.bucket.delete(self.key(source))
-        return taken.copied
-
-    async def whereabouts(
-        self, document: Document, since: datetime, file_id: str = ""
-    ) -> Document | None:
-        """What the document of a moment, a time with a time zone, is called now; see
-        `Tracing.whereabouts`."""
-        return await self._tracing.whereabouts(document, since, file_id)
-
-    async def take_over(
-        self, source: Document, target: Document, version_id: str = "", *, own: bool = False
-    ) -> TakenOver | None:
-        """The first half of following the rename of a document; see `Renaming.document`. A record
-        of where it went lets `whereabouts` find it."""
-        await self._writable()
-        began = datetime.now(timezone.utc)
-        taken = await self._renaming.document(source, target, version_id, own=own)
-        if taken is not None:
-            await self._tracing.note_rename(source, target, taken.lineage, began)
-        return taken
-
-    async def take_over_file(
-        self,
-        source: str,
-        target: str,
-        version_id: str = "",
-        *,
-        own: bool = False,
-        keep: Callable[[str], Awaitable[str]] | None = None,
-    ) -> TakenOver | None:
-        """The first half of following the rename of a saved file; see `Renaming.file`."""
-        await self._writable()
-        return await self._renaming.file(source, target, version_id, own=own, keep=keep)
-
-    async def current_at(self, key: str) -> ObjectVersion | None:
-        """The version that is current at a key; see `Renaming.current`."""
-        return await self._renaming.current(key)
-
-    async def current(self, document: Document) -> Snapshot | None:
-        """The current version, with an empty update if it cannot be read; None if there is none."""
-        return await self._reading.look(self.key(document))
-
-    async def put_back(self, document: Document, snapshot: Snapshot) -> Copied:
-        """Make a version the current one again, as it is."""
-        facts = replace(snapshot.facts, parent=snapshot.version_id, authors=(), updates=0)
-        key = self.key(document)
-        return await self.bucket.copy(key, snapshot.version_id, key, facts.renewed().to_metadata())
 
     async def delete(self, document: Document) -> None:
         """Put a delete marker on the document. All of its versions stay."""
         await self.bucket.delete(self.key(document))
-
-    async def documents_under(self, path: str) -> list[Document]:
-        """The documents of the file at `path`, or of the files in the directory at `path`, that
-        the bucket holds now."""
-        return [document for document, _ in await self.snapshots_under(path)]
-
-    async def snapshots_under(self, path: str) -> list[tuple[Document, ObjectVersion]]:
-        """The same, each with its current version."""
-        keys.check_path(path)
-        found = [
-            (document, version)
-            for document, version in (await self._newest(path)).items()
-            if not version.is_delete_marker
-        ]
-        prefix = self.settings.workspace_prefix
-        async for version in self.bucket.listing.under(f"{prefix}{path}/"):
-            if version.is_latest and not version.is_delete_marker:
-                document = keys.document_of(prefix, version.key)
-                if document is not None:
-                    found.append((document, version))
-        return found
 
 
 def _known(kinds: Sequence[str]) -> tuple[str, ...]:

@@ -6,8 +6,11 @@ Tags can be changed without making a version, and lifecycle rules can spare what
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..errors import InvalidLabel
+from ..s3.bucket import Bucket
+from .version import Version
 
 TAG = "bookstore-label"
 """The tag's key."""
@@ -55,3 +58,12 @@ def _escaped(character: str) -> str:
 
 def _unescaped(run: str) -> str:
     return bytes.fromhex(run.replace("=", "")).decode("utf-8", "replace")
+
+
+async def replace_label(bucket: Bucket, version: Version, tag: dict[str, str]) -> Version:
+    """Give a version this tag of a label, or none, in place of what it has of them; its other tags
+    stay."""
+    tags = await bucket.tags(version.key, version.version_id)
+    others = {name: value for name, value in tags.items() if name != TAG}
+    await bucket.set_tags(version.key, version.version_id, {**others, **tag})
+    return replace(version, label=from_tags(tag))

@@ -58,7 +58,12 @@ class Publishing:
         return await self._file(path, raw, content.mimetype, origin, version.authors)
 
     async def file(
-        self, path: str, raw: bytes, content_type: str, authors: Iterable[str] = ()
+        self,
+        path: str,
+        raw: bytes,
+        *,
+        authors: Iterable[str] = (),
+        content_type: str = "application/x-ipynb+json",
     ) -> Version:
         """Publish a file. Returns the version that is published already, if it is the same."""
         keys.check_path(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from .. import keys
 from ..errors import DocumentNotFound, VersionNotFound
@@ -21,6 +22,7 @@ from ..ydoc.squash import squash_buffered
 from .saved_files import Files
 from .snapshot_reader import SnapshotReader
 from .snapshot_writer import SnapshotWriter
+from .tracing import Tracing
 from .version import Snapshot, VersionMetadata, renamed_from
 
 
@@ -50,12 +52,14 @@ class Renaming:
         reading: SnapshotReader,
         saving: SnapshotWriter,
         files: Files,
+        tracing: Tracing,
     ) -> None:
         self._bucket = bucket
         self._settings = settings
         self._reading = reading
         self._saving = saving
         self._files = files
+        self._tracing = tracing
 
     def _key(self, document: Document) -> str:
         return keys.snapshot_key(self._settings.workspace_prefix, document)
@@ -66,6 +70,29 @@ class Renaming:
         page = await self._bucket.listing.page(key, limit=1)
         found = next((each for each in page.entries if each.key == key), None)
         return None if found is None or found.is_delete_marker else found
+
+    async def rename(self, source: Document, target: Document) -> Copied | None:
+        """Follow the rename of a document: its current version goes on under the new key, and
+        the old key gets a delete marker. None when the bucket holds no such document.
+
+        A record of where it went lets `whereabouts` find it. Another document that was under
+        the new key gets a delete marker, too; its versions stay. If another server was faster,
+        its version under the new key stays current.
+        """
+        taken = await self.document(source, target) if source != target else None
+        if taken is None:
+            return None
+        await self._bucket.delete(self._key(source))
+        return taken.copied
+
+    async def rename_file(self, source: str, target: str) -> Copied | None:
+        """Follow the rename of a saved file: its current version goes on under the new key, and
+        the old key gets a delete marker. None when the bucket holds no such file."""
+        taken = await self.file(source, target) if source != target else None
+        if taken is None:
+            return None
+        await self._bucket.delete(self._files.key(source))
+        return taken.copied
 
     # -- documents -----------------------------------------------------------------------------
 
@@ -78,8 +105,18 @@ class Renaming:
         `version_id` is what was current when its file was renamed; what is current now goes on
         instead if it is a later one of the same document. `own` says that the new key has
         versions from after the rename. Without it, another document that is there gets a delete
-        marker; its versions stay.
+        marker; its versions stay. A record of where it went lets `Tracing.whereabouts` find it.
         """
+        await self._saving.ensure_checked()
+        began = datetime.now(timezone.utc)
+        taken = await self._document(source, target, version_id, own)
+        if taken is not None:
+            await self._tracing.note_rename(source, target, taken.lineage, began)
+        return taken
+
+    async def _document(
+        self, source: Document, target: Document, version_id: str, own: bool
+    ) -> TakenOver | None:
         found = await self._of_document(source, version_id)
         if found is None:
             return None
@@ -156,6 +193,7 @@ class Renaming:
         own go on top again: `keep` is told the newest before anything is written, and gives what
         it was told first, in case that an earlier try was cut off.
         """
+        await self._saving.ensure_checked()
         old = await self._head(self._files.key(source))
         if old is None:
             return None

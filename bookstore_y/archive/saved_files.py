@@ -63,8 +63,7 @@ class Files:
     ) -> Version | None:
         """Write a version of `key`, unless it is what the current one says. With `anew` it
         begins a history."""
-        if not self.saving.checked:
-            await self.saving.check()
+        await self.saving.ensure_checked()
         digest = await asyncio.to_thread(_sha256, body)
         parent = ""
         with contextlib.suppress(DocumentNotFound):

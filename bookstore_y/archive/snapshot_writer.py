@@ -55,6 +55,11 @@ class SnapshotWriter:
         await honours_conditions(self._bucket)
         self.checked = True
 
+    async def ensure_checked(self) -> None:
+        """See that the bucket can be archived into, unless that is known."""
+        if not self.checked:
+            await self.check()
+
     async def save(
         self,
         document: Document,
@@ -73,8 +78,7 @@ class SnapshotWriter:
         current, and a warning names both.
         Raises `VersioningNotEnabled` among the other bucket errors.
         """
-        if not self.checked:
-            await self.check()
+        await self.ensure_checked()
         if await honours_conditions(self._bucket):
             return await self._save_conditionally(document, update, facts, parent_etag)
         return await self._save_and_look(document, update, facts, instead_of)

@@ -131,7 +131,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
 
         async def rename(archive: Archive) -> None:
             for path in await archive.files_under(source):
-                await archive.rename_file(path, target + path[len(source) :])
+                await archive.renaming.rename_file(path, target + path[len(source) :])
 
         return self._done(self._follow(f"the rename of {source} to {target}", rename))
 
@@ -328,7 +328,7 @@ class S3Checkpoints(GenericCheckpointsMixin, AsyncCheckpoints):
         """Whether the file has a history of edits, which has to go the same way as the file."""
         if await extension.documents.has_room(path):
             return True
-        found = await self._ask(lambda archive: archive.documents_under(path))
+        found = await self._ask(lambda archive: archive.snapshots.documents_under(path))
         return any(document.path == path for document in found)
 
     def _later(self, work: Coroutine[Any, Any, Any], path: str) -> None:

@@ -74,7 +74,7 @@ class Documents:
         went = checkpointer.path_changes.went(document, since)
         if went != document:  # the bucket refuses to follow that
             return went
-        return await checkpointer.archive.whereabouts(document, since, file_id)
+        return await checkpointer.archive.tracing.whereabouts(document, since, file_id)
 
     async def is_unknown(self, path: str) -> bool:
         """Whether the archive has never had anything at a path. Raises a `BookstoreError` when

@@ -97,9 +97,9 @@ class MovedFiles:
             return entry.facts.file_id == file_id
         await checkpointer.path_changes.follow(source)
         await checkpointer.path_changes.follow(document.path)
-        if await checkpointer.archive.current(document) is not None:
+        if await checkpointer.archive.snapshots.current(document) is not None:
             return False
-        current = await checkpointer.archive.current(there)
+        current = await checkpointer.archive.snapshots.current(there)
         return current is not None and current.facts.file_id == file_id
 
     async def _rename(self, checkpointer: Checkpointer, source: str, target: str) -> None:

@@ -17,7 +17,7 @@ async def publish_notebook(
 ) -> Version:
     """Publish a notebook that a client sent. Raises `UnusableContent`."""
     raw = await asyncio.to_thread(notebook_bytes, untrusted(notebook))
-    return await services.archive.publish_content(path, raw, authors=authors)
+    return await services.archive.publishing.file(path, raw, authors=authors)
 
 
 async def publish_version(services: Services, path: str, version_id: str) -> Version:

@@ -400,7 +400,7 @@ class BucketSync:
         if facts.lineage not in ("", theirs.lineage) and await self._goes_on_apart(entry):
             return await cp.buffer.read(entry.id), None
         if follow:
-            for update in await cp.archive.unmerged(entry.document, snapshot):
+            for update in await cp.archive.writer.unmerged(entry.document, snapshot):
                 cp.append(entry, update, b"", time.time())
                 self._deliver(entry, [update])
         base, state = snapshot.update, snapshot.state

@@ -17,10 +17,10 @@ async def is_current(archive: Archive, places: Sequence[Whereabouts], version_id
             return place.version_id == version_id
         if not place.gone:
             try:
-                return await archive.is_current(place.document, version_id)
+                return await archive.snapshots.is_current(place.document, version_id)
             except DocumentNotFound:
                 continue
-        current = await archive.current_at(archive.key(place.document))
+        current = await archive.renaming.current(archive.key(place.document))
         if current is not None and current.version_id not in place.gone:
             return current.version_id == version_id
     raise _nowhere(places)
@@ -35,7 +35,7 @@ async def load(archive: Archive, places: Sequence[Whereabouts]) -> Snapshot:
                 return await archive.load_snapshot(place.document, place.version_id)
             if not place.gone:
                 return await archive.load_snapshot(place.document)
-            current = await archive.current_at(archive.key(place.document))
+            current = await archive.renaming.current(archive.key(place.document))
             if current is not None and current.version_id not in place.gone:
                 return await archive.load_snapshot(place.document, current.version_id)
         except VersionNotFound:  # it was removed for good

@@ -89,9 +89,9 @@ class Following:
     async def _plan(self, change: PathChange) -> dict[Spot, Part]:
         found: list[tuple[Spot, ObjectVersion]] = []
         try:
-            for document, version in await self._archive.snapshots_under(change.source):
+            for document, version in await self._archive.snapshots.under(change.source):
                 found.append((of_document(document), version))
-            for path, version in await self._archive.saves_under(change.source):
+            for path, version in await self._archive.saves.under(change.source):
                 found.append((of_file(path), version))
         except InvalidPath:
             pass  # no key is as long as this path
@@ -124,7 +124,7 @@ class Following:
             return
         for entry in change.doomed:
             spot = of_document(entry.document)
-            current = await self._archive.current_at(self.key(spot))
+            current = await self._archive.renaming.current(self.key(spot))
             if current is not None and self._is_spared(change, spot, current):
                 change.taken.add(spot)
 
@@ -141,7 +141,7 @@ class Following:
         if not sure:
             if spot in change.taken:
                 return
-            current = await self._archive.current_at(key)
+            current = await self._archive.renaming.current(key)
             if current is None or current.version_id != part.version_id:
                 return  # it is deleted, or another has its name
         await self._archive.bucket.delete(key)
@@ -150,7 +150,7 @@ class Following:
         new = spot.at(moved(spot.path, change.source, target) or target)
         self.key(new)
         if part.copied:
-            current = await self._archive.current_at(self.key(spot))
+            current = await self._archive.renaming.current(self.key(spot))
             if current is None:
                 return
             if current.version_id == part.version_id:
@@ -179,11 +179,13 @@ class Following:
                 await self._note(change)
                 return part.kept
 
-            taken = await self._archive.take_over_file(
+            taken = await self._archive.renaming.file(
                 spot.path, new.path, part.version_id, own=own, keep=keep
             )
             return None if taken is None else taken.stays
-        taken = await self._archive.take_over(spot.document, new.document, part.version_id, own=own)
+        taken = await self._archive.renaming.document(
+            spot.document, new.document, part.version_id, own=own
+        )
         if taken is None:
             return None
         part.version_id = taken.version_id

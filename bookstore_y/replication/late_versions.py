@@ -89,7 +89,7 @@ async def _put_beside(
 ) -> Late | None:
     archive, document, facts = checkpointer.archive, entry.document, entry.facts
     async with entry.writing:
-        current = await archive.current(document)
+        current = await archive.snapshots.current(document)
         if current is None:
             return None  # deleted meanwhile
         late = await archive.save(

@@ -567,13 +567,13 @@ class PathChanges:
         cp = self._checkpointer
         if not entry.pending:
             return True
-        living = await cp.archive.current(entry.document)
+        living = await cp.archive.snapshots.current(entry.document)
         settled = await self._settle(entry)
         if living is None and settled:
             await cp.archive.delete(entry.document)  # or the file there would seem to be of it
         apart = living is not None and living.facts.lineage != entry.facts.lineage
         if living is not None and apart and settled:
-            again = await cp.archive.put_back(entry.document, living)
+            again = await cp.archive.snapshots.put_back(entry.document, living)
             taker = cp.entries.get(entry.document)
             if taker is not None and taker.facts.version_id == living.version_id:
                 taker.facts.version_id, taker.facts.etag = again.version_id, again.etag

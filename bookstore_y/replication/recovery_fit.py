@@ -77,10 +77,12 @@ async def fit_of(archive: Archive, documents: Sequence[tuple[Document, DocumentR
 async def fit_of_one(archive: Archive, document: Document, facts: DocumentRecord) -> Fit:
     """What the bucket says of one document. Raises like `fit_of`."""
     with contextlib.suppress(NotFound):
-        if facts.version_id and await archive.lineage(document, facts.version_id) == facts.lineage:
-            return Fit.SAME
+        if facts.version_id:
+            theirs = await archive.snapshots.lineage(document, facts.version_id)
+            if theirs == facts.lineage:
+                return Fit.SAME
     try:
-        current = await archive.lineage(document)
+        current = await archive.snapshots.lineage(document)
     except NotFound:
         return Fit.ABSENT if facts.version_id else Fit.NEW
     if not (current and facts.lineage):  # another program wrote it, or it was never archived

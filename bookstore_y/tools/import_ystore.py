@@ -98,7 +98,7 @@ class YStoreImport(Importing):
     async def _save(self, document: Document, found: _Found) -> tuple[str, str]:
         """Save what was found; the outcome and, unless it is well, the reason."""
         archive = self._archive
-        current = await archive.current(document)
+        current = await archive.snapshots.current(document)
         facts = VersionMetadata(
             lineage=found.lineage,
             updates=found.count,
@@ -135,7 +135,7 @@ class YStoreImport(Importing):
         if found.last > current.last_modified:
             return outcome
         if not self._dry_run:
-            await archive.put_back(document, current)
+            await archive.snapshots.put_back(document, current)
         return "beneath", ""
 
     async def _put(

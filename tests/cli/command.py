@@ -107,7 +107,7 @@ async def checkpoint(
     update = doc.ydoc.get_update()
     facts = VersionMetadata(lineage=lineage_of(update), origin=origin)
     saved = await archive.save(document, update, facts)
-    return await archive.version(document, saved.version_id)
+    return await archive.snapshots.version(document, saved.version_id)
 
 
 def notebook(*sources: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def left(on_moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals
 def _is_there() -> bool:
     async def ask() -> bool:
         async with Archive() as archive:
-            return await archive.current(NOTES) is not None
+            return await archive.snapshots.current(NOTES) is not None
 
     return asyncio.run(ask())
 

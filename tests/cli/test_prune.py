@@ -104,7 +104,7 @@ def test_snapshots_are_pruned_too_and_only_where_asked(bookstore: Bookstore) -> 
 def test_a_renamed_file_keeps_its_history(on_any_server: Bookstore) -> None:
     bookstore = on_any_server
     edit(bookstore, "x/old.txt", "one", "two")
-    bookstore.archive(lambda archive: archive.rename_file("x/old.txt", "y/new.txt"))
+    bookstore.archive(lambda archive: archive.renaming.rename_file("x/old.txt", "y/new.txt"))
     edit(bookstore, "y/new.txt", "three", "four")
     bookstore("prune", "/", "--yes", "--deleted", "0", *ONLY_WHAT_MUST_STAY)
     # The last under the old name, and the first under the new one, which points back to it.
@@ -113,7 +113,7 @@ def test_a_renamed_file_keeps_its_history(on_any_server: Bookstore) -> None:
 
 def test_a_rename_is_no_deletion(bookstore: Bookstore) -> None:
     edit(bookstore, "old.txt", "one", "two")
-    bookstore.archive(lambda archive: archive.rename_file("old.txt", "new.txt"))
+    bookstore.archive(lambda archive: archive.renaming.rename_file("old.txt", "new.txt"))
     assert "nothing to prune" in bookstore("prune", "/", "--yes", "--deleted", "0").out
     assert texts(bookstore, "new.txt") == ["two", "two", "one"]
 
@@ -124,7 +124,7 @@ def test_a_renamed_document_keeps_its_history_when_the_old_directory_is_pruned(
     old, new = Document("x/old.txt", "file"), Document("y/new.txt", "file")
     for text in ("one", "two"):
         bookstore.checkpoint(old.path, text)
-    bookstore.archive(lambda archive: archive.rename(old, new))
+    bookstore.archive(lambda archive: archive.renaming.rename(old, new))
     bookstore("prune", "x", "--yes", "--deleted", "0", *ONLY_WHAT_MUST_STAY)
     assert texts(bookstore, "y/new.txt") == ["two", "two"]
 

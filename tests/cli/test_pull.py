@@ -78,7 +78,7 @@ def test_a_workspace_comes_as_it_is_and_as_it_was(on_any_server: Bookstore, tmp_
     bookstore.save("read me.txt", "second")
 
     async def change(archive: Archive) -> None:
-        await archive.rename_file("old name.txt", "new name.txt")
+        await archive.renaming.rename_file("old name.txt", "new name.txt")
         await archive.delete_file("gone.txt")
         await archive.delete(Document("project/r\u00e9sum\u00e9.ipynb", "notebook"))
 

@@ -150,7 +150,7 @@ async def test_saves_and_snapshots_are_one_list_newest_first(
 async def test_each_kind_can_be_asked_for(archive: Archive) -> None:
     checkpoints = await snapshots(archive, ROOM, 2)
     saved = await saves(archive, "a.md", 2)
-    published = (await archive.publish_content("a.md", b"out")).version_id
+    published = (await archive.publishing.file("a.md", b"out")).version_id
 
     for kinds, wanted in {
         ("snapshot",): checkpoints,
@@ -232,7 +232,7 @@ async def test_any_name_has_a_history(archive: Archive, s3_clock: Tick) -> None:
         checkpoints[name] = await snapshots(archive, Document(name, "file"), 2)
     await s3_clock()
     for name in NAMES:
-        renamed = await archive.rename_file(name, f"to {name}")
+        renamed = await archive.renaming.rename_file(name, f"to {name}")
         assert renamed is not None
         for limit in (1, 2, 3, 50):
             found = ids(await pages(archive, name, limit))
@@ -268,7 +268,7 @@ async def test_names_that_begin_alike_are_kept_apart(archive: Archive) -> None:
             assert [v for v in found if v in saved[name]] == saved[name]
             assert sorted(found) == sorted(saved[name] + rooms[name])
         assert (await archive.read(name, saved[name][0])).raw() == f"{name} 1".encode()
-        assert await archive.documents_under(name) != []
+        assert await archive.snapshots.documents_under(name) != []
 
 
 async def test_a_file_among_many_siblings_has_all_its_rooms(archive: Archive) -> None:
@@ -458,8 +458,8 @@ async def test_a_token_is_good_for_what_it_was_given_for(archive: Archive) -> No
     for path in ("a.md", "b.md"):
         await saves(archive, path, 3)
         await snapshots(archive, Document(path, "file"), 2)
-        await archive.publish_content(path, b"1")
-        await archive.publish_content(path, b"2")
+        await archive.publishing.file(path, b"1")
+        await archive.publishing.file(path, b"2")
     given = (await archive.history("a.md", limit=1)).next
 
     for ask in (
@@ -658,7 +658,7 @@ async def test_a_moment_at_which_it_was_deleted(archive: Archive, s3_clock: Tick
 async def test_a_moment_before_a_rename(archive: Archive, s3_clock: Tick) -> None:
     [old] = await saves(archive, "a.md", 1)
     await s3_clock()
-    renamed = await archive.rename_file("a.md", "b.md")
+    renamed = await archive.renaming.rename_file("a.md", "b.md")
     assert renamed is not None
     now, then = (await archive.history("b.md")).versions
 
@@ -676,7 +676,7 @@ async def test_a_moment_before_a_rename(archive: Archive, s3_clock: Tick) -> Non
 async def test_any_version_is_found_by_its_id(archive: Archive, s3_clock: Tick) -> None:
     checkpoints = await snapshots(archive, ROOM, 2)
     saved = await saves(archive, "a.md", 2)
-    published = await archive.publish_content("a.md", b"x", authors=("Ada",))
+    published = await archive.publishing.file("a.md", b"x", authors=("Ada",))
     await archive.label("a.md", saved[1], "good")
 
     for version_id, kind, room, latest in [
@@ -694,8 +694,8 @@ async def test_any_version_is_found_by_its_id(archive: Archive, s3_clock: Tick) 
     assert (await archive.find("a.md", saved[1])).parent == ""
     assert (await archive.find("a.md", published.version_id)).authors == ("Ada",)
     await s3_clock()
-    await archive.rename_file("a.md", "b.md")
-    await archive.rename(ROOM, Document("b.md", "file"))
+    await archive.renaming.rename_file("a.md", "b.md")
+    await archive.renaming.rename(ROOM, Document("b.md", "file"))
     for version_id in (*checkpoints, *saved):
         found = await archive.find("b.md", version_id)
         assert (found.version_id, found.path, found.is_latest) == (version_id, "a.md", False)
@@ -870,8 +870,8 @@ async def test_whatever_happened_every_version_is_listed_once(
                 await archive.undelete(path)
             elif what != "restore":
                 for source, to in [(path, target), (target, path)][: 1 if what == "rename" else 2]:
-                    await archive.rename(Document(source, "file"), Document(to, "file"))
-                    await archive.rename_file(source, to)
+                    await archive.renaming.rename(Document(source, "file"), Document(to, "file"))
+                    await archive.renaming.rename_file(source, to)
             else:
                 versions = (await archive.history(path)).versions
                 await archive.restore(path, versions[n % len(versions)].version_id)

@@ -85,7 +85,7 @@ async def test_a_label_moves_nothing_else(archive: Archive) -> None:
     ada = Writer("one")
     ids = [(await ada.type("!").save(archive)).version_id for _ in range(2)]
     ids += [await saved(archive, "notes.md", text) for text in ("one", "two")]
-    published = await archive.publish_content("notes.md", b"x", authors=("Ada",))
+    published = await archive.publishing.file("notes.md", b"x", authors=("Ada",))
     kinds = ("snapshot", "save", "published")
     before = (await archive.history("notes.md", kinds=kinds, details=True)).versions
 
@@ -165,7 +165,7 @@ async def test_a_version_from_before_a_rename_is_labelled_where_it_is(
 ) -> None:
     version_id = await saved(archive)
     await s3_clock()
-    await archive.rename_file("a.md", "b.md")
+    await archive.renaming.rename_file("a.md", "b.md")
 
     await archive.label("b.md", version_id, "good")
 
@@ -184,8 +184,8 @@ async def test_a_label_is_one_versions_and_not_that_of_what_is_made_of_it(
     await archive.publish("a.md", version_id)
     await archive.publish("a.md", checkpoint.version_id)
     await s3_clock()
-    await archive.rename_file("a.md", "b.md")
-    await archive.rename(Document("a.md", "file"), Document("b.md", "file"))
+    await archive.renaming.rename_file("a.md", "b.md")
+    await archive.renaming.rename(Document("a.md", "file"), Document("b.md", "file"))
     await s3_clock()
     await archive.undelete("a.md")
 

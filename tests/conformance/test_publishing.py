@@ -164,7 +164,7 @@ async def test_a_file_and_its_published_snapshot_never_disagree(archive: Archive
 
     await archive.publish("a.md", checkpoint.version_id)
     assert (await archive.fetch("published/a.md.file.y.zst")).raw() == b"from the room"
-    await archive.publish_content("a.md", b"from a request")
+    await archive.publishing.file("a.md", b"from a request")
     with pytest.raises(DocumentNotFound):
         await archive.fetch("published/a.md.file.y.zst")
     # The room itself and what was published before stay:
@@ -173,8 +173,8 @@ async def test_a_file_and_its_published_snapshot_never_disagree(archive: Archive
 
 
 async def test_a_published_version_can_be_published_again(archive: Archive) -> None:
-    old = await archive.publish_content("a.md", b"old", authors=("Ada",))
-    await archive.publish_content("a.md", b"new")
+    old = await archive.publishing.file("a.md", b"old", authors=("Ada",))
+    await archive.publishing.file("a.md", b"new")
 
     again = await archive.publish("a.md", old.version_id)
 
@@ -189,8 +189,8 @@ async def test_a_version_from_before_a_rename_is_published_under_the_name_asked_
     checkpoint = await Writer("room").save(archive, ROOM)
     save = await saved(archive, "a.md", b"save")
     await s3_clock()
-    await archive.rename(ROOM, Document("b.md", "file"))
-    await archive.rename_file("a.md", "b.md")
+    await archive.renaming.rename(ROOM, Document("b.md", "file"))
+    await archive.renaming.rename_file("a.md", "b.md")
 
     for version_id, body in ((checkpoint.version_id, b"room"), (save.version_id, b"save")):
         version = await archive.publish("b.md", version_id)
@@ -201,15 +201,15 @@ async def test_a_version_from_before_a_rename_is_published_under_the_name_asked_
 
 
 async def test_content_of_any_file_is_published(archive: Archive) -> None:
-    version = await archive.publish_content("dir/a b.ipynb", b"{}", authors=("Ada",))
-    again = await archive.publish_content("dir/a b.ipynb", b"{}")
+    version = await archive.publishing.file("dir/a b.ipynb", b"{}", authors=("Ada",))
+    again = await archive.publishing.file("dir/a b.ipynb", b"{}")
 
     assert again.version_id == version.version_id
     assert (version.key, version.origin) == ("published/dir/a b.ipynb", "publish")
     assert version.authors == ("Ada",)
     for path in ("", "/a", "../a", "a.y.zst", "x" * 1025):
         with pytest.raises(InvalidPath):
-            await archive.publish_content(path, b"{}")
+            await archive.publishing.file(path, b"{}")
 
 
 async def test_what_is_not_there_is_not_published(archive: Archive) -> None:

@@ -34,7 +34,7 @@ class Named:
 
     async def rename(self, target: Document) -> str:
         await self.tick()
-        await self.archive.rename(self.document, target)
+        await self.archive.renaming.rename(self.document, target)
         self.document = target
         current = await self.archive.load_snapshot(target)
         self.writer.parent, self.writer.parent_etag = current.version_id, current.etag
@@ -65,7 +65,7 @@ async def test_a_rename_moves_the_document_and_leaves_a_delete_marker(
 async def test_a_rename_tells_what_it_wrote(archive: Archive) -> None:
     await Writer("one").save(archive, A)
 
-    written = await archive.rename(A, B)
+    written = await archive.renaming.rename(A, B)
 
     assert written is not None
     current = await archive.load_snapshot(B)
@@ -77,7 +77,7 @@ async def test_a_rename_tells_what_it_wrote(archive: Archive) -> None:
 async def test_saving_goes_on_after_a_rename(archive: Archive, s3_clock: Tick) -> None:
     doc = Named(archive, A, s3_clock)
     await doc.edit("one")
-    written = await archive.rename(A, B)
+    written = await archive.renaming.rename(A, B)
     assert written is not None
     # As the checkpointer does it, from what the rename answered.
     doc.writer.parent, doc.writer.parent_etag = written.version_id, written.etag
@@ -101,7 +101,7 @@ async def test_a_rename_says_where_it_came_from(archive: Archive, s3_clock: Tick
 
 
 async def test_what_is_not_there_is_not_renamed(archive: Archive) -> None:
-    assert await archive.rename(A, B) is None
+    assert await archive.renaming.rename(A, B) is None
 
     assert [version async for version in archive.bucket.listing.under("")] == []
 
@@ -171,7 +171,7 @@ async def test_a_new_document_that_begins_like_the_one_renamed_takes_nothing_of_
     for text, target in (("first", B), ("second", C)):
         writer = Writer(origin=template)
         await writer.type(text).save(archive, A)
-        await archive.rename(A, target)
+        await archive.renaming.rename(A, target)
         await s3_clock()
 
     assert await text_in(archive, B) == "# Report\nfirst"
@@ -213,7 +213,7 @@ async def test_renames_within_one_second_are_followed_too(archive: Archive) -> N
     ada = Writer("one")
     first = await ada.save(archive, A)
     for source, target in ((A, B), (B, C), (C, A)):
-        await archive.rename(source, target)
+        await archive.renaming.rename(source, target)
 
     versions = await archive.versions(A)
 
@@ -236,9 +236,9 @@ async def test_a_directory_that_is_renamed_takes_its_documents_along(
     await archive.bucket.delete(archive.key(gone))
     await s3_clock()
 
-    found = await archive.documents_under("old")
+    found = await archive.snapshots.documents_under("old")
     for document in found:
-        await archive.rename(document, Document("new" + document.path[3:], document.type))
+        await archive.renaming.rename(document, Document("new" + document.path[3:], document.type))
 
     assert sorted(document.path for document in found) == sorted(inside)
     for path in inside:
@@ -257,7 +257,7 @@ async def test_all_rooms_of_a_file_are_found(archive: Archive) -> None:
     for room in rooms:
         await Writer(room.type or "").save(archive, room)
 
-    assert sorted(await archive.documents_under("a.md")) == rooms
+    assert sorted(await archive.snapshots.documents_under("a.md")) == rooms
 
 
 async def test_the_longest_path_fits_into_the_origin(archive: Archive) -> None:
@@ -265,7 +265,7 @@ async def test_the_longest_path_fits_into_the_origin(archive: Archive) -> None:
         source = Document(path, "file")
         first = await Writer("one").save(archive, source, authors=("Ada",) * 100)
 
-        await archive.rename(source, target)
+        await archive.renaming.rename(source, target)
 
         stored = await archive.bucket.head(archive.key(target))
         size = sum(len(name) + len(value) for name, value in stored.metadata.items())
@@ -279,7 +279,7 @@ async def test_a_notebook_keeps_its_type(archive: Archive) -> None:
     doc = typed_doc("notebook", notebook)
     await archive.save(source, doc.get_update(), Writer().facts())
 
-    await archive.rename(source, target)
+    await archive.renaming.rename(source, target)
 
     assert await archive.resolve("b.ipynb") == target
     assert content_of("notebook", await archive.load("b.ipynb"))["metadata"]["title"] == "x"

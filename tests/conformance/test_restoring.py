@@ -103,7 +103,7 @@ async def test_a_version_of_any_kind_is_restored_to_all_there_is(
     ada = Writer("old")
     old = {"snapshot": (await ada.save(archive, ROOM)).version_id}
     old["save"] = await save(archive, "a.md", b"old")
-    old["published"] = (await archive.publish_content("a.md", b"old")).version_id
+    old["published"] = (await archive.publishing.file("a.md", b"old")).version_id
     await ada.type(" new").save(archive, ROOM)
     await save(archive, "a.md", b"old new")
 
@@ -119,7 +119,7 @@ async def test_a_version_of_any_kind_is_restored_to_all_there_is(
 
 
 async def test_what_was_only_published_becomes_a_save(archive: Archive) -> None:
-    published = await archive.publish_content("a.md", b"out")
+    published = await archive.publishing.file("a.md", b"out")
 
     version = await archive.restore("a.md", published.version_id)
 
@@ -260,8 +260,8 @@ async def test_a_version_from_before_a_rename(archive: Archive, s3_clock: Tick) 
     old = (await ada.save(archive, ROOM)).version_id
     await save(archive, "a.md", b"old")
     await s3_clock()
-    await archive.rename(ROOM, Document("b.md", "file"))
-    await archive.rename_file("a.md", "b.md")
+    await archive.renaming.rename(ROOM, Document("b.md", "file"))
+    await archive.renaming.rename_file("a.md", "b.md")
     await save(archive, "b.md", b"new")
 
     await archive.restore("b.md", old)
@@ -284,7 +284,7 @@ async def test_a_siblings_name_is_no_room(archive: Archive) -> None:
 
     assert await raw(archive, "a.md") == b"one"
     assert {v.kind for v in await versions(archive, "a.md")} == {"save"}
-    assert await archive.documents_under("a.md") == []
+    assert await archive.snapshots.documents_under("a.md") == []
     await archive.delete_file("a.md")
     assert len(await archive.undelete("a.md")) == 1
 
@@ -367,7 +367,7 @@ async def test_what_is_there_is_not_undeleted(archive: Archive) -> None:
 
 
 async def test_what_never_was_cannot_be_undeleted(archive: Archive) -> None:
-    await archive.publish_content("a.md", b"published alone")
+    await archive.publishing.file("a.md", b"published alone")
     await archive.bucket.delete("workspace/b.md")  # a marker of which nothing is left
 
     for path in ("a.md", "b.md", "c.md"):
@@ -408,8 +408,8 @@ async def test_the_former_name_of_a_renamed_file_can_be_undeleted(
     await Writer("one").save(archive, ROOM)
     await save(archive, "a.md", b"one")
     await s3_clock()
-    await archive.rename(ROOM, Document("b.md", "file"))
-    await archive.rename_file("a.md", "b.md")
+    await archive.renaming.rename(ROOM, Document("b.md", "file"))
+    await archive.renaming.rename_file("a.md", "b.md")
     await s3_clock()
 
     back = await archive.undelete("a.md")

@@ -280,7 +280,7 @@ async def test_a_renamed_file_keeps_its_versions(archive: Archive, s3_clock: Tic
     assert first is not None
     await s3_clock()
 
-    moved = await archive.rename_file("a.md", "b/c.md")
+    moved = await archive.renaming.rename_file("a.md", "b/c.md")
 
     assert moved is not None
     newest, oldest = (await archive.history("b/c.md", details=True)).versions
@@ -302,7 +302,7 @@ async def test_a_file_that_is_renamed_onto_another_takes_its_place(
     ours = await saved(archive, "a.md", b"ours")
     await s3_clock()
 
-    moved = await archive.rename_file("a.md", "b.md")
+    moved = await archive.renaming.rename_file("a.md", "b.md")
 
     assert moved is not None
     assert await raw(archive, "b.md") == b"ours"
@@ -316,7 +316,7 @@ async def test_a_file_is_renamed_there_and_back(archive: Archive, s3_clock: Tick
     wanted = [(await saved(archive, "a.md", b"one")).version_id]
     for source, target in (("a.md", "b.md"), ("b.md", "c.md"), ("c.md", "a.md")):
         await s3_clock()
-        moved = await archive.rename_file(source, target)
+        moved = await archive.renaming.rename_file(source, target)
         assert moved is not None
         wanted.insert(0, moved.version_id)
         await s3_clock()
@@ -327,14 +327,14 @@ async def test_a_file_is_renamed_there_and_back(archive: Archive, s3_clock: Tick
 
 
 async def test_what_is_not_there_is_not_renamed_nor_deleted(archive: Archive) -> None:
-    assert await archive.rename_file("a.md", "b.md") is None
+    assert await archive.renaming.rename_file("a.md", "b.md") is None
     await archive.delete_file("a.md")
 
     assert [entry async for entry in archive.bucket.listing.under("")] == []
     await saved(archive, "a.md", b"one")
     for _ in range(2):
         await archive.delete_file("a.md")
-        assert await archive.rename_file("a.md", "b.md") is None
+        assert await archive.renaming.rename_file("a.md", "b.md") is None
     entries = [entry async for entry in archive.bucket.listing.versions(KEY)]
     assert [entry.is_delete_marker for entry in entries] == [True, False]
 
@@ -342,7 +342,7 @@ async def test_what_is_not_there_is_not_renamed_nor_deleted(archive: Archive) ->
 async def test_a_file_that_is_renamed_to_its_own_name_stays(archive: Archive) -> None:
     await saved(archive, "a.md", b"one")
 
-    await archive.rename_file("a.md", "a.md")
+    await archive.renaming.rename_file("a.md", "a.md")
 
     assert await raw(archive, "a.md") == b"one"
 
@@ -352,7 +352,7 @@ async def test_a_rename_to_what_can_be_no_key_leaves_the_file(archive: Archive) 
 
     for target in ("", "../a", "x" * 1025, "b.y.zst"):
         with pytest.raises(InvalidPath):
-            await archive.rename_file("a.md", target)
+            await archive.renaming.rename_file("a.md", target)
     assert await raw(archive, "a.md") == b"one"
 
 

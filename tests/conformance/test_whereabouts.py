@@ -32,24 +32,24 @@ async def _written(archive: Archive, document: Document = A, text: str = "ours")
 async def test_a_document_that_stayed_is_where_it_was(archive: Archive) -> None:
     opened = await _written(archive)
     for since in (opened, _now()):
-        assert await archive.whereabouts(A, since, OURS) == A
+        assert await archive.tracing.whereabouts(A, since, OURS) == A
 
 
 async def test_what_the_archive_never_had_is_nowhere(archive: Archive) -> None:
     await _written(archive)
-    assert await archive.whereabouts(B, _now(), OURS) is None
-    assert await archive.whereabouts(Document(A.path, "notebook"), _now(), OURS) is None
+    assert await archive.tracing.whereabouts(B, _now(), OURS) is None
+    assert await archive.tracing.whereabouts(Document(A.path, "notebook"), _now(), OURS) is None
 
 
 async def test_a_renamed_document_is_followed(archive: Archive, s3_clock: Tick) -> None:
     opened = await _written(archive)
     await s3_clock()
-    await archive.rename(A, B)
-    assert await archive.whereabouts(A, opened, OURS) == B
+    await archive.renaming.rename(A, B)
+    assert await archive.tracing.whereabouts(A, opened, OURS) == B
     await s3_clock()
-    await archive.rename(B, C)
+    await archive.renaming.rename(B, C)
     for path, file_id in ((A, OURS), (A, OTHER), (B, OURS)):
-        assert await archive.whereabouts(path, opened, file_id) == C
+        assert await archive.tracing.whereabouts(path, opened, file_id) == C
 
 
 async def test_a_document_that_was_renamed_and_back_is_where_it_was(
@@ -58,11 +58,11 @@ async def test_a_document_that_was_renamed_and_back_is_where_it_was(
     opened = await _written(archive)
     for source, target in ((A, B), (B, A)):
         await s3_clock()
-        await archive.rename(source, target)
-    assert await archive.whereabouts(A, opened, OURS) == A
+        await archive.renaming.rename(source, target)
+    assert await archive.tracing.whereabouts(A, opened, OURS) == A
     await s3_clock()
     await archive.delete(A)
-    assert await archive.whereabouts(A, opened, OURS) is None
+    assert await archive.tracing.whereabouts(A, opened, OURS) is None
 
 
 async def test_a_deleted_document_is_nowhere_until_it_is_undeleted(
@@ -71,10 +71,10 @@ async def test_a_deleted_document_is_nowhere_until_it_is_undeleted(
     opened = await _written(archive)
     await s3_clock()
     await archive.delete(A)
-    assert await archive.whereabouts(A, opened, OURS) is None
+    assert await archive.tracing.whereabouts(A, opened, OURS) is None
     await s3_clock()
     await archive.undelete(A.path)
-    assert await archive.whereabouts(A, opened, OURS) == A
+    assert await archive.tracing.whereabouts(A, opened, OURS) == A
 
 
 async def test_another_document_of_the_same_name_and_beginning_is_not_taken_for_it(
@@ -84,8 +84,8 @@ async def test_another_document_of_the_same_name_and_beginning_is_not_taken_for_
     opened = await _written(archive, text="")
     await archive.delete(A)
     await Writer("").save(archive, A, file_id=OTHER)
-    assert await archive.whereabouts(A, opened, OURS) is None
-    assert await archive.whereabouts(A, opened, OTHER) == A
+    assert await archive.tracing.whereabouts(A, opened, OURS) is None
+    assert await archive.tracing.whereabouts(A, opened, OTHER) == A
 
 
 async def test_another_document_is_not_taken_for_one_that_no_version_was_made_of(
@@ -95,8 +95,8 @@ async def test_another_document_is_not_taken_for_one_that_no_version_was_made_of
     await s3_clock()
     another = Writer("another")
     await another.save(archive, A, file_id=OTHER)
-    assert await archive.whereabouts(A, opened, OURS) is None
-    assert await archive.whereabouts(A, opened, OTHER) == A
+    assert await archive.tracing.whereabouts(A, opened, OURS) is None
+    assert await archive.tracing.whereabouts(A, opened, OTHER) == A
 
 
 async def test_a_document_that_a_tab_brought_is_found_by_its_ids_on_both_disks(
@@ -107,9 +107,9 @@ async def test_a_document_that_a_tab_brought_is_found_by_its_ids_on_both_disks(
     brought = Writer("brought")
     await brought.save(archive, A, file_id="here", former_file_id=OURS)
     for _ in range(2):
-        assert await archive.whereabouts(A, opened, OURS) == A
-        assert await archive.whereabouts(A, opened, "here") == A
-        assert await archive.whereabouts(A, opened, OTHER) is None
+        assert await archive.tracing.whereabouts(A, opened, OURS) == A
+        assert await archive.tracing.whereabouts(A, opened, "here") == A
+        assert await archive.tracing.whereabouts(A, opened, OTHER) is None
         await brought.type(", and went on").save(archive, A, file_id="here")
 
 
@@ -118,20 +118,20 @@ async def test_a_document_whose_name_another_took_is_followed(
 ) -> None:
     opened = await _written(archive)
     await s3_clock()
-    await archive.rename(A, B)
+    await archive.renaming.rename(A, B)
     await s3_clock()
     await Writer("another").save(archive, A, file_id=OTHER)
-    assert await archive.whereabouts(A, opened, OURS) == B
-    assert await archive.whereabouts(A, opened, OTHER) == A
+    assert await archive.tracing.whereabouts(A, opened, OURS) == B
+    assert await archive.tracing.whereabouts(A, opened, OTHER) == A
 
 
 async def test_a_document_that_was_displaced_is_nowhere(archive: Archive, s3_clock: Tick) -> None:
     opened = await _written(archive)
     await Writer("another").save(archive, B, file_id=OTHER)
     await s3_clock()
-    await archive.rename(B, A)
-    assert await archive.whereabouts(A, opened, OURS) is None
-    assert await archive.whereabouts(B, opened, OTHER) == A
+    await archive.renaming.rename(B, A)
+    assert await archive.tracing.whereabouts(A, opened, OURS) is None
+    assert await archive.tracing.whereabouts(B, opened, OTHER) == A
 
 
 async def test_a_document_made_after_a_deletion_is_found(archive: Archive, s3_clock: Tick) -> None:
@@ -141,4 +141,4 @@ async def test_a_document_made_after_a_deletion_is_found(archive: Archive, s3_cl
     await s3_clock()
     opened = _now()
     await Writer("new").save(archive, A, file_id=OTHER)
-    assert await archive.whereabouts(A, opened, OTHER) == A
+    assert await archive.tracing.whereabouts(A, opened, OTHER) == A
