@@ -8,7 +8,8 @@ from typing import Any
 
 from pycrdt import Doc
 
-from .ydoc import cell_marks, content
+from .ydoc import content
+from .ydoc.kinds import kind_of
 from .ydoc.squash import squash
 from .ydoc.updates import apply
 
@@ -53,5 +54,4 @@ def stored_of(
 
 def adopt(type: str | None, doc: Doc[Any], loaded: Any) -> None:
     """Have a document say what its file says as it was `loaded`, in what no file holds."""
-    if type == "notebook":
-        cell_marks.adopt(doc, loaded)
+    kind_of(type).adopt_marks(doc, loaded)

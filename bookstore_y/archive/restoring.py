@@ -15,6 +15,7 @@ from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, Versi
 from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion
+from ..ydoc.kinds import kind_of
 from ..ydoc.summary import lineage_of
 from ..ydoc.updates import EMPTY_UPDATE
 from .file_content import FileContent, of_file
@@ -210,7 +211,7 @@ def _said_in(document: Document, old: FileContent) -> Any:
 
 
 def _converted(document: Document, old: FileContent) -> Any:
-    if document.type == "notebook":
+    if kind_of(document.type).is_notebook:
         said = old if old.type == "notebook" else of_file(old.version, old.raw())
         if said.type == "notebook":
             return said.content

@@ -14,6 +14,7 @@ from ..keys import Document
 from ..s3.bucket import Bucket
 from ..s3.objects import ObjectVersion
 from ..settings import BookstoreSettings
+from ..ydoc.kinds import usual_type
 
 KINDS = ("snapshot", "save", "published")
 """The kinds of versions."""
@@ -59,7 +60,7 @@ class VersionKeys:
 
     def usual(self, path: str) -> list[Place]:
         """Where such a file usually has versions: its room, its saves, what was published."""
-        room = Place("snapshot", path, _usual_type(path))
+        room = Place("snapshot", path, usual_type(path))
         places = [room, Place("save", path), Place("published", path)]
         return places if self._fits(room) else places[1:]
 
@@ -83,7 +84,7 @@ class VersionKeys:
             plain += [kind for kind in kinds if kind == "save"]
         listing = [self.listed(Place(kind, path), limit) for kind in plain]
         if "snapshot" in kinds:
-            usual = Place("snapshot", path, _usual_type(path))
+            usual = Place("snapshot", path, usual_type(path))
             listing += [self.listed(usual, limit)] if self._fits(usual) else []
             (saved, rooms), found = await asyncio.gather(
                 self._saved(path, limit), asyncio.gather(*listing)
@@ -127,10 +128,6 @@ class VersionKeys:
                     break
         matches = map(_snapshots_of(key).fullmatch, prefixes)
         return here, [Place("snapshot", path, match[1]) for match in matches if match]
-
-
-def _usual_type(path: str) -> str:
-    return "notebook" if path.endswith(".ipynb") else "file"
 
 
 def _snapshots_of(key: str) -> re.Pattern[str]:

@@ -21,6 +21,7 @@ from ..errors import InvalidPath
 from ..keys import Document
 from ..store import S3YStore
 from ..ydoc import content
+from ..ydoc.kinds import kind_of
 from .placing import Placer
 from .rooms import Conflict, Rooms
 from .server_files import is_notebook
@@ -136,7 +137,7 @@ class FromTabs:
         """Wait until a tab has brought the notebook of a file, if it is to: nobody can work in a
         notebook that is not there yet. Raises `Conflict` when it takes too long."""
         awaited = self._awaited.get(file_id)
-        if awaited is None or awaited.document.type != "notebook":
+        if awaited is None or not kind_of(awaited.document.type).is_notebook:
             return
         try:
             await asyncio.wait_for(awaited.brought.wait(), PATIENCE)
@@ -149,7 +150,7 @@ class FromTabs:
     def has_nothing(self, store: S3YStore, session: TabSession, update: bytes) -> bool:
         """Whether the tab of a session was to bring a notebook and has none, as all that it has
         is `update`. It is not asked for it again."""
-        if not store.is_awaited or store.file is None or store.file[0] != "notebook":
+        if not store.is_awaited or store.file is None or not kind_of(store.file[0]).is_notebook:
             return False
         if not content.is_blank_update(store.file[0], update):
             return False
@@ -209,8 +210,8 @@ class FromTabs:
 def _least(document: Document) -> bytes | None:
     """The least file that a document of its type can be loaded from; None if it can be from
     none."""
-    if (document.type == "notebook") != is_notebook(document.path):
+    if kind_of(document.type).is_notebook != is_notebook(document.path):
         return None
-    if document.type == "notebook":
+    if kind_of(document.type).is_notebook:
         return json.dumps(_NOTEBOOK, indent=1).encode() + b"\n"
     return b"" if content.is_known(document.type) else None

@@ -25,6 +25,7 @@ from tornado.web import HTTPError
 
 from ..store import S3YStore
 from ..ydoc import content
+from ..ydoc.kinds import kind_of
 from .rooms import OpenRoom, Rooms
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ def saving_is_noted() -> None:
 
 
 def _is_json(store: S3YStore) -> bool:
-    return store.file is not None and store.file[0] == "notebook"
+    return store.file is not None and kind_of(store.file[0]).is_notebook
 
 
 class OutsideChanges:

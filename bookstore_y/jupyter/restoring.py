@@ -13,6 +13,7 @@ from ..archive.version import Version
 from ..errors import DocumentNotFound, SnapshotError, UnsupportedDocument, VersionNotFound
 from ..keys import Document
 from ..ydoc import content
+from ..ydoc.kinds import kind_of
 from .rooms import Conflict, OpenRoom
 from .server_files import model_type
 from .services import Services
@@ -115,8 +116,8 @@ async def _restore_room(
 
 def _for_room(document: Document, old: FileContent) -> Any:
     """A saved file's content as a room of this type takes it."""
-    if (document.type == "notebook") != (old.type == "notebook") or old.format == "base64":
-        if document.type != "notebook" and old.format != "base64":
+    if kind_of(document.type).is_notebook != (old.type == "notebook") or old.format == "base64":
+        if not kind_of(document.type).is_notebook and old.format != "base64":
             return old.raw().decode()  # a notebook that is open as a text
         raise UnsupportedDocument(
             f"{document} is open, and what that version holds is no content of its type; close "
@@ -170,7 +171,7 @@ async def _check_file(services: Services, document: Document, newest: list[Versi
         return
     archive = services.archive
     kind = document.type or model_type(path)
-    body = await services.files.body(path, "notebook" if kind == "notebook" else "file")
+    body = await services.files.body(path, "notebook" if kind_of(kind).is_notebook else "file")
     known = set[str]()
     damaged = False
     for version in newest:

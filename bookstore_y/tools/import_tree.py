@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..aio import Budget, each
@@ -24,6 +24,7 @@ from ..errors import BookstoreError, InvalidPath, SnapshotError
 from ..keys import check_path
 from ..s3.objects import ObjectVersion
 from ..ydoc import content
+from ..ydoc.kinds import kind_of
 from .importing import Imported, Importing
 
 if TYPE_CHECKING:
@@ -197,14 +198,7 @@ class TreeImport(Importing):
 def _says_alike(kind: str | None, update: bytes, body: bytes, place: Place) -> bool:
     ours = content.of_update(kind, update)
     try:
-        theirs: Any = body.decode()
-        if kind == "notebook":
-            import nbformat
-
-            untyped: Any = nbformat
-            theirs = untyped.reads(theirs, as_version=4)
-        else:
-            theirs = theirs.replace("\r\n", "\n")  # as a room has it
+        theirs = kind_of(kind).content_of(body)
         return content.hash_of(ours) == content.hash_of_file(kind, theirs)
     except Exception:  # noqa: BLE001 - nbformat raises what it likes for what is no notebook
         return False

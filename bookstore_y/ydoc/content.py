@@ -12,9 +12,10 @@ import pycrdt
 from jupyter_ydoc import YFile, ydocs
 
 from ..errors import BookstoreError, UnsupportedDocument
-from . import canonical, cell_ids, notebook_numbers
+from . import canonical, notebook_numbers
 from .canonical import hash_of as hash_of
 from .edits import STATE, Edits
+from .kinds import kind_of
 from .rewriting import rewrite
 from .updates import apply, is_panic
 
@@ -42,8 +43,7 @@ def write(type: str | None, doc: pycrdt.Doc[Any], content: Any) -> None:
     who are in the document keep their places in it.
     """
     wanted = _document(type, content)
-    if type == "notebook":
-        cell_ids.adopt(doc, wanted, content)
+    kind_of(type).adopt_ids(doc, wanted, content)
     rewrite(doc, wanted)
 
 
@@ -141,7 +141,7 @@ def hash_of_file(type: str | None, body: Any) -> str:
     """The hash of what a document says after loading a file of this content; empty for None."""
     if body is None:
         return ""
-    if type in _AS_THEY_ARE or type not in ydocs:
+    if kind_of(type).says_as_loaded or type not in ydocs:
         return hash_of(body)
     try:
         # A class may spell what it loads in another way.
@@ -170,10 +170,7 @@ def _former_hashes_of_file(type: str | None, body: Any) -> Iterator[str]:
     except BookstoreError:  # they could not open it, either
         return
     yield _former_hash_of(said)
-    if type == "notebook" and isinstance(said.get("metadata"), dict):
-        # A room that was loaded from nbformat 3 says so, and its file does not.
-        converted = {"orig_nbformat": 3, "orig_nbformat_minor": 0}  # nbformat's v4/convert.py
-        yield _former_hash_of({**said, "metadata": {**said["metadata"], **converted}})
+    yield from map(_former_hash_of, kind_of(type).former_spellings(said))
 
 
 def _former_hash_of(said: Any) -> str:
@@ -200,10 +197,6 @@ def base_of(doc: pycrdt.Doc[Any]) -> bytes:
         if root is not None and name != STATE
     }
     return f"{clocks} {_json(roots)}".encode("utf-8", "surrogatepass")
-
-
-_AS_THEY_ARE = ("notebook", "file", "unicode")
-"""Types whose canonical form is that of their content, whether from a file or a document."""
 
 
 def _document(type: str | None, content: Any) -> pycrdt.Doc[Any]:
