@@ -300,7 +300,7 @@ async def test_a_save_stands_in_for_a_snapshot_that_cannot_be_read(
     async with server() as here:
         await here.done()
         assert here.files() == {"a.txt": b"saved"}
-        assert "a.txt is back from an older version" in caplog.text
+        assert "a.txt was brought back from an older version" in caplog.text
 
 
 async def test_hidden_files_and_names_that_are_too_long_hold_up_no_other(
